@@ -1,0 +1,148 @@
+//! What clients ask, parsed.
+
+use std::{collections::BTreeMap, time::SystemTime};
+
+use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig};
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use sockerless_ports::{link::Output, registry::Login};
+
+/// Docker's `filters`: a name and the values of which one (or all, by name) has to match.
+pub type Filters = BTreeMap<String, Vec<String>>;
+
+/// `POST /containers/create`
+#[derive(Debug, Clone, Default)]
+pub struct CreateRequest {
+    /// `?name=`, with or without a leading slash.
+    pub name: Option<String>,
+    /// `?platform=`
+    pub platform: Option<String>,
+    /// The body's own fields.
+    pub config: ContainerConfig,
+    /// `HostConfig`
+    pub host: HostConfig,
+    /// `NetworkingConfig`
+    pub networking: NetworkingConfig,
+}
+
+/// `GET /containers/json`
+#[derive(Debug, Clone, Default)]
+pub struct ListRequest {
+    /// Not only running ones.
+    pub all: bool,
+    /// The newest so many, running or not.
+    pub limit: Option<usize>,
+    /// With sizes.
+    pub size: bool,
+    /// See the API's list.
+    pub filters: Filters,
+}
+
+/// `GET /containers/{id}/logs`
+#[derive(Debug, Clone, Default)]
+pub struct LogsRequest {
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+    /// Go on with what comes.
+    pub follow: bool,
+    /// A time stamp before each line.
+    pub timestamps: bool,
+    /// Labels and variables named by log options before each line (`--details`).
+    pub details: bool,
+    /// Written at this time or later.
+    pub since: Option<SystemTime>,
+    /// Written before this time.
+    pub until: Option<SystemTime>,
+    /// The last so many lines; none for all.
+    pub tail: Option<u64>,
+}
+
+/// `POST /containers/{id}/attach` and its websocket form.
+#[derive(Debug, Clone, Default)]
+pub struct AttachRequest {
+    /// First what was written before.
+    pub logs: bool,
+    /// Then what is written from now on.
+    pub stream: bool,
+    /// The client sends standard input.
+    pub stdin: bool,
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+    /// The keys that detach, as `ctrl-p,ctrl-q`.
+    pub detach_keys: Option<String>,
+}
+
+/// Bytes that a container wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputChunk {
+    /// Where to.
+    pub output: Output,
+    /// What; with time stamps and details already in it.
+    pub bytes: Bytes,
+}
+
+/// A container's output for one client.
+pub struct OutputStream {
+    /// The container has a terminal: bytes go out raw, without frames.
+    pub tty: bool,
+    /// Ends with the container's run, or with what was asked for.
+    pub chunks: BoxStream<'static, crate::Result<OutputChunk>>,
+}
+
+/// `POST /containers/{id}/wait`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WaitCondition {
+    /// At once if it does not run.
+    #[default]
+    NotRunning,
+    /// The next time that it ends.
+    NextExit,
+    /// When it is removed.
+    Removed,
+}
+
+/// `DELETE /containers/{id}`
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoveRequest {
+    /// Kill it first.
+    pub force: bool,
+    /// Its anonymous volumes too.
+    pub volumes: bool,
+    /// A link, not the container.
+    pub link: bool,
+}
+
+/// Whether a call changed something: not changed is status 304.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did.
+    Done,
+    /// Already so.
+    NotModified,
+}
+
+/// `POST /images/create` from a registry.
+#[derive(Debug, Clone, Default)]
+pub struct PullImage {
+    /// `fromImage` with `tag` (a tag or a digest) joined to it.
+    pub reference: String,
+    /// `?platform=`
+    pub platform: Option<String>,
+    /// From `X-Registry-Auth`.
+    pub login: Option<Login>,
+}
+
+/// `GET /events`
+#[derive(Debug, Clone, Default)]
+pub struct EventsRequest {
+    /// From this time on, out of what is remembered.
+    pub since: Option<SystemTime>,
+    /// Until then; the stream ends there.
+    pub until: Option<SystemTime>,
+    /// See the API's list.
+    pub filters: Filters,
+}

@@ -1,0 +1,182 @@
+//! Agents' connections, as the engine sees them.
+//!
+//! An agent serves one *run*: one start of one container. It dials the daemon, proves with a
+//! ticket that it is the one that was awaited, and from then on carries what is interactive.
+//! The line may break and come back at any time; nothing here is lost or doubled by that.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// What the engine asks of agents. All calls concern an admitted run.
+#[async_trait]
+pub trait Link: Send + Sync + 'static {
+    /// The address that agents dial (`ws://…` or `wss://…`); none when the operator gave none,
+    /// in which case containers run without an agent.
+    fn callback_url(&self) -> Option<String>;
+
+    /// Awaits a run's agent, or its return: nobody else is let in. Replaces an admission of the same run.
+    fn admit(&self, admission: Admission, events: Arc<dyn AgentEvents>);
+
+    /// Forgets a run; its connection is closed.
+    fn dismiss(&self, run: &RunId);
+
+    /// Whether the run's agent is connected at this moment.
+    fn is_connected(&self, run: &RunId) -> bool;
+
+    /// Sends to the process's standard input; returns once the line has taken it, which is when
+    /// the process has read enough of what came before (flow control).
+    async fn write_stdin(&self, run: &RunId, bytes: Bytes) -> Result<(), LinkError>;
+
+    /// Closes the process's standard input after all that was written.
+    async fn close_stdin(&self, run: &RunId) -> Result<(), LinkError>;
+
+    /// Sends a signal to the process. Delivered also when the line is down for a moment.
+    async fn signal(&self, run: &RunId, signal: i32) -> Result<(), LinkError>;
+
+    /// Sets the size of the process's terminal.
+    async fn resize(&self, run: &RunId, size: TerminalSize) -> Result<(), LinkError>;
+}
+
+/// What agents tell the engine. For one run calls come in order, one at a time.
+#[async_trait]
+pub trait AgentEvents: Send + Sync + 'static {
+    /// The ticket was presented together with a secret of the agent's making. Returns after the
+    /// secret's hash is durable: from then on only who knows the secret may return.
+    async fn bound(&self, run: &RunId, secret: Digest) -> Result<(), Refusal>;
+
+    /// The agent has nothing to do yet and asks for it.
+    async fn launch(&self, run: &RunId) -> Result<Launch, Refusal>;
+
+    /// The process runs.
+    async fn started(&self, run: &RunId, pid: u32);
+
+    /// The process could not be started: Docker's exit code for it (126, 127) and its words.
+    async fn failed(&self, run: &RunId, failure: LaunchFailure);
+
+    /// How many bytes of an output are kept already; asked when the line comes (back) up.
+    async fn kept(&self, run: &RunId, output: Output) -> u64;
+
+    /// Bytes of an output, of which the first has the offset. Returns once they are kept:
+    /// that is what the agent's acknowledgement means. Never called with a gap or an overlap.
+    async fn output(&self, run: &RunId, output: Output, offset: u64, bytes: Bytes) -> Result<(), Refusal>;
+
+    /// The process ended and all its output has been given to `output`.
+    async fn exited(&self, run: &RunId, exit: Exit);
+
+    /// The line came up (again) or is down.
+    async fn line(&self, run: &RunId, up: bool);
+}
+
+/// One start of one container.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RunId {
+    /// 64 hexadecimal digits.
+    pub container: String,
+    /// Counts the container's starts from 1.
+    pub generation: u32,
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.container, self.generation)
+    }
+}
+
+/// A SHA-256.
+pub type Digest = [u8; 32];
+
+/// Who may connect as the agent of a run.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// The run.
+    pub run: RunId,
+    /// Hash of the one-time ticket that the job was given.
+    pub ticket: Digest,
+    /// Hash of the agent's secret, once it is bound.
+    pub secret: Option<Digest>,
+}
+
+/// Why the engine turns an agent away; it ends.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);
+
+/// The process to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// Program and arguments; never empty.
+    pub argv: Vec<String>,
+    /// `NAME=value`, complete: nothing of the agent's own environment is added.
+    pub env: Vec<String>,
+    /// Absolute; made when missing.
+    pub working_dir: String,
+    /// Docker's `user[:group]`, by name or number; none for the one the agent has.
+    pub user: Option<String>,
+    /// Supplementary groups (`--group-add`).
+    pub groups: Vec<String>,
+    /// The process gets a terminal.
+    pub tty: bool,
+    /// Standard input is open until it is closed; otherwise it is empty.
+    pub stdin: bool,
+    /// The terminal's first size.
+    pub size: Option<TerminalSize>,
+    /// The host name to set, where that is permitted.
+    pub hostname: Option<String>,
+    /// Paths that are to be memory file systems, with Docker's tmpfs options.
+    pub tmpfs: Vec<(String, String)>,
+}
+
+/// Columns and rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalSize {
+    /// Characters in a line.
+    pub columns: u16,
+    /// Lines.
+    pub rows: u16,
+}
+
+/// One of a process's outputs. A terminal's is `Stdout`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Output {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// As a shell tells it: 128 + signal for one that a signal ended.
+    pub code: i32,
+    /// The signal, if it was one.
+    pub signal: Option<i32>,
+    /// The kernel ended it for want of memory.
+    pub out_of_memory: bool,
+    /// Milliseconds since 1970, by the container's clock.
+    pub time: u64,
+}
+
+/// Why a process could not be started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchFailure {
+    /// 126 when it cannot be executed, 127 when it is not there, 128 otherwise.
+    pub code: i32,
+    /// In the words of dockerd's runtime.
+    pub message: String,
+}
+
+/// Why a call to an agent failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// The run was not admitted, or was dismissed.
+    #[error("no agent is expected for this container")]
+    Unknown,
+    /// The process has ended, or its input was closed.
+    #[error("the process does not take this any more")]
+    Closed,
+}
