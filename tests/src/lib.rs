@@ -1,1 +1,12 @@
-//! (in work)
+//! What the end-to-end tests share: a daemon of their own, images made on the spot, the docker CLI.
+//!
+//! Every test starts its own daemon with its own state and simulator, and ends both, so that tests
+//! neither see each other nor leave anything behind.
+
+pub mod cli;
+pub mod daemon;
+pub mod dist;
+pub mod images;
+
+pub use cli::{Docker, Output};
+pub use daemon::Daemon;

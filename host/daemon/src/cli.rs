@@ -1,0 +1,106 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// A Docker daemon whose containers run on serverless clouds.
+///
+/// Point the docker CLI, compose, Testcontainers or a CI runner at it with DOCKER_HOST. Without a
+/// cloud account it starts a simulator of Google Cloud Run on this machine and runs containers there.
+#[derive(Debug, Parser)]
+#[command(name = "sockerless", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon in the foreground.
+    ///
+    /// Prints one line on standard output once it answers; logs go to standard error (RUST_LOG
+    /// chooses how much).
+    Serve(ServeArgs),
+    /// Check configuration, credentials and the cloud account, with a remedy for each finding.
+    Doctor(CommonArgs),
+    /// Look at the backends, which are WebAssembly components.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Start, stop or look at the simulator of a state folder.
+    #[command(subcommand)]
+    Simulator(SimulatorCommand),
+    /// Print the versions of the daemon, of the API and of the plugin contract.
+    Version,
+    /// Print a completion script: `source <(sockerless completions bash)`.
+    Completions {
+        /// The shell to write it for.
+        shell: Shell,
+    },
+}
+
+/// What several subcommands take.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CommonArgs {
+    /// Configuration file [default: the first of ~/.config/sockerless/config.toml and /etc/sockerless/config.toml]
+    #[arg(long, env = "SOCKERLESS_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder for the daemon's state [default: /var/lib/sockerless, or ~/.local/state/sockerless]
+    #[arg(long, env = "SOCKERLESS_STATE", value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// The backend that containers run on unless --runtime names another [default: cloudrun]
+    #[arg(long, env = "SOCKERLESS_BACKEND", value_name = "NAME")]
+    pub backend: Option<String>,
+}
+
+/// `sockerless serve`
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    /// What other subcommands take as well.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// The unix socket of the Docker API [default: /run/sockerless.sock, or $XDG_RUNTIME_DIR/sockerless.sock]
+    #[arg(long, env = "SOCKERLESS_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Serve the Docker API on this loopback address too; may be repeated
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Vec<SocketAddr>,
+    /// The group that may use the socket (mode 0660)
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+    /// The address at which containers in the cloud reach this daemon, as ws:// or wss:// URL
+    #[arg(long, env = "SOCKERLESS_CALLBACK_URL", value_name = "URL")]
+    pub callback_url: Option<String>,
+    /// The address that the daemon listens on for them
+    #[arg(long, env = "SOCKERLESS_CALLBACK_LISTEN", value_name = "ADDRESS:PORT")]
+    pub callback_listen: Option<SocketAddr>,
+}
+
+/// `sockerless plugin`
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// List the backends that are there.
+    Ls(CommonArgs),
+    /// Show what a backend is, wants and can, as JSON.
+    Inspect {
+        /// Its name.
+        name: String,
+        /// Where to look.
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+}
+
+/// `sockerless simulator`
+#[derive(Debug, Subcommand)]
+pub enum SimulatorCommand {
+    /// Start it and leave it running.
+    Start(CommonArgs),
+    /// End it, with all that runs in it.
+    Stop(CommonArgs),
+    /// Say where it listens.
+    Status(CommonArgs),
+}

@@ -1,0 +1,293 @@
+//! What the operator wants: command line before environment before file before default.
+
+use std::{
+    collections::BTreeMap,
+    env, fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::cli::{CommonArgs, ServeArgs};
+
+/// The backend that is used when nobody names one.
+const DEFAULT_BACKEND: &str = "cloudrun";
+
+/// The configuration file. An unknown key is an error: a typing mistake must not go unnoticed.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// The unix socket of the Docker API.
+    pub socket: Option<PathBuf>,
+    /// Loopback addresses to serve the Docker API on as well.
+    pub listen: Vec<SocketAddr>,
+    /// The group that may use the socket.
+    pub group: Option<String>,
+    /// Folder for the daemon's state.
+    pub state: Option<PathBuf>,
+    /// The address at which containers reach this daemon.
+    pub callback_url: Option<String>,
+    /// The address that the daemon listens on for them.
+    pub callback_listen: Option<SocketAddr>,
+    /// The name of the default backend.
+    pub backend: Option<String>,
+    /// Folder with the components.
+    pub plugins: Option<PathBuf>,
+    /// The agent's binary.
+    pub agent: Option<PathBuf>,
+    /// Registries to be spoken to without TLS, as `host:port`.
+    pub insecure_registries: Vec<String>,
+    /// Registries to be asked instead of Docker Hub.
+    pub registry_mirrors: Vec<String>,
+    /// Labels of the daemon, shown by `docker info`.
+    pub labels: Vec<String>,
+    /// The embedded simulator.
+    pub simulator: Simulator,
+    /// Settings for each backend.
+    pub backends: BTreeMap<String, Backend>,
+}
+
+/// `[simulator]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Simulator {
+    /// Whether to use it.
+    pub mode: SimulatorMode,
+    /// The simulator's binary.
+    pub program: Option<PathBuf>,
+    /// How long the simulated cloud takes: `fast` or `realistic`.
+    pub profile: Option<String>,
+}
+
+/// When containers run in the simulator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SimulatorMode {
+    /// When the default backend lacks a setting that it requires, because no account is configured.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// `[backends.NAME]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Backend {
+    /// The component: a name in the folder of plugins, or a path [default: NAME].
+    pub component: Option<String>,
+    /// The plugin's own settings.
+    #[serde(flatten)]
+    pub settings: BTreeMap<String, toml::Value>,
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file's content.
+    pub file: File,
+    /// Where it was read from.
+    pub source: Option<PathBuf>,
+    /// Folder for the daemon's state.
+    pub state: PathBuf,
+    /// The name of the default backend.
+    pub backend: String,
+    /// The unix socket of the Docker API.
+    pub socket: PathBuf,
+    /// Further addresses of the Docker API.
+    pub listen: Vec<SocketAddr>,
+    /// The group that may use the socket.
+    pub group: Option<String>,
+    /// The address at which containers reach this daemon.
+    pub callback_url: Option<String>,
+    /// The address that the daemon listens on for them.
+    pub callback_listen: Option<SocketAddr>,
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("configuration file {path}: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not as it should be.
+    #[error("configuration file {path}: {source}")]
+    Parse {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        source: Box<toml::de::Error>,
+    },
+    /// A setting is neither a text nor a number nor a truth value.
+    #[error("backends.{backend}.{setting}: expected a string, a number or a boolean")]
+    Setting {
+        /// Whose.
+        backend: String,
+        /// Which.
+        setting: String,
+    },
+}
+
+impl Config {
+    /// For subcommands that do not serve.
+    pub fn common(args: CommonArgs) -> Result<Self, ConfigError> {
+        Self::serve(ServeArgs { common: args, ..ServeArgs::default() })
+    }
+
+    /// For `serve`.
+    pub fn serve(args: ServeArgs) -> Result<Self, ConfigError> {
+        let (source, file) = read(args.common.config)?;
+        let root = is_root();
+        Ok(Self {
+            state: args.common.state.or_else(|| file.state.clone()).unwrap_or_else(|| default_state(root)),
+            backend: args
+                .common
+                .backend
+                .or_else(|| file.backend.clone())
+                .unwrap_or_else(|| DEFAULT_BACKEND.into()),
+            socket: args.socket.or_else(|| file.socket.clone()).unwrap_or_else(|| default_socket(root)),
+            listen: if args.listen.is_empty() { file.listen.clone() } else { args.listen },
+            group: args.group.or_else(|| file.group.clone()),
+            callback_url: args.callback_url.or_else(|| file.callback_url.clone()),
+            callback_listen: args.callback_listen.or(file.callback_listen),
+            source,
+            file,
+        })
+    }
+
+    /// The settings that the file has for a backend, as texts.
+    pub fn settings(&self, backend: &str) -> Result<BTreeMap<String, String>, ConfigError> {
+        let Some(section) = self.file.backends.get(backend) else { return Ok(BTreeMap::new()) };
+        section
+            .settings
+            .iter()
+            .map(|(name, value)| {
+                let text = match value {
+                    toml::Value::String(text) => text.clone(),
+                    toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => value.to_string(),
+                    _ => return Err(ConfigError::Setting { backend: backend.into(), setting: name.clone() }),
+                };
+                Ok((name.clone(), text))
+            })
+            .collect()
+    }
+
+    /// A file that is installed with the daemon: beside the executable, or in `../lib/sockerless`.
+    pub fn installed(&self, configured: Option<&Path>, name: &str) -> PathBuf {
+        if let Some(path) = configured {
+            return path.into();
+        }
+        let folder = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned)).unwrap_or_default();
+        let beside = folder.join(name);
+        let library = folder.join("../lib/sockerless").join(name);
+        if !beside.exists() && library.exists() { library } else { beside }
+    }
+}
+
+/// Reads the named file, or the first that is there. An empty name means none.
+fn read(named: Option<PathBuf>) -> Result<(Option<PathBuf>, File), ConfigError> {
+    let path = match named {
+        Some(path) if path.as_os_str().is_empty() => None,
+        Some(path) => Some(path),
+        None => candidates().into_iter().find(|path| path.exists()),
+    };
+    let Some(path) = path else { return Ok((None, File::default())) };
+    let text = fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+    let file = toml::from_str(&text)
+        .map_err(|source| ConfigError::Parse { path: path.clone(), source: Box::new(source) })?;
+    Ok((Some(path), file))
+}
+
+fn candidates() -> Vec<PathBuf> {
+    let user = env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| home().map(|home| home.join(".config")))
+        .map(|folder| folder.join("sockerless/config.toml"));
+    user.into_iter().chain(["/etc/sockerless/config.toml".into()]).collect()
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+fn home() -> Option<PathBuf> {
+    env::var_os("HOME").map(PathBuf::from)
+}
+
+/// Where the state lies when nobody says so.
+pub fn default_state(root: bool) -> PathBuf {
+    if root {
+        return "/var/lib/sockerless".into();
+    }
+    env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| home().map(|home| home.join(".local/state")))
+        .unwrap_or_else(env::temp_dir)
+        .join("sockerless")
+}
+
+fn default_socket(root: bool) -> PathBuf {
+    if root {
+        return "/run/sockerless.sock".into();
+    }
+    env::var_os("XDG_RUNTIME_DIR").map_or_else(env::temp_dir, PathBuf::from).join("sockerless.sock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from_text(text: &str, args: ServeArgs) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        fs::write(&path, text).unwrap();
+        Config::serve(ServeArgs { common: CommonArgs { config: Some(path), ..args.common }, ..args })
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let args = ServeArgs { socket: Some("/a".into()), ..ServeArgs::default() };
+        let config = from_text("socket = '/b'\nstate = '/s'", args).unwrap();
+        assert_eq!(config.socket, PathBuf::from("/a"));
+        assert_eq!(config.state, PathBuf::from("/s"));
+        assert_eq!(config.backend, DEFAULT_BACKEND);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_with_its_line() {
+        let error = from_text("sockett = '/b'", ServeArgs::default()).unwrap_err().to_string();
+        assert!(error.contains("line 1") && error.contains("sockett"), "{error}");
+    }
+
+    #[test]
+    fn settings_of_a_backend_become_texts_and_its_component_is_none_of_them() {
+        let config = from_text(
+            "[backends.cloudrun]\ncomponent = 'x.wasm'\nproject = 'p'\ntimeout = 60\n",
+            ServeArgs::default(),
+        )
+        .unwrap();
+        let settings = config.settings("cloudrun").unwrap();
+        assert_eq!(settings, BTreeMap::from([("project".into(), "p".into()), ("timeout".into(), "60".into())]));
+    }
+
+    #[test]
+    fn a_setting_that_is_a_list_is_refused_by_its_name() {
+        let config = from_text("[backends.cloudrun]\nproject = ['p']", ServeArgs::default()).unwrap();
+        let error = config.settings("cloudrun").unwrap_err().to_string();
+        assert!(error.contains("backends.cloudrun.project"), "{error}");
+    }
+
+    #[test]
+    fn a_named_file_that_is_missing_is_an_error() {
+        let args = CommonArgs { config: Some("/nowhere/config.toml".into()), ..CommonArgs::default() };
+        assert!(matches!(Config::common(args), Err(ConfigError::Read { .. })));
+    }
+}
