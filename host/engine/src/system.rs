@@ -7,7 +7,13 @@ use crate::{Engine, EventsRequest, Result};
 
 #[allow(unused_variables, clippy::unused_async, missing_docs)]
 impl Engine {
-    pub async fn info(&self) -> Result<SystemInfo> { todo!() }
-    pub fn version(&self) -> SystemVersion { todo!() }
-    pub fn events(&self, request: EventsRequest) -> Result<BoxStream<'static, EventMessage>> { todo!() }
+    pub async fn info(&self) -> Result<SystemInfo> {
+        todo!()
+    }
+    pub fn version(&self) -> SystemVersion {
+        todo!()
+    }
+    pub fn events(&self, request: EventsRequest) -> Result<BoxStream<'static, EventMessage>> {
+        todo!()
+    }
 }

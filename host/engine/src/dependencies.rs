@@ -1,0 +1,107 @@
+//! What the engine is given to work with.
+
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
+
+use sha2::{Digest as _, Sha256};
+use sockerless_ports::{Backend, Link, Logs, Registry, Store};
+
+/// Everything around the engine, each behind its port.
+pub struct Dependencies {
+    /// The clouds, by the name that `--runtime` takes.
+    pub backends: BTreeMap<String, Arc<dyn Backend>>,
+    /// The one of them that containers get without `--runtime`.
+    pub default_backend: String,
+    /// Agents' connections.
+    pub link: Arc<dyn Link>,
+    /// Images.
+    pub registry: Arc<dyn Registry>,
+    /// Durable records.
+    pub store: Arc<dyn Store>,
+    /// Containers' output.
+    pub logs: Arc<dyn Logs>,
+    /// What is mounted into every container.
+    pub agent: AgentBinary,
+    /// Settings of the operator.
+    pub options: EngineOptions,
+}
+
+/// Settings of the operator that concern the engine.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// `DockerRootDir` in `docker info`.
+    pub data_root: PathBuf,
+    /// `Name` in `docker info`: this machine's host name.
+    pub name: String,
+    /// `Labels` in `docker info`, as `key=value`.
+    pub labels: Vec<String>,
+    /// `ServerVersion` in `docker info` and `Version` in `docker version`.
+    pub version: String,
+    /// The log driver of containers that name none: `json-file`, `local` or `none`.
+    pub log_driver: String,
+    /// How long a container may run when its label `sockerless.timeout` does not say; none for
+    /// the longest that its backend permits.
+    pub timeout: Option<Duration>,
+    /// The agent's share of a container's memory in bytes, added to `--memory`.
+    pub agent_memory: u64,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            data_root: PathBuf::from("/var/lib/sockerless"),
+            name: "sockerless".into(),
+            labels: Vec::new(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            log_driver: "json-file".into(),
+            timeout: None,
+            agent_memory: crate::tuning::AGENT_MEMORY,
+        }
+    }
+}
+
+/// The agent's executable. It is read when a backend does not have it yet.
+#[derive(Debug, Clone)]
+pub struct AgentBinary {
+    /// Its SHA-256 in hexadecimal digits: part of its path in the backend's storage.
+    pub sha256: String,
+    /// Where its bytes are.
+    pub source: AgentSource,
+}
+
+/// Where an agent's bytes are.
+#[derive(Debug, Clone)]
+pub enum AgentSource {
+    /// In memory.
+    Bytes(Arc<[u8]>),
+    /// In a file, which stays as it is while the daemon runs.
+    File(PathBuf),
+}
+
+impl AgentBinary {
+    /// An agent in memory.
+    pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self {
+            sha256: hex::encode(Sha256::digest(&bytes)),
+            source: AgentSource::Bytes(bytes),
+        }
+    }
+
+    /// An agent in a file, which is read once here for its hash. Errors: those of reading it.
+    pub fn from_file(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        let sha256 = hex::encode(Sha256::digest(std::fs::read(&path)?));
+        Ok(Self {
+            sha256,
+            source: AgentSource::File(path),
+        })
+    }
+
+    /// The bytes. Errors: those of reading the file.
+    pub(crate) async fn bytes(&self) -> io::Result<Arc<[u8]>> {
+        match &self.source {
+            AgentSource::Bytes(bytes) => Ok(Arc::clone(bytes)),
+            AgentSource::File(path) => Ok(tokio::fs::read(path).await?.into()),
+        }
+    }
+}
