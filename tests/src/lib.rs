@@ -7,6 +7,7 @@ pub mod cli;
 pub mod daemon;
 pub mod dist;
 pub mod images;
+pub mod registry;
 
 pub use cli::{Docker, Output};
 pub use daemon::Daemon;
