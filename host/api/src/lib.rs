@@ -1,1 +1,41 @@
-//! (in work)
+//! The Docker Engine API over HTTP: routes, wire formats and listeners. Knows no cloud.
+//!
+//! [`router`] answers requests out of a [`Daemon`] (the engine); [`bind`] and [`serve`] put it on
+//! sockets. Attach takes its connection over from HTTP, which works under [`serve`] alone.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod connection;
+mod daemon;
+mod errors;
+mod extract;
+mod framing;
+mod front;
+mod headers;
+mod hijack;
+mod limits;
+mod listen;
+mod respond;
+mod routes;
+mod time;
+mod version;
+
+use std::sync::Arc;
+
+pub use connection::serve;
+pub use daemon::Daemon;
+pub use listen::{Address, AddressError, ListenError, Listener, bind};
+pub use version::ApiVersion;
+
+/// What handlers share.
+pub(crate) type App = Arc<dyn Daemon>;
+
+/// Choices of the operator.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ApiOptions {}
+
+/// Every route of the API, with and without `/vX.Y`.
+pub fn router(daemon: Arc<dyn Daemon>, _options: ApiOptions) -> axum::Router {
+    front::around(routes::all().with_state(daemon))
+}

@@ -1,0 +1,196 @@
+//! What this crate asks of the engine, so that its tests can answer in the engine's place.
+
+use async_trait::async_trait;
+use bollard_stubs::models::{
+    ContainerCreateResponse, ContainerInspectResponse, ContainerPruneResponse, ContainerSummary,
+    ContainerWaitResponse, EventMessage, HistoryResponseItem, ImageDeleteResponseItem, ImageInspect,
+    ImagePruneResponse, ImageSummary, SystemInfo, SystemVersion,
+};
+use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
+use sockerless_engine::{
+    AttachRequest, Attachment, CreateRequest, Engine, EventsRequest, Filters, ListRequest, LogsRequest,
+    Outcome, OutputStream, ProgressStream, PullImage, RemoveRequest, Result, WaitCondition,
+};
+use sockerless_ports::{
+    link::TerminalSize,
+    registry::{Archive, ImportRequest},
+};
+
+/// The engine's surface; the meaning of each method is written down at [`Engine`].
+#[async_trait]
+#[allow(missing_docs)]
+pub trait Daemon: Send + Sync + 'static {
+    async fn create(&self, request: CreateRequest) -> Result<ContainerCreateResponse>;
+    fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>>;
+    fn inspect(&self, reference: &str, size: bool) -> Result<ContainerInspectResponse>;
+    async fn start(&self, reference: &str) -> Result<Outcome>;
+    async fn stop(
+        &self,
+        reference: &str,
+        signal: Option<&str>,
+        timeout_seconds: Option<i64>,
+    ) -> Result<Outcome>;
+    async fn restart(
+        &self,
+        reference: &str,
+        signal: Option<&str>,
+        timeout_seconds: Option<i64>,
+    ) -> Result<()>;
+    async fn kill(&self, reference: &str, signal: Option<&str>) -> Result<()>;
+    async fn rename(&self, reference: &str, name: &str) -> Result<()>;
+    async fn remove(&self, reference: &str, request: RemoveRequest) -> Result<()>;
+    async fn prune(&self, filters: &Filters) -> Result<ContainerPruneResponse>;
+    fn wait(
+        &self,
+        reference: &str,
+        condition: WaitCondition,
+    ) -> Result<BoxFuture<'static, ContainerWaitResponse>>;
+    async fn logs(&self, reference: &str, request: LogsRequest) -> Result<OutputStream>;
+    async fn attach(&self, reference: &str, request: AttachRequest) -> Result<Attachment>;
+    async fn resize(&self, reference: &str, size: TerminalSize) -> Result<()>;
+
+    async fn pull_image(&self, request: PullImage) -> Result<ProgressStream>;
+    async fn load_images(&self, archive: Archive) -> Result<ProgressStream>;
+    async fn import_image(&self, archive: Archive, request: ImportRequest) -> Result<ProgressStream>;
+    async fn images(&self, all: bool, filters: &Filters) -> Result<Vec<ImageSummary>>;
+    async fn inspect_image(&self, reference: &str) -> Result<ImageInspect>;
+    async fn image_history(&self, reference: &str) -> Result<Vec<HistoryResponseItem>>;
+    async fn tag_image(&self, reference: &str, repository: &str, tag: &str) -> Result<()>;
+    async fn remove_image(
+        &self,
+        reference: &str,
+        force: bool,
+        prune: bool,
+    ) -> Result<Vec<ImageDeleteResponseItem>>;
+    async fn prune_images(&self, filters: &Filters) -> Result<ImagePruneResponse>;
+
+    async fn info(&self) -> Result<SystemInfo>;
+    fn version(&self) -> SystemVersion;
+    fn events(&self, request: EventsRequest) -> Result<BoxStream<'static, EventMessage>>;
+}
+
+#[async_trait]
+impl Daemon for Engine {
+    async fn create(&self, request: CreateRequest) -> Result<ContainerCreateResponse> {
+        Engine::create(self, request).await
+    }
+
+    fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {
+        Engine::list(self, request)
+    }
+
+    fn inspect(&self, reference: &str, size: bool) -> Result<ContainerInspectResponse> {
+        Engine::inspect(self, reference, size)
+    }
+
+    async fn start(&self, reference: &str) -> Result<Outcome> {
+        Engine::start(self, reference).await
+    }
+
+    async fn stop(
+        &self,
+        reference: &str,
+        signal: Option<&str>,
+        timeout_seconds: Option<i64>,
+    ) -> Result<Outcome> {
+        Engine::stop(self, reference, signal, timeout_seconds).await
+    }
+
+    async fn restart(
+        &self,
+        reference: &str,
+        signal: Option<&str>,
+        timeout_seconds: Option<i64>,
+    ) -> Result<()> {
+        Engine::restart(self, reference, signal, timeout_seconds).await
+    }
+
+    async fn kill(&self, reference: &str, signal: Option<&str>) -> Result<()> {
+        Engine::kill(self, reference, signal).await
+    }
+
+    async fn rename(&self, reference: &str, name: &str) -> Result<()> {
+        Engine::rename(self, reference, name).await
+    }
+
+    async fn remove(&self, reference: &str, request: RemoveRequest) -> Result<()> {
+        Engine::remove(self, reference, request).await
+    }
+
+    async fn prune(&self, filters: &Filters) -> Result<ContainerPruneResponse> {
+        Engine::prune(self, filters).await
+    }
+
+    fn wait(
+        &self,
+        reference: &str,
+        condition: WaitCondition,
+    ) -> Result<BoxFuture<'static, ContainerWaitResponse>> {
+        Engine::wait(self, reference, condition).map(FutureExt::boxed)
+    }
+
+    async fn logs(&self, reference: &str, request: LogsRequest) -> Result<OutputStream> {
+        Engine::logs(self, reference, request).await
+    }
+
+    async fn attach(&self, reference: &str, request: AttachRequest) -> Result<Attachment> {
+        Engine::attach(self, reference, request).await
+    }
+
+    async fn resize(&self, reference: &str, size: TerminalSize) -> Result<()> {
+        Engine::resize(self, reference, size).await
+    }
+
+    async fn pull_image(&self, request: PullImage) -> Result<ProgressStream> {
+        Engine::pull_image(self, request).await
+    }
+
+    async fn load_images(&self, archive: Archive) -> Result<ProgressStream> {
+        Engine::load_images(self, archive).await
+    }
+
+    async fn import_image(&self, archive: Archive, request: ImportRequest) -> Result<ProgressStream> {
+        Engine::import_image(self, archive, request).await
+    }
+
+    async fn images(&self, all: bool, filters: &Filters) -> Result<Vec<ImageSummary>> {
+        Engine::images(self, all, filters).await
+    }
+
+    async fn inspect_image(&self, reference: &str) -> Result<ImageInspect> {
+        Engine::inspect_image(self, reference).await
+    }
+
+    async fn image_history(&self, reference: &str) -> Result<Vec<HistoryResponseItem>> {
+        Engine::image_history(self, reference).await
+    }
+
+    async fn tag_image(&self, reference: &str, repository: &str, tag: &str) -> Result<()> {
+        Engine::tag_image(self, reference, repository, tag).await
+    }
+
+    async fn remove_image(
+        &self,
+        reference: &str,
+        force: bool,
+        prune: bool,
+    ) -> Result<Vec<ImageDeleteResponseItem>> {
+        Engine::remove_image(self, reference, force, prune).await
+    }
+
+    async fn prune_images(&self, filters: &Filters) -> Result<ImagePruneResponse> {
+        Engine::prune_images(self, filters).await
+    }
+
+    async fn info(&self) -> Result<SystemInfo> {
+        Engine::info(self).await
+    }
+
+    fn version(&self) -> SystemVersion {
+        Engine::version(self)
+    }
+
+    fn events(&self, request: EventsRequest) -> Result<BoxStream<'static, EventMessage>> {
+        Engine::events(self, request)
+    }
+}

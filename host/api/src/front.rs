@@ -1,0 +1,59 @@
+//! What happens to every request before its route and to every answer after it.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use http::{Method, StatusCode, Uri, uri::PathAndQuery};
+use tower::ServiceExt;
+
+use crate::{errors::ApiError, headers, respond, version};
+
+/// Takes the version off the path, checks it, and puts dockerd's headers on the answer.
+pub fn around(routes: Router) -> Router {
+    Router::new().fallback(front).with_state(routes)
+}
+
+async fn front(State(routes): State<Router>, request: Request) -> Response {
+    let mut response = match prepare(request) {
+        Ok(request) => routes.oneshot(request).await.unwrap_or_else(|never| match never {}),
+        Err(response) => response,
+    };
+    headers::apply(response.headers_mut());
+    response
+}
+
+fn prepare(mut request: Request) -> Result<Request, Response> {
+    let (version, path) = version::split(request.uri().path()).map_err(IntoResponse::into_response)?;
+    match *request.method() {
+        // axum answers HEAD wherever it answers GET; dockerd has it on two routes.
+        Method::HEAD if path != "/_ping" && !path.ends_with("/archive") => {
+            return Err(ApiError::page_not_found().into_response());
+        }
+        Method::OPTIONS => return Err(respond::empty(StatusCode::OK)),
+        _ => {}
+    }
+    if path.len() != request.uri().path().len() {
+        let uri = strip(request.uri(), path).ok_or_else(|| ApiError::page_not_found().into_response())?;
+        *request.uri_mut() = uri;
+    }
+    request.extensions_mut().insert(version);
+    Ok(request)
+}
+
+fn strip(uri: &Uri, path: &str) -> Option<Uri> {
+    let target: PathAndQuery = match uri.query() {
+        Some(query) => format!("{path}?{query}").parse().ok()?,
+        None => path.parse().ok()?,
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target);
+    Uri::from_parts(parts).ok()
+}
+
+/// For paths and methods that no route takes.
+pub async fn page_not_found(_: axum::extract::Request<Body>) -> ApiError {
+    ApiError::page_not_found()
+}

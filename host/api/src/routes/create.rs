@@ -1,0 +1,143 @@
+//! `POST /containers/create`
+
+use axum::{body::Body, extract::State};
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use sockerless_engine::CreateRequest;
+
+use crate::{App, errors::ApiError, extract, extract::Params, respond, respond::Answer, version::ApiVersion};
+
+pub async fn create(
+    State(daemon): State<App>,
+    version: ApiVersion,
+    params: Params,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let body: Value = extract::json(&headers, body).await?.ok_or_else(extract::missing_body)?;
+    let request = request(body, &params, version)?;
+    let created = daemon.create(request).await?;
+    Ok(respond::json(StatusCode::CREATED, &created))
+}
+
+fn request(body: Value, params: &Params, version: ApiVersion) -> Result<CreateRequest, ApiError> {
+    let mut fields = match body {
+        Value::Object(fields) => fields,
+        Value::Null => {
+            return Err(ApiError::invalid("config cannot be empty in order to create a container"));
+        }
+        _ => return Err(ApiError::invalid("invalid JSON: the body has to be an object")),
+    };
+    let mut host = take_object(&mut fields, "HostConfig")?;
+    let mut networking = take_object(&mut fields, "NetworkingConfig")?;
+    for name in ["Cmd", "Entrypoint", "OnBuild", "Shell"] {
+        string_to_list(&mut fields, name);
+    }
+    for name in ["CapAdd", "CapDrop"] {
+        string_to_list(&mut host, name);
+    }
+    if let Some(Value::Object(endpoints)) = networking.get_mut("EndpointsConfig") {
+        // Go reads null as an endpoint with nothing set.
+        endpoints
+            .values_mut()
+            .filter(|value| value.is_null())
+            .for_each(|value| *value = Value::Object(Map::new()));
+    }
+    if version < ApiVersion::new(1, 25) {
+        // Up to then removing was the client's own work.
+        host.remove("AutoRemove");
+    }
+    Ok(CreateRequest {
+        name: params.string("name"),
+        platform: params.string("platform").filter(|_| version >= ApiVersion::new(1, 41)),
+        config: model(fields, "")?,
+        host: model(host, "HostConfig")?,
+        networking: model(networking, "NetworkingConfig")?,
+    })
+}
+
+fn take_object(fields: &mut Map<String, Value>, name: &str) -> Result<Map<String, Value>, ApiError> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(object)) => Ok(object),
+        Some(_) => Err(ApiError::invalid(format!("invalid JSON: {name} has to be an object"))),
+    }
+}
+
+/// dockerd takes a string for a list of one.
+fn string_to_list(fields: &mut Map<String, Value>, name: &str) {
+    if let Some(value) = fields.get_mut(name)
+        && value.is_string()
+    {
+        *value = Value::Array(vec![value.take()]);
+    }
+}
+
+fn model<T: DeserializeOwned>(fields: Map<String, Value>, within: &str) -> Result<T, ApiError> {
+    serde_json::from_value(Value::Object(fields)).map_err(|error| {
+        let place = if within.is_empty() { String::new() } else { format!("{within}: ") };
+        ApiError::invalid(format!("invalid JSON: {place}{error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(body: Value) -> Result<CreateRequest, ApiError> {
+        request(body, &Params::default(), ApiVersion::MAX)
+    }
+
+    #[test]
+    fn command_and_entrypoint_may_be_strings() {
+        let request = read(json!({"Image": "a", "Cmd": "echo hi", "Entrypoint": "/bin/sh"})).unwrap();
+        assert_eq!(request.config.cmd.unwrap(), ["echo hi"]);
+        assert_eq!(request.config.entrypoint.unwrap(), ["/bin/sh"]);
+        assert!(read(json!({"Image": "a", "Cmd": null})).unwrap().config.cmd.is_none());
+    }
+
+    #[test]
+    fn null_counts_as_absent_everywhere() {
+        let body = json!({"Image": "a", "ExposedPorts": null, "Volumes": null, "Labels": null, "Env": null,
+            "HostConfig": null, "NetworkingConfig": {"EndpointsConfig": {"n": null}}});
+        let request = read(body).unwrap();
+        assert!(request.networking.endpoints_config.unwrap().contains_key("n"));
+    }
+
+    #[test]
+    fn ports_are_read_with_and_without_protocol() {
+        let body = json!({"ExposedPorts": {"80": {}, "53/udp": {}}, "HostConfig": {"PortBindings": {"80": [{"HostPort": "0"}]}}});
+        let request = read(body).unwrap();
+        let mut ports = request.config.exposed_ports.unwrap();
+        ports.sort();
+        assert_eq!(ports, ["53/udp", "80"]);
+        assert!(request.host.port_bindings.unwrap().contains_key("80"));
+    }
+
+    #[test]
+    fn wrong_types_are_errors_that_name_what_is_wrong() {
+        for (body, part) in [
+            (json!({"Image": 7}), "invalid type: integer `7`"),
+            (json!({"HostConfig": {"Memory": "1g"}}), "HostConfig: invalid type: string \"1g\""),
+            (json!({"HostConfig": []}), "HostConfig has to be an object"),
+            (json!({"HostConfig": {"RestartPolicy": {"Name": "perhaps"}}}), "unknown variant `perhaps`"),
+            (json!([]), "has to be an object"),
+            (json!(null), "config cannot be empty"),
+        ] {
+            let error = read(body.clone()).unwrap_err();
+            assert_eq!(error.status, StatusCode::BAD_REQUEST);
+            assert!(error.message.contains(part), "{body}: {}", error.message);
+        }
+    }
+
+    #[test]
+    fn before_1_25_removing_is_the_clients_work() {
+        let body = json!({"Image": "a", "HostConfig": {"AutoRemove": true}});
+        let old = request(body.clone(), &Params::default(), ApiVersion::MIN).unwrap();
+        assert_eq!(old.host.auto_remove, None);
+        assert_eq!(read(body).unwrap().host.auto_remove, Some(true));
+    }
+}

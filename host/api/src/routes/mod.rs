@@ -1,0 +1,31 @@
+//! The API's routes, one file for each of Docker's resources.
+
+mod attach;
+mod containers;
+mod create;
+mod events;
+mod images;
+mod logs;
+mod progress;
+mod system;
+mod unsupported;
+mod websocket;
+
+use axum::Router;
+
+use crate::{App, front::page_not_found};
+
+/// Every route, without version prefix.
+pub fn all() -> Router<App> {
+    Router::new()
+        .merge(system::routes())
+        .merge(events::routes())
+        .merge(containers::routes())
+        .merge(logs::routes())
+        .merge(attach::routes())
+        .merge(websocket::routes())
+        .merge(images::routes())
+        .merge(unsupported::routes())
+        .fallback(page_not_found)
+        .method_not_allowed_fallback(page_not_found)
+}

@@ -1,0 +1,106 @@
+//! The documented operations that this version does not have: 501, with the reason.
+
+use axum::{
+    Router,
+    routing::{MethodFilter, on},
+};
+
+use crate::{App, errors::ApiError};
+
+/// `GET /images/{name}/get` and `GET /images/get`
+pub const IMAGE_SAVE: &str = "saving images is not supported: this daemon keeps an image's layers in its registry; copy it from there with `skopeo copy`";
+/// `POST /images/{name}/push`
+pub const IMAGE_PUSH: &str = "pushing images is not supported yet: it comes with building and committing images; push from the machine that built the image";
+/// `POST /images/create?fromSrc=URL`
+pub const IMPORT_FROM_URL: &str =
+    "importing from a URL is not supported: download the archive and pipe it into `docker import -`";
+
+const ARCHIVE: &str = "copying files is not supported yet: it comes with the next version; until then write files by `docker run -i` from standard input";
+const EXEC: &str = "exec is not supported yet: it comes with the next version; until then make the command part of the container's own";
+const NETWORK: &str = "networks are not supported yet: they come with a later version; containers run in the cloud's own network";
+const VOLUME: &str = "volumes are not supported yet: they come with a later version";
+const BUILD: &str = "building images is not supported yet: it comes with a later version; build elsewhere and push to a registry, or `docker load`";
+const PLUGIN: &str = "managing plugins through the Docker API is not supported yet: use `sockerless plugin`";
+const SWARM: &str = "Swarm is not supported: the cloud schedules containers";
+const STATS: &str =
+    "statistics are not supported yet: they come with the next version; see the cloud's own metrics";
+const PAUSE: &str =
+    "pausing is not supported yet: it comes with the next version; stop and start the container instead";
+const UPDATE: &str =
+    "changing a container is not supported yet: it comes with the next version; create it anew";
+const TOP: &str = "listing processes is not supported yet: it comes with the next version";
+const FILES: &str = "reading a container's file system is not supported yet: it comes with the next version";
+const AUTH: &str = "this daemon cannot check logins: the registry does, at each pull; put the login under \"auths\" (or a credential helper) in the client's ~/.docker/config.json, and the client sends it along";
+const SEARCH: &str = "searching registries is not supported: search on the registry's own site";
+const DISK: &str = "disk usage is not supported: images stay in their registries and volumes in the cloud; see `docker images`";
+const DISTRIBUTION: &str =
+    "inspecting images in registries is not supported yet: pull the image, or use `skopeo inspect`";
+
+const OPERATIONS: &[(MethodFilter, &str, &str)] = &[
+    (MethodFilter::POST, "/auth", AUTH),
+    (MethodFilter::GET, "/system/df", DISK),
+    (MethodFilter::POST, "/build", BUILD),
+    (MethodFilter::POST, "/build/prune", BUILD),
+    (MethodFilter::POST, "/commit", FILES),
+    (MethodFilter::POST, "/session", BUILD),
+    (MethodFilter::GET, "/distribution/{*name}", DISTRIBUTION),
+    (MethodFilter::GET, "/images/search", SEARCH),
+    (MethodFilter::GET, "/images/get", IMAGE_SAVE),
+    (MethodFilter::GET, "/containers/{id}/top", TOP),
+    (MethodFilter::GET, "/containers/{id}/changes", FILES),
+    (MethodFilter::GET, "/containers/{id}/export", FILES),
+    (MethodFilter::GET, "/containers/{id}/stats", STATS),
+    (MethodFilter::POST, "/containers/{id}/update", UPDATE),
+    (MethodFilter::POST, "/containers/{id}/pause", PAUSE),
+    (MethodFilter::POST, "/containers/{id}/unpause", PAUSE),
+    (MethodFilter::GET.or(MethodFilter::HEAD).or(MethodFilter::PUT), "/containers/{id}/archive", ARCHIVE),
+    (MethodFilter::POST, "/containers/{id}/exec", EXEC),
+    (MethodFilter::POST, "/exec/{id}/start", EXEC),
+    (MethodFilter::POST, "/exec/{id}/resize", EXEC),
+    (MethodFilter::GET, "/exec/{id}/json", EXEC),
+    (MethodFilter::GET, "/volumes", VOLUME),
+    (MethodFilter::POST, "/volumes/create", VOLUME),
+    (MethodFilter::POST, "/volumes/prune", VOLUME),
+    (MethodFilter::GET.or(MethodFilter::PUT).or(MethodFilter::DELETE), "/volumes/{name}", VOLUME),
+    (MethodFilter::GET, "/networks", NETWORK),
+    (MethodFilter::POST, "/networks/create", NETWORK),
+    (MethodFilter::POST, "/networks/prune", NETWORK),
+    (MethodFilter::GET.or(MethodFilter::DELETE), "/networks/{id}", NETWORK),
+    (MethodFilter::POST, "/networks/{id}/connect", NETWORK),
+    (MethodFilter::POST, "/networks/{id}/disconnect", NETWORK),
+    (MethodFilter::GET, "/plugins", PLUGIN),
+    // A plugin's name has slashes in it.
+    (MethodFilter::GET.or(MethodFilter::POST).or(MethodFilter::DELETE), "/plugins/{*rest}", PLUGIN),
+    (MethodFilter::GET, "/nodes", SWARM),
+    (MethodFilter::GET.or(MethodFilter::DELETE), "/nodes/{id}", SWARM),
+    (MethodFilter::POST, "/nodes/{id}/update", SWARM),
+    (MethodFilter::GET, "/swarm", SWARM),
+    (MethodFilter::POST, "/swarm/init", SWARM),
+    (MethodFilter::POST, "/swarm/join", SWARM),
+    (MethodFilter::POST, "/swarm/leave", SWARM),
+    (MethodFilter::POST, "/swarm/update", SWARM),
+    (MethodFilter::GET, "/swarm/unlockkey", SWARM),
+    (MethodFilter::POST, "/swarm/unlock", SWARM),
+    (MethodFilter::GET, "/services", SWARM),
+    (MethodFilter::POST, "/services/create", SWARM),
+    (MethodFilter::GET.or(MethodFilter::DELETE), "/services/{id}", SWARM),
+    (MethodFilter::POST, "/services/{id}/update", SWARM),
+    (MethodFilter::GET, "/services/{id}/logs", SWARM),
+    (MethodFilter::GET, "/tasks", SWARM),
+    (MethodFilter::GET, "/tasks/{id}", SWARM),
+    (MethodFilter::GET, "/tasks/{id}/logs", SWARM),
+    (MethodFilter::GET, "/secrets", SWARM),
+    (MethodFilter::POST, "/secrets/create", SWARM),
+    (MethodFilter::GET.or(MethodFilter::DELETE), "/secrets/{id}", SWARM),
+    (MethodFilter::POST, "/secrets/{id}/update", SWARM),
+    (MethodFilter::GET, "/configs", SWARM),
+    (MethodFilter::POST, "/configs/create", SWARM),
+    (MethodFilter::GET.or(MethodFilter::DELETE), "/configs/{id}", SWARM),
+    (MethodFilter::POST, "/configs/{id}/update", SWARM),
+];
+
+pub fn routes() -> Router<App> {
+    OPERATIONS.iter().fold(Router::new(), |router, (methods, path, why)| {
+        router.route(path, on(*methods, move || async move { ApiError::unsupported(*why) }))
+    })
+}
