@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use sockerless_credentials::CredentialConfig;
 
 use crate::cli::{CommonArgs, ServeArgs};
 
@@ -44,6 +45,8 @@ pub struct File {
     pub labels: Vec<String>,
     /// The embedded simulator.
     pub simulator: Simulator,
+    /// Credentials by the name that plugins know them by.
+    pub credentials: BTreeMap<String, CredentialConfig>,
     /// Settings for each backend.
     pub backends: BTreeMap<String, Backend>,
 }

@@ -1,6 +1,7 @@
 //! The embedded simulator: a process of its own that outlives daemons, as a cloud does.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     net::IpAddr,
     path::{Path, PathBuf},
@@ -13,7 +14,8 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use sockerless_credentials::CredentialConfig;
 use tokio::process::Command;
 
 use crate::config::Config;
@@ -24,24 +26,19 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// What a running simulator says of itself: its ready file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Simulator {
     /// Its process.
     pub pid: i32,
-    /// Base URL of all Google APIs.
-    pub google: String,
-    /// `host:port` of its Artifact Registry.
-    pub registry: String,
     /// The address under which its containers reach this machine.
     pub host_address: IpAddr,
     /// The address that a service has to listen on to be reached there.
     pub bind_address: IpAddr,
-    /// The bearer token that it accepts.
-    pub token: String,
-    /// Its only project.
-    pub project: String,
-    /// Its region.
-    pub region: String,
+    /// Settings that turn a backend to the simulator, by the backend's name.
+    pub backends: BTreeMap<String, BTreeMap<String, String>>,
+    /// The credentials that it accepts.
+    #[serde(skip_serializing)]
+    pub credentials: BTreeMap<String, CredentialConfig>,
 }
 
 /// Why there is no simulator.
@@ -117,7 +114,8 @@ async fn start(config: &Config) -> Result<Simulator, SimulatorError> {
     let output = fs::File::options().create(true).append(true).open(&log).map_err(|error| state(&log, error))?;
     let program = config.installed(config.file.simulator.program.as_deref(), "sockerless-simulators");
     let mut command = Command::new(&program);
-    command.arg("google").arg("--state").arg(&folder).arg("--ready-file").arg(&ready);
+    // The simulator of a cloud goes by the name of the backend that it stands in for.
+    command.arg(&config.backend).arg("--state").arg(&folder).arg("--ready-file").arg(&ready);
     if let Some(profile) = &config.file.simulator.profile {
         command.args(["--profile", profile]);
     }

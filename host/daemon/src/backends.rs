@@ -1,0 +1,143 @@
+//! The backends: which components there are, what they are set to, and where the simulator stands
+//! in for a cloud.
+
+use std::{
+    collections::BTreeMap,
+    env, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sockerless_credentials::{CredentialSet, Credentials};
+use sockerless_ports::backend::Manifest;
+use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions};
+
+use crate::{
+    Result,
+    config::{Config, SimulatorMode},
+    simulator::{self, Simulator},
+};
+
+/// All backends that could be loaded, and what they share.
+pub struct Backends {
+    /// By the name that `--runtime` takes.
+    pub loaded: BTreeMap<String, Arc<Plugin>>,
+    /// What they, and the registry, sign with.
+    pub credentials: Arc<dyn Credentials>,
+    /// The simulator that the default backend runs against, if it does.
+    pub simulator: Option<Simulator>,
+}
+
+/// The components by name: those of the folder, and those that the configuration names.
+pub fn components(config: &Config) -> Result<BTreeMap<String, PathBuf>> {
+    let folder = config.installed(config.file.plugins.as_deref(), "plugins");
+    let mut components = BTreeMap::new();
+    match fs::read_dir(&folder) {
+        Ok(entries) => {
+            for entry in entries {
+                let path = entry?.path();
+                let stem = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
+                if let (Some(name), Some("wasm")) = (stem, path.extension().and_then(|e| e.to_str())) {
+                    components.insert(name, path);
+                }
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(format!("plugins in {}: {error}", folder.display()).into()),
+    }
+    for (name, backend) in &config.file.backends {
+        if let Some(component) = &backend.component {
+            let named = Path::new(component);
+            let path = if named.is_absolute() || named.extension().is_some() {
+                folder.join(named)
+            } else {
+                folder.join(format!("{component}.wasm"))
+            };
+            components.insert(name.clone(), path);
+        }
+    }
+    if !components.contains_key(&config.backend) {
+        let known: Vec<&str> = components.keys().map(String::as_str).collect();
+        return Err(format!(
+            "there is no backend {:?}; in {} there are: {}",
+            config.backend,
+            folder.display(),
+            if known.is_empty() { "none".into() } else { known.join(", ") }
+        )
+        .into());
+    }
+    Ok(components)
+}
+
+/// A plugin host for a set of credentials.
+pub fn host(config: &Config, credentials: Arc<dyn Credentials>) -> Result<PluginHost> {
+    let cache_dir = config.state.join("cache");
+    fs::create_dir_all(&config.state).map_err(|error| format!("{}: {error}", config.state.display()))?;
+    Ok(PluginHost::new(HostConfig { cache_dir, limits: Limits::default(), credentials })?)
+}
+
+/// Loads the default backend, and of the others those whose settings suffice.
+pub async fn load(config: &Config) -> Result<Backends> {
+    let components = components(config)?;
+    let environment: BTreeMap<String, String> = env::vars().collect();
+    let simulator = match &components.get(&config.backend) {
+        Some(component) if is_simulated(config, component, &environment).await? => {
+            Some(simulator::ensure(config).await?)
+        }
+        _ => None,
+    };
+    let mut credentials = config.file.credentials.clone();
+    if let Some(simulator) = &simulator {
+        credentials.extend(simulator.credentials.clone());
+    }
+    let credentials: Arc<dyn Credentials> = Arc::new(CredentialSet::from_config(credentials));
+    let host = host(config, Arc::clone(&credentials))?;
+
+    let mut loaded = BTreeMap::new();
+    for (name, component) in components {
+        let mut settings = config.settings(&name)?;
+        if let Some(simulated) = simulator.as_ref().and_then(|simulator| simulator.backends.get(&name)) {
+            for (setting, value) in simulated {
+                settings.entry(setting.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        let options = PluginOptions { settings, environment: environment.clone(), grant: None };
+        match host.load(&name, component, options).await {
+            Ok(plugin) => {
+                loaded.insert(name, plugin);
+            }
+            Err(error) if name == config.backend => return Err(error.into()),
+            Err(error) => tracing::info!(backend = name, %error, "not available"),
+        }
+    }
+    Ok(Backends { loaded, credentials, simulator })
+}
+
+/// Whether the simulator stands in for the default backend's cloud.
+async fn is_simulated(
+    config: &Config,
+    component: &Path,
+    environment: &BTreeMap<String, String>,
+) -> Result<bool> {
+    match config.file.simulator.mode {
+        SimulatorMode::On => Ok(true),
+        SimulatorMode::Off => Ok(false),
+        SimulatorMode::Auto => {
+            let host = host(config, Arc::new(CredentialSet::new()))?;
+            let manifest = host.describe(&config.backend, component.to_owned()).await?;
+            Ok(!is_configured(&manifest, &config.settings(&config.backend)?, environment))
+        }
+    }
+}
+
+/// Whether the operator has given all that the backend requires.
+fn is_configured(
+    manifest: &Manifest,
+    settings: &BTreeMap<String, String>,
+    environment: &BTreeMap<String, String>,
+) -> bool {
+    manifest.settings.iter().filter(|setting| setting.required && setting.default.is_none()).all(|setting| {
+        settings.contains_key(&setting.name)
+            || environment.get(&setting.environment).is_some_and(|value| !value.is_empty())
+    })
+}

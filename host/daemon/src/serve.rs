@@ -1,0 +1,75 @@
+//! `sockerless serve`: everything put together.
+
+use std::{collections::BTreeMap, fs, sync::Arc};
+
+use sockerless_api::{Address, ApiOptions};
+use sockerless_engine::{AgentBinary, Dependencies, Engine, EngineOptions};
+use sockerless_link::{AgentLink, LinkConfig};
+use sockerless_ports::Backend;
+use sockerless_registry::{Images, ImagesConfig};
+use sockerless_store::{ContainerLogs, Records};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{Result, backends, callback, config::Config};
+
+/// Runs until SIGINT or SIGTERM.
+pub async fn run(config: &Config) -> Result {
+    fs::create_dir_all(&config.state).map_err(|error| format!("{}: {error}", config.state.display()))?;
+    let store = Records::open(config.state.join("state.db"))?;
+    let logs = ContainerLogs::open(config.state.join("logs"))?;
+    let backends = backends::load(config).await?;
+    let callback = callback::open(config, backends.simulator.as_ref()).await?;
+    if callback.is_none() {
+        tracing::warn!("no callback_url: containers run without an agent, so without attach, stdin and signals");
+    }
+    let link = AgentLink::new(LinkConfig { callback_url: callback.as_ref().map(|callback| callback.url.clone()) });
+    if let Some(callback) = callback {
+        tokio::spawn(Arc::clone(&link).serve(callback.listener));
+    }
+    let engine = Engine::open(Dependencies {
+        backends: backends
+            .loaded
+            .iter()
+            .map(|(name, plugin)| (name.clone(), Arc::clone(plugin) as Arc<dyn Backend>))
+            .collect::<BTreeMap<_, _>>(),
+        default_backend: config.backend.clone(),
+        link,
+        registry: images(config, Arc::clone(&store), Arc::clone(&backends.credentials))?,
+        store,
+        logs,
+        agent: agent(config)?,
+        options: EngineOptions {
+            data_root: config.state.clone(),
+            name: nix::unistd::gethostname()?.to_string_lossy().into_owned(),
+            labels: config.file.labels.clone(),
+            ..EngineOptions::default()
+        },
+    })
+    .await?;
+
+    let unix = Address::Unix { path: config.socket.clone(), group: config.group.clone() };
+    let mut listeners = Vec::new();
+    for address in std::iter::once(unix).chain(config.listen.iter().copied().map(Address::Tcp)) {
+        listeners.push(sockerless_api::bind(&address).await?);
+    }
+    let addresses: Vec<String> = listeners.iter().map(|listener| listener.address().to_string()).collect();
+    let router = sockerless_api::router(engine, ApiOptions::default());
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    println!("API listens at {}", addresses.join(", "));
+    sockerless_api::serve(listeners, router, async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("ending; containers go on without the daemon");
+    })
+    .await;
+    Ok(())
+}
+
+fn agent(config: &Config) -> Result<AgentBinary> {
+    let path = config.installed(config.file.agent.as_deref(), "sockerless-agent");
+    AgentBinary::from_file(&path).map_err(|error| {
+        format!("the agent {}: {error}; install it there or name it by `agent`", path.display()).into()
+    })
+}
