@@ -1,0 +1,24 @@
+//! The protocol's numbers: both ends rely on them.
+
+/// Payload of one data frame, bytes: large enough that headers and system calls do not count, small enough that a
+/// stream does not hold up the others.
+pub const DATA: usize = 256 << 10;
+
+/// Size of one control message, bytes. The largest is a launch: the kernel takes 2 MiB of arguments and environment, and
+/// JSON may escape characters.
+pub const CONTROL: usize = 8 << 20;
+
+/// Size that the frames of one WebSocket message are gathered up to, bytes, control messages aside.
+pub const MESSAGE: usize = DATA + 4096;
+
+/// What a receiver takes on a process's output before it acknowledges, bytes.
+pub const OUTPUT_WINDOW: u32 = 4 << 20;
+
+/// What the agent takes for standard input before the process has read it, bytes.
+pub const INPUT_WINDOW: u32 = 256 << 10;
+
+/// Each end says something at least this often, milliseconds.
+pub const HEARTBEAT_MS: u64 = 5_000;
+
+/// An end that was silent for this long is dead, milliseconds: two heartbeats may be late.
+pub const SILENCE_MS: u64 = 15_000;

@@ -1,0 +1,188 @@
+//! Control messages.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{FrameError, Key};
+
+/// A range of versions of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// The oldest.
+    pub min: u32,
+    /// The newest.
+    pub max: u32,
+}
+
+impl Versions {
+    /// The newest that both speak.
+    pub fn agree(self, other: Self) -> Option<u32> {
+        let newest = self.max.min(other.max);
+        (newest >= self.min && newest >= other.min).then_some(newest)
+    }
+}
+
+/// Where a receiver stands in a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The stream.
+    pub stream: u32,
+    /// The byte that it expects.
+    pub offset: u64,
+    /// How many it takes from there on.
+    pub credit: u32,
+}
+
+/// The first message of each connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// What the agent speaks.
+    pub versions: Versions,
+    /// The agent's release, for the log.
+    pub software: String,
+    /// `<container id>.<generation>`.
+    pub run: String,
+    /// The one-time ticket; left out once the agent was welcomed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<Key>,
+    /// What the agent made up; it is bound to the run with the ticket, and proves the agent from then on.
+    pub secret: Key,
+    /// The agent has nothing to do yet.
+    pub idle: bool,
+    /// Where the agent stands in the streams towards it.
+    pub streams: Vec<Position>,
+    /// The last of the daemon's numbered commands that the agent has carried out; 0 for none.
+    pub commands: u64,
+}
+
+/// What the agent says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum FromAgent {
+    /// Who it is; first.
+    Hello(Box<Hello>),
+    /// The process runs. Said on each connection.
+    Started {
+        /// Its number in the container.
+        pid: u32,
+    },
+    /// The process could not be started. Said on each connection until confirmed.
+    Failed {
+        /// Docker's exit code for it.
+        code: i32,
+        /// In the runtime's words.
+        message: String,
+    },
+    /// The process ended, and all its output was acknowledged. Said on each connection until confirmed.
+    Exited {
+        /// 128 + signal for one that a signal ended.
+        code: i32,
+        /// The signal, if it was one.
+        signal: Option<i32>,
+        /// The kernel ended it for want of memory.
+        out_of_memory: bool,
+        /// Milliseconds since 1970.
+        time: u64,
+    },
+}
+
+/// What the daemon says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum FromDaemon {
+    /// The answer to a hello.
+    Welcome {
+        /// The version to speak.
+        version: u32,
+        /// Where the daemon stands in the streams towards it.
+        streams: Vec<Position>,
+    },
+    /// The agent is not wanted.
+    Refused {
+        /// Why, for the log.
+        reason: String,
+        /// It may be wanted in a while: a daemon that has just started may not know it yet.
+        again: bool,
+    },
+    /// What to start. An agent that has started something ignores it.
+    Launch(Box<Launch>),
+    /// Send a signal to the process. Acknowledged by its number on the control stream.
+    Signal {
+        /// Counts the run's commands from 1.
+        number: u64,
+        /// The signal.
+        signal: i32,
+    },
+    /// Set the terminal's size. Repeated after a cut.
+    Resize(Size),
+    /// The end that the agent reported is known for good: it may go.
+    Confirmed,
+}
+
+/// Columns and rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Characters in a line.
+    pub columns: u16,
+    /// Lines.
+    pub rows: u16,
+}
+
+/// The process to run: the same as the daemon's own, see `sockerless_ports::link::Launch`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// `NAME=value`, complete.
+    pub env: Vec<String>,
+    /// Absolute; made when missing. Empty for `/`.
+    pub working_dir: String,
+    /// `user[:group]`, by name or number.
+    pub user: Option<String>,
+    /// Supplementary groups.
+    pub groups: Vec<String>,
+    /// With a terminal.
+    pub tty: bool,
+    /// With standard input.
+    pub stdin: bool,
+    /// The terminal's first size.
+    pub size: Option<Size>,
+    /// To set where that is permitted.
+    pub hostname: Option<String>,
+    /// Paths and options of memory file systems.
+    pub tmpfs: Vec<(String, String)>,
+}
+
+/// Reads a control message.
+fn parse<T: DeserializeOwned>(json: &Bytes) -> Result<T, FrameError> {
+    serde_json::from_slice(json).map_err(|error| FrameError::Message(error.to_string()))
+}
+
+impl FromAgent {
+    /// Reads it from a control frame.
+    pub fn parse(json: &Bytes) -> Result<Self, FrameError> {
+        parse(json)
+    }
+}
+
+impl FromDaemon {
+    /// Reads it from a control frame.
+    pub fn parse(json: &Bytes) -> Result<Self, FrameError> {
+        parse(json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Versions;
+
+    #[test]
+    fn the_newest_common_version_is_agreed_on() {
+        let v = |min, max| Versions { min, max };
+        assert_eq!(v(1, 3).agree(v(2, 5)), Some(3));
+        assert_eq!(v(2, 5).agree(v(1, 3)), Some(3));
+        assert_eq!(v(1, 1).agree(v(1, 1)), Some(1));
+        assert_eq!(v(1, 1).agree(v(2, 3)), None);
+        assert_eq!(v(4, 5).agree(v(2, 3)), None);
+    }
+}
