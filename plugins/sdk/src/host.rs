@@ -14,11 +14,11 @@ pub type Level = log::Level;
 /// Sends requests. An answer of any status is `Ok`; the error means that there was none.
 pub trait Transport {
     /// Sends one request and reads the whole answer.
-    fn send(&self, request: Request) -> std::result::Result<Response, SendError>;
+    fn send(&self, request: &Request) -> std::result::Result<Response, SendError>;
 
     /// Sends several at the same time; the answers come in the order of the requests.
-    fn send_all(&self, requests: Vec<Request>) -> Vec<std::result::Result<Response, SendError>> {
-        requests.into_iter().map(|request| self.send(request)).collect()
+    fn send_all(&self, requests: &[Request]) -> Vec<std::result::Result<Response, SendError>> {
+        requests.iter().map(|request| self.send(request)).collect()
     }
 }
 

@@ -65,7 +65,7 @@
 //!         let url = format!("{}/tasks", self.endpoint);
 //!         let image = &spec.containers[0].image;
 //!         let request = Request::post(&url).credential("acme").json(&json!({"name": spec.name, "image": image}));
-//!         let answer = self.host.send(request)?;
+//!         let answer = self.host.send(&request)?;
 //!         answer.success("creating the task", self.host.now())?;
 //!         Ok(Handle { name: spec.name, state: String::new(), started: spec.start })
 //!     }

@@ -104,9 +104,9 @@ pub fn response(status: u16, body: impl ToString) -> Response {
 }
 
 impl Transport for FakeHost {
-    fn send(&self, request: Request) -> std::result::Result<Response, SendError> {
-        let answer = (self.answer)(&request);
-        self.requests.borrow_mut().push(request);
+    fn send(&self, request: &Request) -> std::result::Result<Response, SendError> {
+        let answer = (self.answer)(request);
+        self.requests.borrow_mut().push(request.clone());
         answer
     }
 }

@@ -44,12 +44,12 @@ impl Host for Daemon {
 }
 
 impl Transport for Daemon {
-    fn send(&self, request: Request) -> std::result::Result<Response, SendError> {
-        let pending = begin(&request);
-        finish(&request, pending)
+    fn send(&self, request: &Request) -> std::result::Result<Response, SendError> {
+        let pending = begin(request);
+        finish(request, pending)
     }
 
-    fn send_all(&self, requests: Vec<Request>) -> Vec<std::result::Result<Response, SendError>> {
+    fn send_all(&self, requests: &[Request]) -> Vec<std::result::Result<Response, SendError>> {
         let mut answers = Vec::with_capacity(requests.len());
         for some in requests.chunks(limits::REQUESTS_IN_FLIGHT) {
             let pending: Vec<_> = some.iter().map(begin).collect();
