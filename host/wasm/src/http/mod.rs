@@ -1,0 +1,14 @@
+//! The one way out of a plugin: HTTP to granted hosts, signed by the host.
+
+mod address;
+mod client;
+mod credential;
+mod error;
+mod grant;
+mod hooks;
+mod send;
+
+pub(crate) use client::Clients;
+pub(crate) use credential::Placeholders;
+pub(crate) use grant::Grants;
+pub(crate) use hooks::Hooks;

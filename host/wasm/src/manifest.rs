@@ -1,0 +1,79 @@
+//! What a manifest may say.
+
+use sockerless_ports::backend::{Error, ErrorCode, Manifest};
+
+/// Holds a manifest to the rules of `wit/plugin.wit`, before anything of it is used.
+///
+/// # Errors
+/// `InvalidArgument` with the plugin's name and what is wrong.
+pub(crate) fn check(manifest: &Manifest) -> Result<(), Error> {
+    let wrong = |what: String| {
+        Err(Error::new(ErrorCode::InvalidArgument, format!("plugin {:?}: {what}", manifest.name)))
+    };
+    if !is_name(&manifest.name, '-') {
+        return wrong("its name is not of the form [a-z][a-z0-9-]*".to_owned());
+    }
+    for setting in &manifest.settings {
+        if !is_name(&setting.name, '_') {
+            return wrong(format!("the setting {:?} is not of the form [a-z][a-z0-9_]*", setting.name));
+        }
+    }
+    for grant in &manifest.http {
+        match grant.host.strip_prefix("setting:") {
+            Some(name) if !manifest.settings.iter().any(|setting| setting.name == name) => {
+                return wrong(format!(
+                    "it asks for the host of the setting {name:?}, which it does not declare"
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_name(text: &str, joint: char) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joint)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use sockerless_ports::backend::{Features, HttpGrant, Limits};
+
+    use super::*;
+
+    /// A manifest that asks for nothing.
+    pub(crate) fn manifest() -> Manifest {
+        Manifest {
+            name: "test".to_owned(),
+            version: "1.0.0".to_owned(),
+            description: "A test.".to_owned(),
+            settings: Vec::new(),
+            http: Vec::new(),
+            features: Features::default(),
+            limits: Limits {
+                max_timeout_seconds: 1,
+                cpu_millis: (1, 2),
+                memory_bytes: (1, 2),
+                stop_grace_seconds: 1,
+                max_env: 1,
+            },
+        }
+    }
+
+    #[test]
+    fn a_grant_for_an_undeclared_setting_is_refused() {
+        let mut manifest = manifest();
+        manifest.http = vec![HttpGrant { host: "setting:endpoint".to_owned(), credentials: Vec::new() }];
+        assert!(check(&manifest).unwrap_err().message.contains("\"endpoint\""));
+    }
+
+    #[test]
+    fn a_name_that_no_runtime_can_have_is_refused() {
+        for name in ["", "Cloud", "1a", "a/b", "a b"] {
+            let mut manifest = manifest();
+            manifest.name = name.to_owned();
+            assert!(check(&manifest).is_err(), "{name:?}");
+        }
+    }
+}

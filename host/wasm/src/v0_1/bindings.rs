@@ -1,0 +1,13 @@
+//! Generated from `wit/`.
+
+#![allow(missing_docs, clippy::all)]
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "backend",
+    imports: {
+        "sockerless:backend/credentials.describe": async,
+    },
+    exports: { default: async },
+    require_store_data_send: true,
+});
