@@ -149,18 +149,27 @@ mod tests {
     proptest! {
         #[test]
         fn a_client_reads_back_every_frame(
-            chunks in prop::collection::vec((STDOUT..=STDERR, prop::collection::vec(any::<u8>(), 1..3000)), 0..80)
+            chunks in prop::collection::vec((STDOUT..=STDERR, prop::collection::vec(any::<u8>(), 1..300)), 0..300)
         ) {
             prop_assert_eq!(decode(&encode(&chunks, Form::Frames)), chunks);
         }
 
         #[test]
         fn raw_output_is_the_bytes_alone(
-            chunks in prop::collection::vec((STDOUT..=STDERR, prop::collection::vec(any::<u8>(), 0..40_000)), 0..8)
+            chunks in prop::collection::vec((STDOUT..=STDERR, prop::collection::vec(any::<u8>(), 0..400)), 0..8)
         ) {
             let expected: Vec<u8> = chunks.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
             prop_assert_eq!(encode(&chunks, Form::Raw), expected);
         }
+    }
+
+    #[test]
+    fn a_large_raw_piece_goes_on_as_it_is() {
+        let bytes = vec![7; limits::OUTPUT_PIECE];
+        assert_eq!(
+            encode(&[(STDOUT, vec![1]), (STDOUT, bytes.clone()), (STDERR, bytes.clone())], Form::Raw),
+            [vec![1], bytes.clone(), bytes].concat()
+        );
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! What happens to every request before its route and to every answer after it.
 
+use std::panic::AssertUnwindSafe;
+
 use axum::{
     Router,
     body::Body,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
+use futures_util::FutureExt;
 use http::{Method, StatusCode, Uri, uri::PathAndQuery};
 use tower::ServiceExt;
 
@@ -18,7 +21,12 @@ pub fn around(routes: Router) -> Router {
 
 async fn front(State(routes): State<Router>, request: Request) -> Response {
     let mut response = match prepare(request) {
-        Ok(request) => routes.oneshot(request).await.unwrap_or_else(|never| match never {}),
+        Ok(request) => match AssertUnwindSafe(routes.oneshot(request)).catch_unwind().await {
+            Ok(answer) => answer.unwrap_or_else(|never| match never {}),
+            // A fault of the daemon's own costs this request, and the client hears of it.
+            Err(_) => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the daemon failed; see its log")
+                .into_response(),
+        },
         Err(response) => response,
     };
     headers::apply(response.headers_mut());

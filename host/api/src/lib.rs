@@ -7,6 +7,7 @@
 
 mod connection;
 mod daemon;
+mod detach;
 mod errors;
 mod extract;
 mod framing;

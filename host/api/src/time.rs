@@ -107,10 +107,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "yesterday", "10", "1.x", "10x", "m", "1h30", "--1", "2023-13-01"] {
-            if text != "10" {
-                assert!(parse(text, now()).is_err(), "{text}");
-            }
+        for text in ["", "yesterday", "1.x", "10x", "m", "1h30", "--1", "2023-13-01"] {
+            assert!(parse(text, now()).is_err(), "{text}");
         }
     }
 

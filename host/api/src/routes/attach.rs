@@ -8,11 +8,12 @@ use sockerless_engine::AttachRequest;
 
 use crate::{
     App,
+    detach::DetachKeys,
     errors::ApiError,
     extract::{Id, Params},
     framing::{Encoded, Form, content_type},
     hijack,
-    hijack::Slot,
+    hijack::{Forward, Slot},
     version::ApiVersion,
 };
 
@@ -37,11 +38,13 @@ async fn attach(
         stderr: params.flag("stderr"),
         detach_keys: params.string("detachKeys"),
     };
+    let keys = DetachKeys::parse(params.text("detachKeys"))?;
     hijack::skip_body(&headers, body).await?;
     // Errors have to be told before the switch: after it a client takes them for output.
     let attachment = daemon.attach(&id, request).await?;
     let form = Form::of(&attachment.output);
+    let forward = Forward { input: attachment.input, keys: attachment.output.tty.then_some(keys) };
     let head = hijack::head(&headers, &content_type(attachment.output.tty, version));
     let output = Encoded::new(attachment.output, form);
-    slot.take(head, move |connection, read| hijack::pump(connection, read, output, attachment.input)).await
+    slot.take(head, move |connection, read| hijack::pump(connection, read, output, forward)).await
 }

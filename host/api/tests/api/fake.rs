@@ -1,0 +1,283 @@
+//! A daemon that remembers what it was asked and does what the test says.
+
+use std::{collections::HashMap, sync::Mutex};
+
+use async_trait::async_trait;
+use bollard_stubs::models::*;
+use bytes::Bytes;
+use futures_util::{
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use sockerless_api::Daemon;
+use sockerless_engine::*;
+use sockerless_ports::{
+    link::{Output, TerminalSize},
+    registry::{Archive, ImportRequest, ProgressEvent},
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+/// What a container read from a client.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stdin {
+    Bytes(Bytes),
+    Closed,
+}
+
+#[derive(Default)]
+struct Container {
+    tty: bool,
+    output: Option<mpsc::UnboundedSender<Result<OutputChunk>>>,
+    stdin: Option<mpsc::UnboundedReceiver<Stdin>>,
+    waiting: Vec<oneshot::Sender<ContainerWaitResponse>>,
+}
+
+#[derive(Default)]
+pub struct Fake {
+    containers: Mutex<HashMap<String, Container>>,
+    calls: Mutex<Vec<String>>,
+    pub events: Mutex<Option<mpsc::UnboundedReceiver<EventMessage>>>,
+    pub progress: Mutex<Vec<Result<ProgressEvent>>>,
+    pub refusal: Mutex<Option<Error>>,
+}
+
+impl Fake {
+    /// What was asked so far; forgets it.
+    pub fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+
+    fn note(&self, call: String) -> Result<()> {
+        self.calls.lock().unwrap().push(call);
+        self.refusal.lock().unwrap().take().map_or(Ok(()), Err)
+    }
+
+    pub fn add(&self, id: &str, tty: bool) {
+        self.containers.lock().unwrap().insert(id.into(), Container { tty, ..Container::default() });
+    }
+
+    fn with<T>(&self, id: &str, act: impl FnOnce(&mut Container) -> T) -> Result<T> {
+        let mut containers = self.containers.lock().unwrap();
+        let container = containers.get_mut(id);
+        container.map(act).ok_or_else(|| Error::new(ErrorKind::NotFound, format!("No such container: {id}")))
+    }
+
+    /// The container writes.
+    pub fn write(&self, id: &str, output: Output, bytes: &'static [u8]) {
+        let chunk = OutputChunk { output, bytes: Bytes::from_static(bytes) };
+        self.with(id, |c| c.output.as_ref().unwrap().send(Ok(chunk)).unwrap()).unwrap();
+    }
+
+    /// The container ends: its streams first, then those who wait for it.
+    pub fn close_output(&self, id: &str) {
+        self.with(id, |c| c.output = None).unwrap();
+    }
+
+    pub fn exit(&self, id: &str, code: i64) {
+        let waiting = self.with(id, |c| std::mem::take(&mut c.waiting)).unwrap();
+        for waiter in waiting {
+            let _ = waiter.send(ContainerWaitResponse { status_code: code, error: None });
+        }
+    }
+
+    pub async fn stdin(&self, id: &str) -> Stdin {
+        self.stdin_end(id).await.unwrap()
+    }
+
+    /// None when the client left without closing the input.
+    pub async fn stdin_end(&self, id: &str) -> Option<Stdin> {
+        let mut stdin = self.with(id, |c| c.stdin.take().unwrap()).unwrap();
+        let read = stdin.recv().await;
+        self.with(id, |c| c.stdin = Some(stdin)).unwrap();
+        read
+    }
+
+    fn open(&self, id: &str) -> Result<OutputStream> {
+        self.with(id, |c| {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            c.output = Some(sender);
+            OutputStream { tty: c.tty, chunks: UnboundedReceiverStream::new(receiver).boxed() }
+        })
+    }
+
+    fn progress_stream(&self) -> ProgressStream {
+        stream::iter(std::mem::take(&mut *self.progress.lock().unwrap())).boxed()
+    }
+}
+
+struct Sink(mpsc::UnboundedSender<Stdin>);
+
+#[async_trait]
+impl Input for Sink {
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        self.0.send(Stdin::Bytes(bytes)).map_err(|_| Error::new(ErrorKind::Conflict, "closed"))
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.0.send(Stdin::Closed).map_err(|_| Error::new(ErrorKind::Conflict, "closed"))
+    }
+}
+
+#[async_trait]
+impl Daemon for Fake {
+    async fn create(&self, request: CreateRequest) -> Result<ContainerCreateResponse> {
+        let id = request.name.clone().unwrap_or_else(|| "c0ffee".into());
+        self.note(format!("create {request:?}"))?;
+        self.add(&id, request.config.tty == Some(true));
+        Ok(ContainerCreateResponse { id, warnings: Vec::new() })
+    }
+
+    fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {
+        self.note(format!("list {request:?}"))?;
+        let containers = self.containers.lock().unwrap();
+        Ok(containers
+            .keys()
+            .map(|id| ContainerSummary { id: Some(id.clone()), ..Default::default() })
+            .collect())
+    }
+
+    fn inspect(&self, reference: &str, size: bool) -> Result<ContainerInspectResponse> {
+        self.note(format!("inspect {reference} {size}"))?;
+        self.with(reference, |_| ContainerInspectResponse {
+            id: Some(reference.into()),
+            ..Default::default()
+        })
+    }
+
+    async fn start(&self, reference: &str) -> Result<Outcome> {
+        self.note(format!("start {reference}"))?;
+        self.with(reference, |_| Outcome::Done)
+    }
+
+    async fn stop(&self, reference: &str, signal: Option<&str>, timeout: Option<i64>) -> Result<Outcome> {
+        self.note(format!("stop {reference} {signal:?} {timeout:?}"))?;
+        self.with(reference, |_| Outcome::NotModified)
+    }
+
+    async fn restart(&self, reference: &str, signal: Option<&str>, timeout: Option<i64>) -> Result<()> {
+        self.note(format!("restart {reference} {signal:?} {timeout:?}"))
+    }
+
+    async fn kill(&self, reference: &str, signal: Option<&str>) -> Result<()> {
+        assert_ne!(reference, "panic");
+        self.note(format!("kill {reference} {signal:?}"))
+    }
+
+    async fn rename(&self, reference: &str, name: &str) -> Result<()> {
+        self.note(format!("rename {reference} {name}"))
+    }
+
+    async fn remove(&self, reference: &str, request: RemoveRequest) -> Result<()> {
+        self.note(format!("remove {reference} {request:?}"))
+    }
+
+    async fn prune(&self, filters: &Filters) -> Result<ContainerPruneResponse> {
+        self.note(format!("prune {filters:?}"))?;
+        Ok(ContainerPruneResponse { containers_deleted: None, space_reclaimed: Some(0) })
+    }
+
+    fn wait(
+        &self,
+        reference: &str,
+        condition: WaitCondition,
+    ) -> Result<BoxFuture<'static, ContainerWaitResponse>> {
+        self.note(format!("wait {reference} {condition:?}"))?;
+        let (sender, receiver) = oneshot::channel();
+        self.with(reference, |c| c.waiting.push(sender))?;
+        Ok(receiver.map(|exit| exit.unwrap()).boxed())
+    }
+
+    async fn logs(&self, reference: &str, request: LogsRequest) -> Result<OutputStream> {
+        self.note(format!("logs {reference} {request:?}"))?;
+        self.open(reference)
+    }
+
+    async fn attach(&self, reference: &str, request: AttachRequest) -> Result<Attachment> {
+        self.note(format!("attach {reference} {request:?}"))?;
+        let output = self.open(reference)?;
+        let input = self.with(reference, |c| {
+            request.stdin.then(|| {
+                let (sender, receiver) = mpsc::unbounded_channel();
+                c.stdin = Some(receiver);
+                Box::new(Sink(sender)) as Box<dyn Input>
+            })
+        })?;
+        Ok(Attachment { output, input })
+    }
+
+    async fn resize(&self, reference: &str, size: TerminalSize) -> Result<()> {
+        self.note(format!("resize {reference} {}x{}", size.columns, size.rows))
+    }
+
+    async fn pull_image(&self, request: PullImage) -> Result<ProgressStream> {
+        self.note(format!("pull {request:?}"))?;
+        Ok(self.progress_stream())
+    }
+
+    async fn load_images(&self, archive: Archive) -> Result<ProgressStream> {
+        let size: usize =
+            archive.map(|piece| piece.unwrap().len()).collect::<Vec<_>>().await.into_iter().sum();
+        self.note(format!("load {size}"))?;
+        Ok(self.progress_stream())
+    }
+
+    async fn import_image(&self, archive: Archive, request: ImportRequest) -> Result<ProgressStream> {
+        let size: usize =
+            archive.map(|piece| piece.unwrap().len()).collect::<Vec<_>>().await.into_iter().sum();
+        self.note(format!("import {size} {request:?}"))?;
+        Ok(self.progress_stream())
+    }
+
+    async fn images(&self, all: bool, filters: &Filters) -> Result<Vec<ImageSummary>> {
+        self.note(format!("images {all} {filters:?}"))?;
+        Ok(Vec::new())
+    }
+
+    async fn inspect_image(&self, reference: &str) -> Result<ImageInspect> {
+        self.note(format!("inspect-image {reference}"))?;
+        Ok(ImageInspect::default())
+    }
+
+    async fn image_history(&self, reference: &str) -> Result<Vec<HistoryResponseItem>> {
+        self.note(format!("history {reference}"))?;
+        Ok(Vec::new())
+    }
+
+    async fn tag_image(&self, reference: &str, repository: &str, tag: &str) -> Result<()> {
+        self.note(format!("tag {reference} {repository} {tag}"))
+    }
+
+    async fn remove_image(
+        &self,
+        reference: &str,
+        force: bool,
+        prune: bool,
+    ) -> Result<Vec<ImageDeleteResponseItem>> {
+        self.note(format!("remove-image {reference} {force} {prune}"))?;
+        Ok(vec![ImageDeleteResponseItem { untagged: Some(reference.into()), deleted: None }])
+    }
+
+    async fn prune_images(&self, filters: &Filters) -> Result<ImagePruneResponse> {
+        self.note(format!("prune-images {filters:?}"))?;
+        Ok(ImagePruneResponse::default())
+    }
+
+    async fn info(&self) -> Result<SystemInfo> {
+        self.note("info".into())?;
+        Ok(SystemInfo::default())
+    }
+
+    fn version(&self) -> SystemVersion {
+        SystemVersion { api_version: Some("1.51".into()), ..Default::default() }
+    }
+
+    fn events(&self, request: EventsRequest) -> Result<BoxStream<'static, EventMessage>> {
+        self.note(format!("events {request:?}"))?;
+        Ok(match self.events.lock().unwrap().take() {
+            Some(events) => UnboundedReceiverStream::new(events).boxed(),
+            None => stream::empty().boxed(),
+        })
+    }
+}

@@ -1,0 +1,16 @@
+//! The API as its clients see it: over a real unix socket, with a daemon whose every move the
+//! test makes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod client;
+mod fake;
+mod images;
+mod listeners;
+mod negotiation;
+mod operations;
+mod requests;
+mod sequences;
+mod server;
+mod streams;
+mod websocket;
