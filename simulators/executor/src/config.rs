@@ -17,11 +17,7 @@ pub struct ExecutorConfig {
 impl ExecutorConfig {
     /// All defaults around a state folder.
     pub fn new(state: impl Into<PathBuf>) -> Self {
-        Self {
-            state: state.into(),
-            registries: BTreeMap::new(),
-            program: None,
-        }
+        Self { state: state.into(), registries: BTreeMap::new(), program: None }
     }
 }
 

@@ -30,9 +30,6 @@ pub enum ExecutorError {
 
 impl ExecutorError {
     pub(crate) fn system(context: impl Into<String>, source: impl Into<std::io::Error>) -> Self {
-        Self::System {
-            context: context.into(),
-            source: source.into(),
-        }
+        Self::System { context: context.into(), source: source.into() }
     }
 }

@@ -1,44 +1,132 @@
 //! The executor itself.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs::{File, TryLockError},
+    io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use rustix::thread::CapabilitySet;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, mpsc};
 
 use crate::{
+    cgroup::Cgroups,
     config::{ExecutorConfig, Limits},
+    driver::drive,
     error::ExecutorError,
+    image::{ImageStore, Unpack},
+    leftover,
+    namespace::UserNamespace,
+    network::Network,
+    plan::check,
+    pool::{Pool, SlotMaker},
     spec::TaskSpec,
-    task::Task,
+    task::{Task, TaskHandle},
+    tuning::{EVENT_BUFFER, POOL_SIZE, POOL_SIZE_ROOTLESS, SHUTDOWN_PATIENCE},
 };
 
 /// Runs tasks.
 #[derive(Debug)]
-pub struct Executor {}
+pub struct Executor {
+    inner: Arc<Inner>,
+}
+
+/// What tasks work with.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub state: PathBuf,
+    pub images: ImageStore,
+    pub network: Arc<Network>,
+    pub pool: Arc<Pool>,
+    pub cgroups: Cgroups,
+    pub limits: Limits,
+    tasks: Mutex<HashMap<String, TaskHandle>>,
+    ended: Notify,
+    closed: AtomicBool,
+    _namespace: Option<UserNamespace>,
+    _lock: File,
+}
 
 impl Executor {
     /// Opens the state folder, clears what a killed executor left there, and makes the network.
     ///
     /// # Errors
     /// [`ExecutorError::Unsupported`] with the remedy when this machine cannot run containers;
-    /// [`ExecutorError::Locked`].
+    /// [`ExecutorError::Locked`] when another executor has the folder.
     pub async fn open(config: ExecutorConfig) -> Result<Arc<Self>, ExecutorError> {
-        let _ = config;
-        Err(ExecutorError::ShutDown)
+        let folder = config.state.display().to_string();
+        let failed = |error: io::Error| ExecutorError::system(&folder, error);
+        std::fs::create_dir_all(config.state.join("tasks")).map_err(failed)?;
+        let state = config.state.canonicalize().map_err(failed)?;
+        let lock = lock(&state)?;
+        let scope = hex::encode(&Sha256::digest(state.as_os_str().as_encoded_bytes())[..4]);
+        let program = config.program.unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
+        let rootless = !is_root();
+
+        leftover::end_stages(&scope).await;
+        let namespace = if rootless { Some(UserNamespace::open(&program, &scope).await?) } else { None };
+        let user_namespace = namespace.as_ref().map(|namespace| namespace.path().to_owned());
+        let cgroups =
+            if rootless { Cgroups::default() } else { Cgroups::open(&format!("sockerless-{scope}")) };
+        cgroups.clear();
+        let unpack =
+            Unpack { program: program.clone(), scope: scope.clone(), user_namespace: user_namespace.clone() };
+        leftover::remove_tasks(&state, &unpack).await.map_err(failed)?;
+        let images = ImageStore::open(&state, config.registries, unpack).await.map_err(failed)?;
+
+        let network = Arc::new(Network::open(&scope, rootless).await?);
+        let maker = SlotMaker { program, scope, user_namespace, network: Arc::clone(&network) };
+        let size = if rootless { POOL_SIZE_ROOTLESS } else { POOL_SIZE };
+        let pool = match Pool::open(maker, size).await {
+            Ok(pool) => pool,
+            Err(error) => {
+                network.close().await;
+                cgroups.remove();
+                return Err(error);
+            }
+        };
+        let limits = limits(&cgroups, &network, rootless);
+        for remark in &limits.remarks {
+            tracing::warn!("{remark}");
+        }
+        let inner = Inner {
+            state,
+            images,
+            network,
+            pool,
+            cgroups,
+            limits,
+            tasks: Mutex::default(),
+            ended: Notify::new(),
+            closed: AtomicBool::new(false),
+            _namespace: namespace,
+            _lock: lock,
+        };
+        Ok(Arc::new(Self { inner: Arc::new(inner) }))
     }
 
     /// The address under which containers reach services of this machine that listen on
     /// [`Self::bind_address`].
     pub fn host_address(&self) -> IpAddr {
-        IpAddr::from([127, 0, 0, 1])
+        self.inner.network.host_address()
     }
 
     /// Where a service of this machine has to listen to be reached by containers.
     pub fn bind_address(&self) -> IpAddr {
-        IpAddr::from([127, 0, 0, 1])
+        self.inner.network.bind_address()
     }
 
     /// What this machine lets the executor enforce.
     pub fn limits(&self) -> &Limits {
-        static NONE: std::sync::OnceLock<Limits> = std::sync::OnceLock::new();
-        NONE.get_or_init(Limits::default)
+        &self.inner.limits
     }
 
     /// Starts a task; pulling and starting go on in the background and are told as events.
@@ -46,10 +134,110 @@ impl Executor {
     ///
     /// # Errors
     /// [`ExecutorError::InvalidSpec`], [`ExecutorError::Duplicate`], [`ExecutorError::ShutDown`].
-    pub fn run(self: &Arc<Self>, spec: TaskSpec) -> Result<Task, ExecutorError> {
-        Err(ExecutorError::Duplicate(spec.id))
+    pub fn run(&self, spec: TaskSpec) -> Result<Task, ExecutorError> {
+        check(&spec)?;
+        let (events, receiver) = mpsc::channel(EVENT_BUFFER);
+        let (handle, orders) = TaskHandle::new();
+        let id = spec.id.clone();
+        {
+            let mut tasks = self.inner.tasks();
+            // Within the lock, so that a shutdown sees every task.
+            if self.inner.closed.load(Ordering::Acquire) {
+                return Err(ExecutorError::ShutDown);
+            }
+            if tasks.contains_key(&id) {
+                return Err(ExecutorError::Duplicate(id));
+            }
+            tasks.insert(id.clone(), handle.clone());
+        }
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            drive(&inner, spec, events, orders).await;
+            inner.tasks().remove(&id);
+            inner.ended.notify_waiters();
+        });
+        Ok(Task::new(receiver, handle))
     }
 
     /// Kills all tasks, and takes the network down. The layers stay.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        let inner = &self.inner;
+        inner.closed.store(true, Ordering::Release);
+        for handle in inner.tasks().values() {
+            handle.stop(Duration::ZERO);
+        }
+        let all_ended = async {
+            loop {
+                let ended = inner.ended.notified();
+                tokio::pin!(ended);
+                ended.as_mut().enable();
+                if inner.tasks().is_empty() {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        if tokio::time::timeout(SHUTDOWN_PATIENCE, all_ended).await.is_err() {
+            tracing::warn!("tasks are left at shutdown; they end with this process");
+        }
+        inner.pool.close().await;
+        inner.network.close().await;
+        inner.cgroups.remove();
+    }
+
+    /// Shuts down and deletes the state folder, layers and all.
+    ///
+    /// # Errors
+    /// [`ExecutorError::System`] when something cannot be deleted.
+    pub async fn purge(&self) -> Result<(), ExecutorError> {
+        self.shutdown().await;
+        let state = &self.inner.state;
+        self.inner.images.purge().await;
+        std::fs::remove_dir_all(state)
+            .map_err(|error| ExecutorError::system(state.display().to_string(), error))
+    }
+}
+
+impl Inner {
+    fn tasks(&self) -> MutexGuard<'_, HashMap<String, TaskHandle>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether namespaces and mounts need no user namespace.
+fn is_root() -> bool {
+    let effective = rustix::thread::capabilities(None).map(|sets| sets.effective);
+    nix::unistd::geteuid().is_root() && effective.is_ok_and(|set| set.contains(CapabilitySet::SYS_ADMIN))
+}
+
+fn lock(state: &Path) -> Result<File, ExecutorError> {
+    let failed = |error| ExecutorError::system(state.display().to_string(), error);
+    let lock = File::create(state.join("lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(ExecutorError::Locked(state.display().to_string())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn limits(cgroups: &Cgroups, network: &Network, rootless: bool) -> Limits {
+    let mut remarks: Vec<String> = network.remark().map(str::to_owned).into_iter().collect();
+    let why = if rootless {
+        "an ordinary user has no control groups; run as root for them"
+    } else {
+        "this machine lends no such control group"
+    };
+    if !cgroups.has_memory() {
+        remarks.push(format!("memory limits of containers do not hold: {why}"));
+    }
+    if !cgroups.has_cpu() {
+        remarks.push(format!("processor limits of containers do not hold: {why}"));
+    }
+    Limits {
+        memory: cgroups.has_memory(),
+        cpu: cgroups.has_cpu(),
+        outbound: network.remark().is_none(),
+        rootless,
+        remarks,
+    }
 }

@@ -11,11 +11,21 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod cgroup;
 mod config;
+mod driver;
 mod error;
 mod executor;
+mod image;
+mod leftover;
+mod namespace;
+mod network;
+mod plan;
+mod pool;
 mod spec;
+mod stage;
 mod task;
+mod tuning;
 
 pub use config::{ExecutorConfig, Limits, RegistryAccess, RegistryAuth};
 pub use error::ExecutorError;
@@ -25,4 +35,6 @@ pub use task::{Task, TaskHandle};
 
 /// To be called first thing in `main`, before any thread or async runtime exists. If this process
 /// was started as one of the executor's stages, it does that stage's work and never returns.
-pub fn init() {}
+pub fn init() {
+    stage::enter();
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 
 use crate::{error::ExecutorError, spec::TaskEvent};
@@ -16,6 +17,10 @@ pub struct Task {
 }
 
 impl Task {
+    pub(crate) fn new(events: mpsc::Receiver<TaskEvent>, handle: TaskHandle) -> Self {
+        Self { events, handle }
+    }
+
     /// To act on the task from elsewhere.
     pub fn handle(&self) -> TaskHandle {
         self.handle.clone()
@@ -35,24 +40,42 @@ impl Task {
     }
 }
 
+/// What a task is told from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Signal(i32),
+    Stop(Duration),
+}
+
 /// Acts on a task; cheap to clone. Acting on a task that ended does nothing.
 #[derive(Debug, Clone)]
-pub struct TaskHandle {}
+pub struct TaskHandle {
+    orders: mpsc::UnboundedSender<Order>,
+}
 
 impl TaskHandle {
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Order>) {
+        let (orders, receiver) = mpsc::unbounded_channel();
+        (Self { orders }, receiver)
+    }
+
     /// Sends a signal to the container's command. As process 1 of its namespace it gets only
-    /// signals that it handles, and SIGKILL.
+    /// signals that it handles, and SIGKILL. One that comes before the start waits for it.
     ///
     /// # Errors
-    /// [`ExecutorError::InvalidSpec`] when there is no such signal.
+    /// [`ExecutorError::InvalidSpec`] when there is no such signal (real-time ones are not
+    /// carried).
     pub fn signal(&self, number: i32) -> Result<(), ExecutorError> {
-        let _ = number;
+        Signal::try_from(number)
+            .map_err(|_| ExecutorError::InvalidSpec(format!("there is no signal {number}")))?;
+        // Its receiver goes with the task.
+        let _ = self.orders.send(Order::Signal(number));
         Ok(())
     }
 
     /// SIGTERM now, SIGKILL after `grace`. Returns at once. A task that has not started yet fails
     /// as [`crate::FailureReason::Cancelled`].
     pub fn stop(&self, grace: Duration) {
-        let _ = grace;
+        let _ = self.orders.send(Order::Stop(grace));
     }
 }

@@ -1,0 +1,82 @@
+//! A layer: from a blob to a folder of an overlay file system.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use tokio::process::Command;
+
+use super::ImageError;
+use crate::{spec::FailureReason, stage::stage_command, tuning::LAYER_NAME_DIGITS};
+
+/// Starts the stages that work on layers' folders.
+#[derive(Debug)]
+pub(crate) struct Unpack {
+    pub program: PathBuf,
+    pub scope: String,
+    /// None as root.
+    pub user_namespace: Option<PathBuf>,
+}
+
+static COUNTER: AtomicU64 = AtomicU64::new(0);
+
+impl Unpack {
+    /// Unpacks the blob and puts the folder in its place; on an error nothing is there.
+    pub(crate) async fn unpack(&self, blob: &Path, layers: &Path, name: &str) -> Result<(), ImageError> {
+        let internal = |error: io::Error| ImageError::internal("unpacking", error);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let partial = layers.join(format!("partial-{}-{number}", std::process::id()));
+        tokio::fs::create_dir(&partial).await.map_err(internal)?;
+        let input = std::fs::File::open(blob).map_err(internal)?;
+        let output = self.stage("unpack", [partial.as_path()], Stdio::from(input)).await.map_err(internal)?;
+        let result = match output {
+            Ok(()) => tokio::fs::rename(&partial, layers.join(name)).await.map_err(internal),
+            Err(message) => {
+                Err(ImageError::new(FailureReason::ImageInvalid, format!("layer {name}: {message}")))
+            }
+        };
+        if result.is_err() {
+            self.remove(&[&partial]).await;
+        }
+        result
+    }
+
+    /// Deletes folders whose files may belong to other users. What cannot be deleted stays, and
+    /// is logged.
+    pub(crate) async fn remove(&self, folders: &[&Path]) {
+        match self.stage("remove", folders.iter().copied(), Stdio::null()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "left-over files stay behind"),
+            Err(error) => tracing::warn!(%error, "left-over files stay behind"),
+        }
+    }
+
+    async fn stage<'a>(
+        &self,
+        name: &str,
+        paths: impl IntoIterator<Item = &'a Path>,
+        input: Stdio,
+    ) -> io::Result<Result<(), String>> {
+        let mut command = stage_command(&self.program, name, &self.scope);
+        command.arg(self.user_namespace.as_deref().unwrap_or(Path::new("-")));
+        command.args(paths).stdin(input).stdout(Stdio::null()).stderr(Stdio::piped());
+        let output = Command::from(command).kill_on_drop(true).output().await?;
+        if output.status.success() {
+            return Ok(Ok(()));
+        }
+        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Ok(Err(if message.is_empty() { output.status.to_string() } else { message }))
+    }
+}
+
+/// The folder's name for a layer.
+pub(crate) fn folder_name(digest: &str) -> Result<String, ImageError> {
+    let hex = digest
+        .strip_prefix("sha256:")
+        .filter(|hex| hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+        .ok_or_else(|| ImageError::invalid(format!("{digest} is no sha256 digest")))?;
+    Ok(hex[..LAYER_NAME_DIGITS].to_owned())
+}
