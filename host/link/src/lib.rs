@@ -1,1 +1,115 @@
-//! (in work)
+//! Agents' connections and the streams they carry.
+//!
+//! [`AgentLink`] implements the engine's port [`Link`]. It listens for agents ([`AgentLink::serve`]), lets in who knows the
+//! ticket or the bound secret of an admitted run, and carries bytes both ways. Per connection there are three loops: one
+//! receives, one tells the engine in order, one sends; each pulls from bounded state that is kept per run, so that
+//! a slow engine, a slow process or a broken line holds up nobody else and grows nothing.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod door;
+mod run;
+mod server;
+mod session;
+mod tuning;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sockerless_ports::link::{Admission, AgentEvents, Link, LinkError, RunId, TerminalSize};
+
+use crate::run::Run;
+
+/// How agents reach the daemon.
+#[derive(Clone, Default)]
+pub struct AgentLinkConfig {
+    /// The address that agents are given: `ws://host:port/agent/v1` or `wss://…`. None: containers run without agents.
+    pub callback_url: Option<String>,
+    /// With it the listener speaks TLS only.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// All agents' connections.
+pub struct AgentLink {
+    config: AgentLinkConfig,
+    runs: Mutex<HashMap<RunId, Arc<Run>>>,
+}
+
+impl AgentLink {
+    /// Without any run and without a listener; see [`AgentLink::serve`].
+    pub fn new(config: AgentLinkConfig) -> Arc<Self> {
+        Arc::new(Self { config, runs: Mutex::default() })
+    }
+
+    /// Accepts agents until the future is dropped, which cuts all their lines. They come back to the next listener.
+    ///
+    /// Admit what runs before this: an agent that nobody awaits is sent away for a while, and ends in the end.
+    ///
+    /// # Errors
+    /// When the listener itself fails.
+    pub async fn serve(self: Arc<Self>, listener: tokio::net::TcpListener) -> std::io::Result<()> {
+        server::serve(self, listener).await
+    }
+
+    fn runs(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Run>>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The admitted run of this name (`<container id>.<generation>`).
+    fn named(&self, name: &str) -> Option<Arc<Run>> {
+        let (container, generation) = name.rsplit_once('.')?;
+        let id = RunId { container: container.to_owned(), generation: generation.parse().ok()? };
+        self.runs().get(&id).cloned()
+    }
+
+    fn run(&self, id: &RunId) -> Result<Arc<Run>, LinkError> {
+        self.runs().get(id).cloned().ok_or(LinkError::Unknown)
+    }
+}
+
+#[async_trait]
+impl Link for AgentLink {
+    fn callback_url(&self) -> Option<String> {
+        self.config.callback_url.clone()
+    }
+
+    fn admit(&self, admission: Admission, events: Arc<dyn AgentEvents>) {
+        let mut runs = self.runs();
+        let id = admission.run.clone();
+        let turn = runs.remove(&id).map(|old| {
+            old.gone.cancel();
+            old.turn.clone()
+        });
+        runs.insert(id, Arc::new(Run::new(admission, events, turn.unwrap_or_default())));
+    }
+
+    fn dismiss(&self, run: &RunId) {
+        if let Some(run) = self.runs().remove(run) {
+            run.gone.cancel();
+            run.room.notify_waiters();
+        }
+    }
+
+    fn is_connected(&self, run: &RunId) -> bool {
+        self.run(run).is_ok_and(|run| run.state().connected)
+    }
+
+    async fn write_stdin(&self, run: &RunId, bytes: Bytes) -> Result<(), LinkError> {
+        self.run(run)?.write(bytes).await
+    }
+
+    async fn close_stdin(&self, run: &RunId) -> Result<(), LinkError> {
+        self.run(run)?.close().await
+    }
+
+    async fn signal(&self, run: &RunId, signal: i32) -> Result<(), LinkError> {
+        self.run(run)?.signal(signal).await
+    }
+
+    async fn resize(&self, run: &RunId, size: TerminalSize) -> Result<(), LinkError> {
+        self.run(run)?.resize(size)
+    }
+}

@@ -1,0 +1,108 @@
+//! One admitted run: what is known of it across connections.
+
+mod commands;
+mod incoming;
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use sockerless_ports::link::{Admission, AgentEvents, Digest, LinkError, RunId, TerminalSize};
+use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio_util::sync::CancellationToken;
+
+pub use incoming::Item;
+pub use state::State;
+
+/// An admitted run.
+pub struct Run {
+    pub id: RunId,
+    pub ticket: Digest,
+    pub events: Arc<dyn AgentEvents>,
+    /// Hash of the agent's secret once it is bound. Locked while an agent proves itself, so that only one can be bound.
+    pub bound: AsyncMutex<Option<Digest>>,
+    /// Held by the connection whose events are told; the next one waits until the last call has returned.
+    pub turn: Arc<AsyncMutex<()>>,
+    /// The run was dismissed.
+    pub gone: CancellationToken,
+    /// There is something to send.
+    pub to_send: Notify,
+    /// There is something to tell the engine.
+    pub to_tell: Notify,
+    /// A caller that waits may go on.
+    pub room: Notify,
+    state: Mutex<State>,
+    /// Keeps the writes of several callers apart.
+    writing: AsyncMutex<()>,
+}
+
+impl Run {
+    pub fn new(admission: Admission, events: Arc<dyn AgentEvents>, turn: Arc<AsyncMutex<()>>) -> Self {
+        Self {
+            id: admission.run,
+            ticket: admission.ticket,
+            events,
+            bound: AsyncMutex::new(admission.secret),
+            turn,
+            gone: CancellationToken::new(),
+            to_send: Notify::new(),
+            to_tell: Notify::new(),
+            room: Notify::new(),
+            state: Mutex::new(State::default()),
+            writing: AsyncMutex::new(()),
+        }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Repeats an attempt until it gives something, whenever something has changed.
+    async fn attempt<T>(
+        &self,
+        mut attempt: impl FnMut(&mut State) -> Option<Result<T, LinkError>>,
+    ) -> Result<T, LinkError> {
+        loop {
+            let changed = self.room.notified();
+            if self.gone.is_cancelled() {
+                return Err(LinkError::Unknown);
+            }
+            if let Some(result) = attempt(&mut self.state()) {
+                return result;
+            }
+            changed.await;
+        }
+    }
+
+    /// See `Link::write_stdin`.
+    pub async fn write(&self, mut bytes: Bytes) -> Result<(), LinkError> {
+        let _alone = self.writing.lock().await;
+        while !bytes.is_empty() {
+            self.attempt(|state| state.put(&mut bytes)).await?;
+            self.to_send.notify_one();
+        }
+        Ok(())
+    }
+
+    /// See `Link::close_stdin`.
+    pub async fn close(&self) -> Result<(), LinkError> {
+        let _after_writes = self.writing.lock().await;
+        self.state().close_stdin();
+        self.to_send.notify_one();
+        Ok(())
+    }
+
+    /// See `Link::signal`.
+    pub async fn signal(&self, signal: i32) -> Result<(), LinkError> {
+        self.attempt(|state| state.signal(signal)).await?;
+        self.to_send.notify_one();
+        Ok(())
+    }
+
+    /// See `Link::resize`.
+    pub fn resize(&self, size: TerminalSize) -> Result<(), LinkError> {
+        self.state().resize(size)?;
+        self.to_send.notify_one();
+        Ok(())
+    }
+}

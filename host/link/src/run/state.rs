@@ -1,0 +1,246 @@
+//! The mutable part of a run.
+
+use bytes::{Bytes, BytesMut};
+use sockerless_agent_wire::{
+    Frame, FrameError, FromAgent, FromDaemon, Hello, Inbox, Launch, Outbox, Position, Size, Violation,
+    limits, streams,
+};
+use sockerless_ports::link::{Exit, LaunchFailure, LinkError, Output, TerminalSize};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    commands::Commands,
+    incoming::{Incoming, Item},
+};
+use crate::{door::Rejection, tuning};
+
+/// What is known of a run; connections come and go.
+pub struct State {
+    /// The line is up.
+    pub connected: bool,
+    /// Cuts the connection that is there, or is coming up.
+    pub cut: CancellationToken,
+    /// The connection is at its end: what waits is told, then no more comes.
+    pub closing: bool,
+    /// What waits to be told.
+    pub incoming: Incoming,
+    /// What the engine wants started, to be sent.
+    pub launch: Option<Box<Launch>>,
+    /// The end is known to the engine; to be sent.
+    pub confirm: bool,
+    /// To be sent as the last message.
+    pub rejection: Option<Rejection>,
+    stdin: Option<Outbox>,
+    stdin_closed: bool,
+    stdout: Inbox,
+    stderr: Inbox,
+    commands: Commands,
+    size: Option<TerminalSize>,
+    size_due: bool,
+    started: bool,
+    ended: bool,
+    /// The engine has been told of the end.
+    end_told: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            connected: false,
+            cut: CancellationToken::new(),
+            closing: false,
+            incoming: Incoming::default(),
+            launch: None,
+            confirm: false,
+            rejection: None,
+            stdin: None,
+            stdin_closed: false,
+            stdout: Inbox::new(0, 0),
+            stderr: Inbox::new(0, 0),
+            commands: Commands::default(),
+            size: None,
+            size_due: false,
+            started: false,
+            ended: false,
+            end_told: false,
+        }
+    }
+}
+
+impl State {
+    /// A new connection begins where agent and engine stand. Gives the positions to welcome the agent with.
+    pub fn resume(&mut self, hello: &Hello, kept: [u64; 2]) -> Result<Vec<Position>, Violation> {
+        self.closing = false;
+        self.launch = None;
+        self.confirm = false;
+        self.rejection = None;
+        self.stdout = Inbox::new(kept[0], limits::OUTPUT_WINDOW);
+        self.stderr = Inbox::new(kept[1], limits::OUTPUT_WINDOW);
+        self.commands.resume(hello.commands);
+        self.size_due = self.size.is_some();
+        if let Some(position) = hello.streams.iter().find(|position| position.stream == streams::STDIN) {
+            let stdin = self.stdin.get_or_insert_with(|| Outbox::new(position.offset));
+            stdin.resume(position.offset, position.credit)?;
+            if self.stdin_closed {
+                stdin.finish();
+            }
+        }
+        Ok(vec![self.stdout.position(streams::STDOUT), self.stderr.position(streams::STDERR)])
+    }
+
+    /// Takes a frame from the agent.
+    pub fn take(&mut self, frame: Frame) -> Result<(), Violation> {
+        match frame {
+            Frame::Data { stream, offset, bytes } => {
+                let output = match stream {
+                    streams::STDOUT => Output::Stdout,
+                    streams::STDERR => Output::Stderr,
+                    other => return Err(Violation::NoStream(other)),
+                };
+                let length = bytes.len() as u64;
+                let new = self.inbox(output).accept(offset, bytes)?;
+                if !new.is_empty() {
+                    self.incoming.output(output, offset + length - new.len() as u64, new);
+                }
+                Ok(())
+            }
+            Frame::Acknowledge { stream: streams::CONTROL, offset, .. } => {
+                self.commands.done(offset);
+                Ok(())
+            }
+            Frame::Acknowledge { stream, offset, credit } => self.stdin(stream)?.acknowledge(offset, credit),
+            Frame::Stop { stream } => {
+                self.stdin(stream)?.stop();
+                Ok(())
+            }
+            Frame::Control(json) => self.hear(FromAgent::parse(&json)?),
+            Frame::Alive => Ok(()),
+            Frame::Finish { stream, .. } => Err(Violation::NoStream(stream)),
+        }
+    }
+
+    fn hear(&mut self, message: FromAgent) -> Result<(), Violation> {
+        match message {
+            FromAgent::Hello(_) => return Err(Violation::Unexpected("hello")),
+            FromAgent::Started { pid } => {
+                if !self.started {
+                    self.started = true;
+                    self.incoming.push(Item::Started(pid));
+                }
+            }
+            FromAgent::Failed { code, message } => self.end(Item::Failed(LaunchFailure { code, message })),
+            FromAgent::Exited { code, signal, out_of_memory, time } => {
+                self.end(Item::Exited(Exit { code, signal, out_of_memory, time }));
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, item: Item) {
+        if !self.ended {
+            self.ended = true;
+            self.incoming.push(item);
+        }
+        // The confirmation was lost with an earlier connection.
+        self.confirm = self.end_told;
+    }
+
+    /// The engine has been told of the end.
+    pub fn end_told(&mut self) {
+        self.end_told = true;
+        self.confirm = true;
+    }
+
+    /// The engine keeps the next `count` bytes.
+    pub fn kept(&mut self, output: Output, count: usize) {
+        self.inbox(output).consume(count);
+    }
+
+    fn inbox(&mut self, output: Output) -> &mut Inbox {
+        match output {
+            Output::Stdout => &mut self.stdout,
+            Output::Stderr => &mut self.stderr,
+        }
+    }
+
+    fn stdin(&mut self, stream: u32) -> Result<&mut Outbox, Violation> {
+        match &mut self.stdin {
+            Some(stdin) if stream == streams::STDIN => Ok(stdin),
+            _ => Err(Violation::NoStream(stream)),
+        }
+    }
+
+    /// Takes as much standard input as the agent gave credit for; none if that is nothing.
+    pub fn put(&mut self, bytes: &mut Bytes) -> Option<Result<(), LinkError>> {
+        if self.ended || self.stdin_closed {
+            return Some(Err(LinkError::Closed));
+        }
+        let stdin = self.stdin.as_mut()?;
+        if stdin.is_stopped() {
+            return Some(Err(LinkError::Closed));
+        }
+        let room = stdin.credit().min(bytes.len());
+        if room == 0 {
+            return None;
+        }
+        stdin.push(bytes.split_to(room));
+        Some(Ok(()))
+    }
+
+    /// No more standard input.
+    pub fn close_stdin(&mut self) {
+        self.stdin_closed = true;
+        if let Some(stdin) = &mut self.stdin {
+            stdin.finish();
+        }
+    }
+
+    /// Queues a signal; none if there is no room.
+    pub fn signal(&mut self, signal: i32) -> Option<Result<(), LinkError>> {
+        if self.ended {
+            return Some(Err(LinkError::Closed));
+        }
+        self.commands.push(signal).then_some(Ok(()))
+    }
+
+    /// Notes the terminal's size.
+    pub fn resize(&mut self, size: TerminalSize) -> Result<(), LinkError> {
+        if self.ended {
+            return Err(LinkError::Closed);
+        }
+        self.size = Some(size);
+        self.size_due = true;
+        Ok(())
+    }
+
+    /// Appends what is to be sent now to a message. True if it is the last.
+    pub fn send(&mut self, message: &mut BytesMut) -> Result<bool, FrameError> {
+        if let Some(Rejection { reason, again }) = self.rejection.take() {
+            Frame::control(&FromDaemon::Refused { reason, again })?.encode(message);
+            return Ok(true);
+        }
+        if let Some(launch) = self.launch.take() {
+            Frame::control(&FromDaemon::Launch(launch))?.encode(message);
+        }
+        while let Some((number, signal)) = self.commands.next() {
+            Frame::control(&FromDaemon::Signal { number, signal })?.encode(message);
+        }
+        if std::mem::take(&mut self.size_due)
+            && let Some(TerminalSize { columns, rows }) = self.size
+        {
+            Frame::control(&FromDaemon::Resize(Size { columns, rows }))?.encode(message);
+        }
+        for (stream, inbox) in [(streams::STDOUT, &mut self.stdout), (streams::STDERR, &mut self.stderr)] {
+            if let Some((offset, credit)) = inbox.acknowledgement() {
+                Frame::Acknowledge { stream, offset, credit }.encode(message);
+            }
+        }
+        if std::mem::take(&mut self.confirm) {
+            Frame::control(&FromDaemon::Confirmed)?.encode(message);
+        }
+        if let Some(stdin) = &mut self.stdin {
+            stdin.send(streams::STDIN, tuning::INPUT, message);
+        }
+        Ok(false)
+    }
+}

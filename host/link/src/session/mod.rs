@@ -1,0 +1,228 @@
+//! One connection of one agent.
+
+mod tell;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use futures_util::{
+    FutureExt, SinkExt, StreamExt,
+    future::FusedFuture,
+    stream::{SplitSink, SplitStream},
+};
+use sockerless_agent_wire::{Frame, Frames, FromAgent, FromDaemon, Hello, Violation, limits};
+use sockerless_ports::link::Output;
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    AgentLink,
+    door::{self, Rejection},
+    run::Run,
+    server::Socket,
+    tuning,
+};
+
+type Sink = SplitSink<Socket, Message>;
+type Source = SplitStream<Socket>;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("the agent closed the connection")]
+    Closed,
+    #[error("nothing was heard from the agent")]
+    Silent,
+    #[error("the agent was refused: {0}")]
+    Refused(String),
+    #[error("another connection of the same agent replaced it")]
+    Replaced,
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    #[error(transparent)]
+    Socket(#[from] Box<tokio_tungstenite::tungstenite::Error>),
+}
+
+/// Serves an agent until the connection ends.
+pub async fn serve(link: &AgentLink, socket: Socket, permit: OwnedSemaphorePermit) {
+    let (mut sink, mut source) = socket.split();
+    let hello = match timeout(tuning::GREETING, greeting(&mut source)).await {
+        Ok(Ok(hello)) => hello,
+        Ok(Err(end)) => return tracing::debug!(%end, "a connection without a hello"),
+        Err(_) => return tracing::debug!("a connection without a hello"),
+    };
+    match door::admit(link, &hello).await {
+        Ok((run, version)) => {
+            drop(permit);
+            session(&run, &hello, version, sink, source).await;
+        }
+        Err(rejection) => {
+            let Rejection { reason, again } = &rejection;
+            tracing::warn!(run = hello.run.escape_debug().to_string(), reason, again, "an agent was refused");
+            goodbye(&mut sink, rejection).await;
+        }
+    }
+}
+
+async fn greeting(source: &mut Source) -> Result<Box<Hello>, End> {
+    let mut frames = next(source).await?;
+    match frames.next() {
+        Some(Ok(Frame::Control(json))) => match FromAgent::parse(&json).map_err(Violation::from)? {
+            FromAgent::Hello(hello) => Ok(hello),
+            _ => Err(Violation::Unexpected("message before the hello").into()),
+        },
+        Some(Err(error)) => Err(Violation::from(error).into()),
+        _ => Err(Violation::Unexpected("frame before the hello").into()),
+    }
+}
+
+async fn next(source: &mut Source) -> Result<Frames, End> {
+    loop {
+        match source.next().await {
+            Some(Ok(Message::Binary(bytes))) => return Ok(Frames::new(bytes)),
+            Some(Ok(Message::Close(_))) | None => return Err(End::Closed),
+            Some(Ok(Message::Text(_))) => return Err(Violation::Unexpected("text").into()),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(Box::new(error).into()),
+        }
+    }
+}
+
+async fn goodbye(sink: &mut Sink, Rejection { reason, again }: Rejection) {
+    let goodbye = async {
+        say(sink, &FromDaemon::Refused { reason, again }).await?;
+        sink.close().await.map_err(|error| End::Socket(Box::new(error)))
+    };
+    // Whoever is refused may be gone already.
+    let _ = timeout(tuning::GOODBYE, goodbye).await;
+}
+
+async fn say(sink: &mut Sink, message: &FromDaemon) -> Result<(), End> {
+    let mut bytes = BytesMut::new();
+    Frame::control(message).map_err(Violation::from)?.encode(&mut bytes);
+    sink.send(Message::Binary(bytes.freeze())).await.map_err(|error| Box::new(error).into())
+}
+
+/// An agent that proved itself.
+async fn session(run: &Arc<Run>, hello: &Hello, version: u32, mut sink: Sink, source: Source) {
+    let cut = CancellationToken::new();
+    std::mem::replace(&mut run.state().cut, cut.clone()).cancel();
+    let begin = async {
+        // The connection before is told to the end first.
+        let turn = Arc::clone(&run.turn).lock_owned().await;
+        let kept =
+            [run.events.kept(&run.id, Output::Stdout).await, run.events.kept(&run.id, Output::Stderr).await];
+        (turn, kept)
+    };
+    let (turn, kept) = tokio::select! {
+        biased;
+        () = run.gone.cancelled() => return goodbye(&mut sink, dismissed()).await,
+        () = cut.cancelled() => return,
+        begun = begin => begun,
+    };
+    let welcome = run.state().resume(hello, kept);
+    let welcome = match welcome {
+        Ok(streams) => FromDaemon::Welcome { version, streams },
+        Err(violation) => {
+            tracing::warn!(run = %run.id, %violation, "an agent cannot go on where the daemon is");
+            return goodbye(&mut sink, Rejection::for_now(violation.to_string())).await;
+        }
+    };
+    if let Err(end) = say(&mut sink, &welcome).await {
+        return tracing::debug!(run = %run.id, %end, "the agent did not wait for its welcome");
+    }
+    run.state().connected = true;
+    run.room.notify_waiters();
+    tracing::debug!(run = %run.id, version, software = hello.software.escape_debug().to_string(), "an agent's line is up");
+
+    let end = converse(run, hello.idle, &cut, sink, source).await;
+    tracing::debug!(run = %run.id, %end, "an agent's line is down");
+    drop(turn);
+}
+
+async fn converse(run: &Run, idle: bool, cut: &CancellationToken, mut sink: Sink, mut source: Source) -> End {
+    let mut telling = std::pin::pin!(tell::tell(run, idle).fuse());
+    let end = {
+        let mut receiving = std::pin::pin!(receive(run, &mut source));
+        let mut sending = std::pin::pin!(send(run, &mut sink));
+        tokio::select! {
+            biased;
+            () = run.gone.cancelled() => End::Refused(dismissed().reason),
+            () = cut.cancelled() => End::Replaced,
+            end = &mut receiving => end,
+            end = &mut sending => end,
+            // It ends by itself only when the engine refuses the agent: that has yet to be said.
+            () = &mut telling => timeout(tuning::GOODBYE, sending).await.unwrap_or(End::Silent),
+        }
+    };
+    {
+        let mut state = run.state();
+        state.connected = false;
+        state.closing = true;
+    }
+    if run.gone.is_cancelled() {
+        goodbye(&mut sink, dismissed()).await;
+    }
+    // The socket is closed while the engine may still be at work with what came.
+    drop((sink, source));
+    run.to_tell.notify_one();
+    if !telling.is_terminated() {
+        telling.await;
+    }
+    if !run.gone.is_cancelled() {
+        run.events.line(&run.id, false).await;
+    }
+    end
+}
+
+fn dismissed() -> Rejection {
+    Rejection::finally("the run is over")
+}
+
+async fn receive(run: &Run, source: &mut Source) -> End {
+    loop {
+        let frames = match timeout(Duration::from_millis(limits::SILENCE_MS), next(source)).await {
+            Ok(Ok(frames)) => frames,
+            Ok(Err(end)) => return end,
+            Err(_) => return End::Silent,
+        };
+        for frame in frames {
+            let taken = frame.map_err(Violation::from).and_then(|frame| run.state().take(frame));
+            if let Err(violation) = taken {
+                tracing::warn!(run = %run.id, %violation, "an agent broke the protocol");
+                return violation.into();
+            }
+        }
+        run.to_tell.notify_one();
+        run.to_send.notify_one();
+        run.room.notify_waiters();
+    }
+}
+
+async fn send(run: &Run, sink: &mut Sink) -> End {
+    let mut message = BytesMut::new();
+    loop {
+        let more = run.to_send.notified();
+        let last = match run.state().send(&mut message) {
+            Ok(last) => last,
+            Err(error) => return Violation::from(error).into(),
+        };
+        if message.is_empty() {
+            // An idle line keeps no buffer.
+            message = BytesMut::new();
+            if timeout(Duration::from_millis(limits::HEARTBEAT_MS), more).await.is_ok() {
+                continue;
+            }
+            Frame::Alive.encode(&mut message);
+        }
+        if let Err(error) = sink.send(Message::Binary(message.split().freeze())).await {
+            return Box::new(error).into();
+        }
+        if last {
+            // Best effort: the agent closes, too.
+            let _ = timeout(tuning::GOODBYE, sink.close()).await;
+            return End::Refused("by the engine".to_owned());
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Telling the engine, one thing at a time.
+
+use sockerless_agent_wire::{Launch, Size};
+use sockerless_ports::link;
+
+use crate::{
+    door::Rejection,
+    run::{Item, Run},
+};
+
+/// Tells what comes, until the connection ends and nothing waits, or the engine refuses the agent. Must run to its end: a
+/// call into the engine is never broken off.
+pub async fn tell(run: &Run, idle: bool) {
+    run.events.line(&run.id, true).await;
+    let mut told = Ok(());
+    if idle {
+        told = launch(run).await;
+    }
+    while told.is_ok() {
+        let more = run.to_tell.notified();
+        let (item, closing) = {
+            let mut state = run.state();
+            (state.incoming.pop(), state.closing)
+        };
+        match item {
+            Some(item) => told = one(run, item).await,
+            None if closing => return,
+            None => more.await,
+        }
+    }
+    if let Err(link::Refusal(reason)) = told {
+        tracing::warn!(run = %run.id, reason, "the engine refuses the agent");
+        let mut state = run.state();
+        state.incoming.clear();
+        state.rejection = Some(Rejection::finally(reason));
+        drop(state);
+        run.to_send.notify_one();
+    }
+}
+
+async fn launch(run: &Run) -> Result<(), link::Refusal> {
+    let launch = run.events.launch(&run.id).await?;
+    run.state().launch = Some(Box::new(wire(launch)));
+    run.to_send.notify_one();
+    Ok(())
+}
+
+async fn one(run: &Run, item: Item) -> Result<(), link::Refusal> {
+    match item {
+        Item::Started(pid) => run.events.started(&run.id, pid).await,
+        Item::Failed(failure) => {
+            run.events.failed(&run.id, failure).await;
+            run.state().end_told();
+        }
+        Item::Exited(exit) => {
+            run.events.exited(&run.id, exit).await;
+            run.state().end_told();
+        }
+        Item::Output { output, offset, bytes } => {
+            let count = bytes.len();
+            run.events.output(&run.id, output, offset, bytes).await?;
+            run.state().kept(output, count);
+        }
+    }
+    run.to_send.notify_one();
+    Ok(())
+}
+
+fn wire(launch: link::Launch) -> Launch {
+    let link::Launch { argv, env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs } = launch;
+    let size = size.map(|link::TerminalSize { columns, rows }| Size { columns, rows });
+    Launch { argv, env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs }
+}

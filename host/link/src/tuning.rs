@@ -1,0 +1,33 @@
+//! All numbers of this crate; those that the agent must know, too, are in `sockerless_agent_wire::limits`.
+
+use std::time::Duration;
+
+/// A stranger gets this long for TLS, the upgrade and its hello each.
+pub const GREETING: Duration = Duration::from_secs(10);
+
+/// Connections that have not proved themselves, at once; more wait to be accepted.
+pub const STRANGERS: usize = 1024;
+
+/// What a message from an agent may measure, bytes: its frames are gathered up to `limits::MESSAGE`.
+pub const MESSAGE: usize = sockerless_agent_wire::limits::MESSAGE + (64 << 10);
+
+/// One read of a connection, bytes. Allocated for each, so it is what an idle agent costs.
+pub const READ: usize = 32 << 10;
+
+/// Standard input that is put into one message, bytes. The socket's buffer keeps this capacity.
+pub const INPUT: usize = 32 << 10;
+
+/// Output that waits for the engine is gathered into pieces of this size, bytes.
+pub const GATHERED: usize = 256 << 10;
+
+/// Pieces from this size on are handed on as they came, bytes: copying them would cost more than a call.
+pub const LARGE: usize = 64 << 10;
+
+/// Signals that the agent has not acknowledged; a caller waits when there are more.
+pub const COMMANDS: usize = 128;
+
+/// After the listener fails to accept (no file descriptors, say).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A goodbye may take this long.
+pub const GOODBYE: Duration = Duration::from_secs(2);
