@@ -12,12 +12,14 @@ pub struct ExecutorConfig {
     pub registries: BTreeMap<String, RegistryAccess>,
     /// The program whose `main` calls [`crate::init`]. None: this one (`/proc/self/exe`).
     pub program: Option<PathBuf>,
+    /// How many containers' namespaces are kept prepared; None: a number that suits the machine.
+    pub prepared: Option<usize>,
 }
 
 impl ExecutorConfig {
     /// All defaults around a state folder.
     pub fn new(state: impl Into<PathBuf>) -> Self {
-        Self { state: state.into(), registries: BTreeMap::new(), program: None }
+        Self { state: state.into(), registries: BTreeMap::new(), program: None, prepared: None }
     }
 }
 

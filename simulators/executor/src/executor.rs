@@ -84,7 +84,8 @@ impl Executor {
 
         let network = Arc::new(Network::open(&scope, rootless).await?);
         let maker = SlotMaker { program, scope, user_namespace, network: Arc::clone(&network) };
-        let size = if rootless { POOL_SIZE_ROOTLESS } else { POOL_SIZE };
+        let usual = if rootless { POOL_SIZE_ROOTLESS } else { POOL_SIZE };
+        let size = config.prepared.unwrap_or(usual);
         let pool = match Pool::open(maker, size).await {
             Ok(pool) => pool,
             Err(error) => {

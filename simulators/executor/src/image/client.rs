@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt;
 use super::{
     ImageError,
     auth::{Challenge, Logins},
+    document::Descriptor,
     http::Http,
 };
 use crate::{
@@ -74,12 +75,12 @@ impl RegistryClient {
     pub(crate) async fn download(
         &self,
         image: &Reference,
-        digest: &str,
+        blob: &Descriptor,
         file: &Path,
     ) -> Result<(), ImageError> {
         let mut attempt = 1;
         loop {
-            match self.download_once(image, digest, file).await {
+            match self.download_once(image, blob, file).await {
                 Err(error) if error.reason == FailureReason::ImageUnavailable && attempt < REGISTRY_TRIES => {
                     tokio::time::sleep(REGISTRY_BACKOFF * 2_u32.pow(attempt - 1)).await;
                     attempt += 1;
@@ -89,19 +90,29 @@ impl RegistryClient {
         }
     }
 
-    async fn download_once(&self, image: &Reference, digest: &str, file: &Path) -> Result<(), ImageError> {
-        let response = self.ask(image, &format!("blobs/{digest}"), false).await?;
+    async fn download_once(
+        &self,
+        image: &Reference,
+        blob: &Descriptor,
+        file: &Path,
+    ) -> Result<(), ImageError> {
+        let response = self.ask(image, &format!("blobs/{}", blob.digest), false).await?;
         let disk = |error: std::io::Error| ImageError::internal(file.display(), error);
         let mut output = tokio::fs::File::create(file).await.map_err(disk)?;
         let mut hash = Sha256::new();
+        let mut length = 0;
         let mut stream = response.bytes_stream();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|error| unavailable(image, error))?;
+            length += chunk.len() as u64;
+            if length > blob.size {
+                return Err(ImageError::invalid(format!("{} is longer than the manifest says", blob.digest)));
+            }
             hash.update(&chunk);
             output.write_all(&chunk).await.map_err(disk)?;
         }
         output.flush().await.map_err(disk)?;
-        verify(digest, &format!("sha256:{}", hex::encode(hash.finalize())))
+        verify(&blob.digest, &format!("sha256:{}", hex::encode(hash.finalize())))
     }
 
     /// One answer of 2xx, after logins and retries.

@@ -26,7 +26,6 @@ pub(crate) struct Descriptor {
     #[serde(default)]
     pub media_type: String,
     pub digest: String,
-    #[serde(default)]
     pub size: u64,
     #[serde(default)]
     platform: Option<Platform>,
@@ -167,16 +166,16 @@ mod tests {
     #[test]
     fn an_index_leads_to_its_linux_amd64_manifest() {
         let index = r#"{"manifests":[
-            {"digest":"sha256:a","platform":{"os":"linux","architecture":"arm64","variant":"v8"}},
-            {"digest":"sha256:b","platform":{"os":"linux","architecture":"amd64"}},
-            {"digest":"sha256:c","platform":{"os":"unknown","architecture":"unknown"}}]}"#;
+            {"size":1,"digest":"sha256:a","platform":{"os":"linux","architecture":"arm64","variant":"v8"}},
+            {"size":1,"digest":"sha256:b","platform":{"os":"linux","architecture":"amd64"}},
+            {"size":1,"digest":"sha256:c","platform":{"os":"unknown","architecture":"unknown"}}]}"#;
         assert!(matches!(target(index), Ok(Target::Manifest(digest)) if digest == "sha256:b"));
     }
 
     #[test]
     fn an_index_without_it_names_what_there_is() {
-        let index = r#"{"manifests":[{"digest":"sha256:a","platform":{"os":"linux","architecture":"arm64"}},
-            {"digest":"sha256:c","platform":{"os":"unknown","architecture":"unknown"}}]}"#;
+        let index = r#"{"manifests":[{"size":1,"digest":"sha256:a","platform":{"os":"linux","architecture":"arm64"}},
+            {"size":1,"digest":"sha256:c","platform":{"os":"unknown","architecture":"unknown"}}]}"#;
         let error = target(index).unwrap_err();
         assert_eq!(error.reason, FailureReason::ImagePlatform);
         assert!(error.message.ends_with("is for linux/arm64"), "{}", error.message);
@@ -194,7 +193,7 @@ mod tests {
 
     #[test]
     fn foreign_layers_are_refused() {
-        let manifest = r#"{"config":{"digest":"sha256:a"},"layers":[{"digest":"sha256:b",
+        let manifest = r#"{"config":{"size":1,"digest":"sha256:a"},"layers":[{"size":1,"digest":"sha256:b",
             "mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"}]}"#;
         assert_eq!(target(manifest).unwrap_err().reason, FailureReason::ImageInvalid);
     }

@@ -180,7 +180,7 @@ impl ImageStore {
                 continue;
             }
             if !self.has(&name) {
-                missing.push((layer.digest.clone(), name.clone()));
+                missing.push((layer.clone(), name.clone()));
             }
             names.push(name);
         }
@@ -188,7 +188,7 @@ impl ImageStore {
             announce(pulling).await;
         }
         stream::iter(missing)
-            .map(|(digest, name)| self.layer(reference, digest, name))
+            .map(|(layer, name)| self.layer(reference, layer, name))
             .buffer_unordered(LAYER_CONCURRENCY)
             .try_collect::<()>()
             .await?;
@@ -202,7 +202,7 @@ impl ImageStore {
         self.state.join("layers").join(name).is_dir()
     }
 
-    async fn layer(&self, reference: &Reference, digest: String, name: String) -> Result<(), ImageError> {
+    async fn layer(&self, reference: &Reference, layer: Descriptor, name: String) -> Result<(), ImageError> {
         // Images that share the layer may be pulled at the same time.
         let _turn = self.flights.enter(&name).await;
         if self.has(&name) {
@@ -210,7 +210,7 @@ impl ImageStore {
         }
         let blob = self.state.join("blobs").join(&name);
         let result = async {
-            self.client.download(reference, &digest, &blob).await?;
+            self.client.download(reference, &layer, &blob).await?;
             self.unpack.unpack(&blob, &self.state.join("layers"), &name).await
         }
         .await;
