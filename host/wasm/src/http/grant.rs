@@ -120,7 +120,9 @@ impl HostPattern {
             Some(domain) => (true, domain),
             None => (false, text),
         };
-        let url = Url::parse(&format!("https://{name}/")).map_err(|_| bad())?;
+        // An asterisk elsewhere would be part of the name, and stand for no host at all.
+        let url =
+            Url::parse(&format!("https://{name}/")).ok().filter(|_| !name.contains('*')).ok_or_else(bad)?;
         let host = url.host_str().filter(|host| host.eq_ignore_ascii_case(name)).ok_or_else(bad)?;
         match (below, host.contains('.')) {
             (true, false) => Err(bad()),

@@ -1,0 +1,10 @@
+//! The plugin host with a real component, over a real line.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod calls;
+mod fixture;
+mod loading;
+mod requests;
+mod server;
+mod swap;
