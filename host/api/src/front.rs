@@ -12,15 +12,19 @@ use futures_util::FutureExt;
 use http::{Method, StatusCode, Uri, uri::PathAndQuery};
 use tower::ServiceExt;
 
-use crate::{errors::ApiError, headers, respond, version};
+use crate::{
+    errors::ApiError,
+    headers, respond,
+    version::{self, ApiVersion},
+};
 
 /// Takes the version off the path, checks it, and puts dockerd's headers on the answer.
-pub fn around(routes: Router) -> Router {
-    Router::new().fallback(front).with_state(routes)
+pub fn around(routes: Router, min: ApiVersion) -> Router {
+    Router::new().fallback(front).with_state((routes, min))
 }
 
-async fn front(State(routes): State<Router>, request: Request) -> Response {
-    let mut response = match prepare(request) {
+async fn front(State((routes, min)): State<(Router, ApiVersion)>, request: Request) -> Response {
+    let mut response = match prepare(request, min) {
         Ok(request) => match AssertUnwindSafe(routes.oneshot(request)).catch_unwind().await {
             Ok(answer) => answer.unwrap_or_else(|never| match never {}),
             // A fault of the daemon's own costs this request, and the client hears of it.
@@ -33,8 +37,8 @@ async fn front(State(routes): State<Router>, request: Request) -> Response {
     response
 }
 
-fn prepare(mut request: Request) -> Result<Request, Response> {
-    let (version, path) = version::split(request.uri().path()).map_err(IntoResponse::into_response)?;
+fn prepare(mut request: Request, min: ApiVersion) -> Result<Request, Response> {
+    let (version, path) = version::split(request.uri().path(), min).map_err(IntoResponse::into_response)?;
     match *request.method() {
         // axum answers HEAD wherever it answers GET; dockerd has it on two routes.
         Method::HEAD if path != "/_ping" && !path.ends_with("/archive") => {

@@ -32,11 +32,21 @@ pub use version::ApiVersion;
 pub(crate) type App = Arc<dyn Daemon>;
 
 /// Choices of the operator.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct ApiOptions {}
+pub struct ApiOptions {
+    /// The oldest version that clients may speak; [`ApiVersion::MIN`] unless raised, as dockerd's
+    /// `min-api-version`.
+    pub min_version: ApiVersion,
+}
 
-/// Every route of the API, with and without `/vX.Y`.
-pub fn router(daemon: Arc<dyn Daemon>, _options: ApiOptions) -> axum::Router {
-    front::around(routes::all().with_state(daemon))
+impl Default for ApiOptions {
+    fn default() -> Self {
+        Self { min_version: ApiVersion::MIN }
+    }
+}
+
+/// Every route of the API, with and without `/vX.Y`. Takes an `Arc<Engine>`.
+pub fn router(daemon: Arc<dyn Daemon>, options: ApiOptions) -> axum::Router {
+    front::around(routes::all().with_state(daemon), options.min_version)
 }

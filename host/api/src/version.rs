@@ -39,13 +39,14 @@ impl fmt::Display for ApiVersion {
 }
 
 /// Splits `/v1.43/info` into the version and `/info`; a path without a version is left as it is.
-pub fn split(path: &str) -> Result<(ApiVersion, &str), ApiError> {
+/// Versions before `min` are refused.
+pub fn split(path: &str, min: ApiVersion) -> Result<(ApiVersion, &str), ApiError> {
     let Some((text, rest)) = prefix(path) else { return Ok((ApiVersion::MAX, path)) };
     let version = ApiVersion::parse(text);
-    if version < ApiVersion::MIN {
+    if version < min {
         return Err(ApiError::invalid(format!(
             "client version {text} is too old. Minimum supported API version is {}, please upgrade your client to a newer version",
-            ApiVersion::MIN
+            min
         )));
     }
     if version > ApiVersion::MAX {
@@ -69,13 +70,13 @@ mod tests {
     use super::*;
 
     fn message(path: &str) -> String {
-        split(path).unwrap_err().message
+        split(path, ApiVersion::MIN).unwrap_err().message
     }
 
     #[test]
     fn a_path_without_a_version_gets_the_newest() {
         for path in ["/_ping", "/volumes", "/volumes/v1.24", "/version", "/v/info", "/vx/info", "/v1.24"] {
-            assert_eq!(split(path).unwrap(), (ApiVersion::MAX, path));
+            assert_eq!(split(path, ApiVersion::MIN).unwrap(), (ApiVersion::MAX, path));
         }
     }
 
@@ -83,7 +84,10 @@ mod tests {
     fn every_version_from_the_oldest_to_the_newest_is_taken() {
         for minor in 24..=51 {
             let path = format!("/v1.{minor}/containers/json");
-            assert_eq!(split(&path).unwrap(), (ApiVersion::new(1, minor), "/containers/json"));
+            assert_eq!(
+                split(&path, ApiVersion::MIN).unwrap(),
+                (ApiVersion::new(1, minor), "/containers/json")
+            );
         }
     }
 
@@ -100,5 +104,15 @@ mod tests {
         assert!(message("/v1/info").contains("too old"));
         assert!(message("/v2.0/info").contains("too new"));
         assert!(message("/v99999999999999999999/info").contains("too new"));
+    }
+
+    #[test]
+    fn an_operator_may_raise_the_oldest() {
+        let min = ApiVersion::new(1, 44);
+        assert!(
+            split("/v1.43/info", min).unwrap_err().message.contains("Minimum supported API version is 1.44")
+        );
+        assert!(split("/v1.44/info", min).is_ok());
+        assert!(split("/info", min).is_ok());
     }
 }
