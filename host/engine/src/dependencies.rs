@@ -81,20 +81,14 @@ impl AgentBinary {
     /// An agent in memory.
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
-        Self {
-            sha256: hex::encode(Sha256::digest(&bytes)),
-            source: AgentSource::Bytes(bytes),
-        }
+        Self { sha256: hex::encode(Sha256::digest(&bytes)), source: AgentSource::Bytes(bytes) }
     }
 
     /// An agent in a file, which is read once here for its hash. Errors: those of reading it.
     pub fn from_file(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         let sha256 = hex::encode(Sha256::digest(std::fs::read(&path)?));
-        Ok(Self {
-            sha256,
-            source: AgentSource::File(path),
-        })
+        Ok(Self { sha256, source: AgentSource::File(path) })
     }
 
     /// The bytes. Errors: those of reading the file.

@@ -2,36 +2,29 @@
 //!
 //! [`Engine`] is the whole surface: one method for each thing that the Docker Engine API can ask.
 //! Answers are the API's own models; HTTP is not known here.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod containers;
 mod dependencies;
+mod engine;
 mod error;
+mod events;
+mod filters;
 mod images;
+mod life;
+mod reconcile;
 mod requests;
+mod supervisor;
 mod system;
+#[cfg(test)]
+mod testing;
+mod times;
 mod tuning;
 
-use std::sync::Arc;
-
-pub use containers::*;
+pub use containers::{Attachment, DetachScanner, Input, LABEL_TIMEOUT, Scanned};
 pub use dependencies::*;
+pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
-pub use images::*;
+pub use images::ProgressStream;
 pub use requests::*;
-
-/// The daemon's heart. Cheap to share: `Arc<Engine>`.
-pub struct Engine {}
-
-#[allow(unused_variables, clippy::unused_async)]
-impl Engine {
-    /// Loads the state, awaits the agents that may return, and compares with the clouds in the
-    /// background. Errors: the store cannot be read, or the default backend is not among the backends.
-    pub async fn open(dependencies: Dependencies) -> Result<Arc<Self>> {
-        todo!()
-    }
-
-    /// Ends all work of this engine, but no container: the next `open` picks them up.
-    pub async fn close(&self) {
-        todo!()
-    }
-}
+pub use system::{API_VERSION, MIN_API_VERSION};

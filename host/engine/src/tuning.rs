@@ -1,5 +1,88 @@
 //! Every number of this crate: times, sizes and limits, each with its unit and its reason.
 
+use std::time::Duration;
+
 /// Bytes: the agent's own share of a container's memory. It idles below 10 MiB and buffers
 /// a little output for each stream.
 pub const AGENT_MEMORY: u64 = 32 * 1024 * 1024;
+
+/// dockerd's smallest `--memory`, in bytes.
+pub const MIN_MEMORY: i64 = 6 * 1024 * 1024;
+
+/// dockerd's `ShmSize`, in bytes.
+pub const SHM_SIZE: i64 = 64 * 1024 * 1024;
+
+/// Seconds between SIGTERM and SIGKILL when nobody says otherwise, as in dockerd.
+pub const STOP_GRACE: u64 = 10;
+
+/// How long SIGKILL through the agent may take to show before the cloud is asked to end the job.
+pub const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long `rm -f` waits for the end of a container before it removes it all the same; the job is
+/// deleted in the background.
+pub const REMOVE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an agent may need to dial back once its job runs. It starts within a second; a name
+/// server or a connection through a private network may take most of a minute.
+pub const AGENT_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long an agent gets to hang up after its process has ended, before its job is deleted.
+pub const FAREWELL: Duration = Duration::from_secs(5);
+
+/// First and longest pause between two tries of a call to a cloud.
+pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// How long a start is retried while the cloud is unavailable. Clients of CI systems wait 120 s.
+pub const START_PATIENCE: Duration = Duration::from_secs(90);
+
+/// Longest pause between two tries of deleting a job: nobody waits for it.
+pub const DELETE_BACKOFF: Duration = Duration::from_secs(300);
+
+/// So many transient failures in a row open the circuit of an operation.
+pub const BREAKER_FAILURES: u32 = 5;
+
+/// How long an open circuit lets nothing through but one try.
+pub const BREAKER_PAUSE: Duration = Duration::from_secs(10);
+
+/// When to ask for a job's status again while the cloud does not say.
+pub const POLL: Duration = Duration::from_secs(1);
+
+/// When to ask while the agent is connected: only for what the agent cannot tell, as that the cloud ended the job.
+pub const POLL_CONNECTED: Duration = Duration::from_secs(20);
+
+/// Jobs due within this time are asked for together.
+pub const POLL_SLACK: Duration = Duration::from_millis(100);
+
+/// Jobs in one status call: plugins fan out within a call, and their memory is limited.
+pub const POLL_BATCH: usize = 100;
+
+/// How long a backend's answer about image sources holds; settings change with a new plugin only.
+pub const SOURCES_AGE: Duration = Duration::from_secs(60);
+
+/// How long a copied image is known to be in the cloud's repository without asking.
+pub const PROVIDED_AGE: Duration = Duration::from_secs(600);
+
+/// Added to a job's longest run for its `expires`: queueing, and time to look at what went wrong.
+pub const EXPIRY_MARGIN: Duration = Duration::from_secs(24 * 3600);
+
+/// Entries in one page of a cloud's log.
+pub const LOG_PAGE: u32 = 1000;
+
+/// How long after the end of a job without agent its last lines are awaited: clouds' logs lag.
+pub const LOG_LAG: Duration = Duration::from_secs(5);
+
+/// Events that are remembered for `docker events --since`.
+pub const EVENTS_KEPT: usize = 1000;
+
+/// Events that a slow reader may lag behind before it misses some.
+pub const EVENTS_BUFFER: usize = 4096;
+
+/// Messages of progress between a worker and a slow client.
+pub const PROGRESS_BUFFER: usize = 64;
+
+/// Tries to find a free random name before a number is appended.
+pub const NAME_TRIES: usize = 6;
+
+/// How often clouds are compared with the state while the daemon runs: for jobs whose making was given up
+/// without an answer.
+pub const RECONCILE: Duration = Duration::from_secs(900);

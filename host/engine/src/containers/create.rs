@@ -1,0 +1,187 @@
+//! `docker create`: it stores; nothing happens in a cloud.
+
+use std::sync::Arc;
+
+use bollard_stubs::models::ContainerCreateResponse;
+use jiff::Timestamp;
+use sockerless_ports::registry::{Image, ImageError};
+
+use super::{
+    defaults, merge, names,
+    spec::{ContainerRecord, Spec},
+    table::Entry,
+    validate,
+    warnings::{self, Wishes},
+};
+use crate::{
+    CreateRequest, Engine, Error, ErrorKind, Result,
+    images::{Reference, is_id},
+    life::State,
+};
+
+impl Engine {
+    /// `POST /containers/create`. Durable when it returns.
+    ///
+    /// Errors: 400 for what is malformed (also an unknown runtime), 404 for an image that is not here, 409
+    /// for a name in use, 501 for what this version cannot do.
+    pub async fn create(&self, request: CreateRequest) -> Result<ContainerCreateResponse> {
+        let engine = self.shared()?;
+        // Boxed: the models are large, and this future is part of every request's.
+        self.complete(Box::pin(async move { engine.create_now(request).await })).await
+    }
+
+    async fn create_now(&self, request: CreateRequest) -> Result<ContainerCreateResponse> {
+        let CreateRequest { name, platform, config, host, networking } = request;
+        let name = name.filter(|name| !name.is_empty()).map(|name| names::parse(&name)).transpose()?;
+        validate::config(&config)?;
+        validate::host(&host)?;
+        let backend = match host.runtime.as_deref() {
+            None | Some("") => self.default_backend.clone(),
+            Some(runtime) => self.cloud(runtime)?.name.clone(),
+        };
+        let cloud = Arc::clone(self.cloud(&backend)?);
+        let named = config.image.clone().unwrap_or_default();
+        let image = self.image_for(&named, platform.as_deref()).await?;
+
+        let networks = networking.endpoints_config.iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let wishes = Wishes { config: &config, host: &host, image: &image.config, networks };
+        warnings::refuse(&wishes)?;
+        let mut warnings = warnings::warn(&wishes, &cloud.manifest());
+        // Asking the cloud may fail or take its time; create needs neither.
+        let platform = platform_of(&image);
+        if let Some(sources) = cloud.known_sources()
+            && !sources.platforms.is_empty()
+            && !sources.platforms.contains(&platform)
+        {
+            let offered = sources.platforms.join(", ");
+            warnings.push(format!(
+                "The requested image's platform ({platform}) does not match what the backend {backend} runs ({offered})"
+            ));
+        }
+
+        let id = hex::encode(rand::random::<[u8; 32]>());
+        let timeout = match validate::timeout(&config)? {
+            Some(asked) => Some(asked.as_secs()).filter(|seconds| *seconds > 0),
+            None => self.options.timeout.map(|timeout| timeout.as_secs()),
+        };
+        let longest = cloud.manifest().limits.max_timeout_seconds;
+        if timeout.is_some_and(|timeout| timeout > longest) {
+            warnings.push(format!(
+                "the backend {backend} ends a container after {longest} seconds at the latest"
+            ));
+        }
+        let config = defaults::config(merge::merge(config, &image.config), &id[..12]);
+        let (path, args) = merge::command(&config)?;
+        let spec = Arc::new(Spec {
+            created: Timestamp::now(),
+            image: named,
+            image_id: image.id,
+            image_manifest: image.manifest_digest,
+            os: image.os,
+            host: defaults::host(host, &self.options, &backend),
+            backend,
+            config,
+            networking,
+            path,
+            args,
+            timeout: timeout.map(|timeout| timeout.min(longest)),
+            id,
+        });
+        warnings.extend(self.check_size(&spec)?);
+        let entry = self.add(spec, name).await?;
+        self.events.container(&entry, &entry.view().name, "create", &[]);
+        Ok(ContainerCreateResponse { id: entry.id().to_owned(), warnings })
+    }
+
+    async fn add(&self, spec: Arc<Spec>, name: Option<String>) -> Result<Arc<Entry>> {
+        let name = match name {
+            Some(name) => {
+                self.containers.reserve(&name, &spec.id).map_err(|holder| name_in_use(&name, &holder))?;
+                name
+            }
+            None => {
+                let mut attempt = 0;
+                loop {
+                    let name = names::random(attempt);
+                    if self.containers.reserve(&name, &spec.id).is_ok() {
+                        break name;
+                    }
+                    attempt += 1;
+                }
+            }
+        };
+        let state = State::default();
+        let kept = match ContainerRecord::put(&spec, &name, &state) {
+            Ok(change) => self.commit(vec![change]).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = kept {
+            self.containers.release(&name, &spec.id);
+            return Err(error);
+        }
+        let entry = Arc::new(Entry::new(spec, name, state));
+        self.containers.insert(Arc::clone(&entry));
+        Ok(entry)
+    }
+
+    /// The image that a container is made of, here already.
+    async fn image_for(&self, named: &str, platform: Option<&str>) -> Result<Image> {
+        let wording = if is_id(named) || self.images.names().resolve(named).is_some() {
+            named.to_owned()
+        } else {
+            Reference::parse(named)?.with_tag()
+        };
+        let image = self.registry.find(named).await.map_err(|error| match error {
+            ImageError::NotFound(_) => Error::new(ErrorKind::NotFound, format!("No such image: {wording}")),
+            other => other.into(),
+        })?;
+        let actual = platform_of(&image);
+        if let Some(platform) = platform.filter(|platform| !platform.is_empty())
+            && !matches_platform(platform, &image)
+        {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!(
+                    "image with reference {named} was found but its platform ({actual}) does not match the specified \
+                     platform ({platform})"
+                ),
+            ));
+        }
+        Ok(image)
+    }
+}
+
+/// dockerd's 409, which clients match.
+pub(crate) fn name_in_use(name: &str, holder: &str) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". You have to remove \
+             (or rename) that container to be able to reuse that name."
+        ),
+    )
+}
+
+fn platform_of(image: &Image) -> String {
+    let variant = if image.variant.is_empty() { String::new() } else { format!("/{}", image.variant) };
+    format!("{}/{}{variant}", image.os, image.architecture)
+}
+
+/// `linux/amd64`, `amd64`, `linux`; a variant counts only when both name one.
+fn matches_platform(wanted: &str, image: &Image) -> bool {
+    let architecture = |name: &str| match name {
+        "x86_64" | "x86-64" => "amd64".to_owned(),
+        "aarch64" => "arm64".to_owned(),
+        name => name.to_owned(),
+    };
+    let parts: Vec<&str> = wanted.split('/').collect();
+    match parts.as_slice() {
+        [one] => *one == image.os || architecture(one) == image.architecture,
+        [os, arch] => *os == image.os && architecture(arch) == image.architecture,
+        [os, arch, variant] => {
+            let variant = image.variant.is_empty() || *variant == image.variant;
+            *os == image.os && architecture(arch) == image.architecture && variant
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,105 @@
+//! `docker inspect`.
+
+use bollard_stubs::models::{
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, DriverData, MountPoint,
+    MountPointTypeEnum, OciDescriptor, OciPlatform,
+};
+
+use super::{network, process, spec::Spec, status, table::View};
+use crate::{Engine, Result, life::Phase};
+
+impl Engine {
+    /// `GET /containers/{id}/json`. Sizes are those of the image; what the container writes stays in the cloud.
+    ///
+    /// Errors: 404.
+    pub fn inspect(&self, reference: &str, size: bool) -> Result<ContainerInspectResponse> {
+        let entry = self.containers.find(reference)?;
+        let (spec, view) = (&entry.spec, entry.view());
+        let file = |name: &str| {
+            let path = self.options.data_root.join("containers").join(&spec.id).join(name);
+            Some(path.to_string_lossy().into_owned())
+        };
+        let keeps_log = spec.log_driver() != "none";
+        Ok(ContainerInspectResponse {
+            id: Some(spec.id.clone()),
+            created: Some(spec.created.to_string()),
+            path: Some(spec.path.clone()),
+            args: Some(spec.args.clone()),
+            state: Some(state(&view)),
+            image: Some(spec.image_id.clone()),
+            resolv_conf_path: file("resolv.conf"),
+            hostname_path: file("hostname"),
+            hosts_path: file("hosts"),
+            log_path: if keeps_log { file("output.log") } else { Some(String::new()) },
+            name: Some(format!("/{}", view.name)),
+            restart_count: Some(0),
+            driver: Some(spec.backend.clone()),
+            platform: Some(spec.os.clone()),
+            image_manifest_descriptor: descriptor(spec),
+            mount_label: Some(String::new()),
+            process_label: Some(String::new()),
+            app_armor_profile: Some(String::new()),
+            exec_ids: None,
+            host_config: Some(spec.host.clone()),
+            graph_driver: Some(DriverData {
+                name: spec.backend.clone(),
+                data: std::collections::HashMap::new(),
+            }),
+            size_rw: size.then_some(0),
+            size_root_fs: size.then_some(0),
+            mounts: Some(mounts(spec)),
+            config: Some(spec.config.clone()),
+            network_settings: Some(network::settings(spec, &view)),
+        })
+    }
+}
+
+fn state(view: &View) -> ContainerState {
+    let state = &view.state;
+    let status = match status::word(state) {
+        "created" => ContainerStateStatusEnum::CREATED,
+        "running" => ContainerStateStatusEnum::RUNNING,
+        "exited" => ContainerStateStatusEnum::EXITED,
+        "removing" => ContainerStateStatusEnum::REMOVING,
+        _ => ContainerStateStatusEnum::DEAD,
+    };
+    ContainerState {
+        status: Some(status),
+        running: Some(state.phase == Phase::Running),
+        paused: Some(false),
+        restarting: Some(false),
+        oom_killed: Some(state.out_of_memory),
+        dead: Some(state.phase == Phase::Dead),
+        pid: Some(state.pid.into()),
+        exit_code: Some(state.exit_code.into()),
+        error: Some(state.error.clone()),
+        started_at: Some(status::time(state.started)),
+        finished_at: Some(status::time(state.finished)),
+        health: None,
+    }
+}
+
+fn descriptor(spec: &Spec) -> Option<OciDescriptor> {
+    (!spec.image_manifest.is_empty()).then(|| OciDescriptor {
+        media_type: Some("application/vnd.oci.image.manifest.v1+json".into()),
+        digest: Some(spec.image_manifest.clone()),
+        platform: Some(OciPlatform { os: Some(spec.os.clone()), ..OciPlatform::default() }),
+        ..OciDescriptor::default()
+    })
+}
+
+pub(super) fn mounts(spec: &Spec) -> Vec<MountPoint> {
+    process::tmpfs(spec)
+        .into_iter()
+        .map(|(path, options)| MountPoint {
+            typ: Some(MountPointTypeEnum::TMPFS),
+            name: None,
+            source: Some(String::new()),
+            destination: Some(path),
+            driver: None,
+            mode: Some(options),
+            rw: Some(true),
+            propagation: Some(String::new()),
+        })
+        .collect()
+}

@@ -1,0 +1,31 @@
+//! Containers: what they are, what clients ask of them, and how they are shown.
+
+mod attach;
+mod create;
+mod defaults;
+mod detach;
+mod filters;
+mod inspect;
+mod lifecycle;
+mod list;
+mod merge;
+mod names;
+mod network;
+mod output;
+mod ports;
+mod process;
+mod prune;
+mod signals;
+mod spec;
+mod status;
+mod table;
+mod validate;
+mod warnings;
+
+pub use attach::{Attachment, Input};
+pub use detach::{DetachScanner, Scanned};
+pub use validate::LABEL_TIMEOUT;
+
+pub(crate) use process::{launch, launch_env, launch_message, memory_volumes};
+pub(crate) use spec::{ContainerRecord, Spec};
+pub(crate) use table::{Entry, Table, View};

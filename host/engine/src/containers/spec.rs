@@ -1,0 +1,93 @@
+//! What a container is from its creation on, and its durable record.
+
+use std::sync::Arc;
+
+use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sockerless_ports::store::{Change, Kind, Record};
+
+use crate::{Error, ErrorKind, Result, life::State};
+
+/// Everything about a container that does not change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Spec {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    pub created: Timestamp,
+    /// As the user named it.
+    pub image: String,
+    /// `sha256:…`
+    pub image_id: String,
+    /// `sha256:…` of the platform's manifest.
+    pub image_manifest: String,
+    /// `linux`
+    pub os: String,
+    /// The backend's name.
+    pub backend: String,
+    /// Merged with the image's.
+    pub config: ContainerConfig,
+    /// With dockerd's defaults.
+    pub host: HostConfig,
+    pub networking: NetworkingConfig,
+    /// The program.
+    pub path: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Seconds; none for the longest possible.
+    pub timeout: Option<u64>,
+}
+
+impl Spec {
+    /// The first 12 digits of the id.
+    pub fn short_id(&self) -> &str {
+        self.id.get(..12).unwrap_or(&self.id)
+    }
+
+    pub fn tty(&self) -> bool {
+        self.config.tty.unwrap_or_default()
+    }
+
+    pub fn open_stdin(&self) -> bool {
+        self.config.open_stdin.unwrap_or_default()
+    }
+
+    pub fn auto_remove(&self) -> bool {
+        self.host.auto_remove.unwrap_or_default()
+    }
+
+    /// `json-file`, `local` or `none`.
+    pub fn log_driver(&self) -> &str {
+        self.host.log_config.as_ref().and_then(|config| config.typ.as_deref()).unwrap_or("json-file")
+    }
+
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.config.labels.as_ref()?.get(key).map(String::as_str)
+    }
+
+    pub fn hostname(&self) -> &str {
+        match self.config.hostname.as_deref() {
+            None | Some("") => self.short_id(),
+            Some(name) => name,
+        }
+    }
+}
+
+/// A container as it is kept.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ContainerRecord {
+    pub spec: Arc<Spec>,
+    /// Without a slash.
+    pub name: String,
+    pub state: State,
+}
+
+impl ContainerRecord {
+    /// The change that keeps it.
+    pub fn put(spec: &Arc<Spec>, name: &str, state: &State) -> Result<Change> {
+        let record = Self { spec: Arc::clone(spec), name: name.to_owned(), state: state.durable() };
+        let content = serde_json::to_string(&record)
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("container {}: {error}", spec.id)))?;
+        Ok(Change::Put(Kind::Container, Record { key: spec.id.clone(), content }))
+    }
+}

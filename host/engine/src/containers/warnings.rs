@@ -1,0 +1,153 @@
+//! What a container cannot have: refused when it would mislead, warned about when it runs without.
+
+use bollard_stubs::models::{ContainerConfig, HostConfig, MountTypeEnum, RestartPolicyNameEnum};
+use sockerless_ports::{
+    backend::{Features, Manifest},
+    registry::ImageConfig,
+};
+
+use crate::{Error, ErrorKind, Result};
+
+/// What is asked for, before the image's configuration is merged into it.
+pub(crate) struct Wishes<'a> {
+    pub config: &'a ContainerConfig,
+    pub host: &'a HostConfig,
+    pub image: &'a ImageConfig,
+    pub networks: Vec<&'a str>,
+}
+
+fn unsupported<T>(message: String) -> Result<T> {
+    Err(Error::new(ErrorKind::Unsupported, message))
+}
+
+/// Errors: 501 for what would be silently something else: mounts and networks of the user's own.
+pub(crate) fn refuse(wishes: &Wishes<'_>) -> Result<()> {
+    let host = wishes.host;
+    if let Some(bind) = host.binds.iter().flatten().next() {
+        return unsupported(format!("volumes and bind mounts are not available in this version: {bind}"));
+    }
+    for mount in host.mounts.iter().flatten() {
+        if mount.typ != Some(MountTypeEnum::TMPFS) {
+            let target = mount.target.as_deref().unwrap_or_default();
+            return unsupported(format!("only mounts of type tmpfs are available in this version: {target}"));
+        }
+    }
+    if let Some(volume) =
+        wishes.config.volumes.iter().flatten().find(|path| !wishes.image.volumes.contains_key(*path))
+    {
+        return unsupported(format!("volumes are not available in this version: {volume}"));
+    }
+    if let Some(other) = host.volumes_from.iter().flatten().next() {
+        return unsupported(format!("volumes are not available in this version: --volumes-from {other}"));
+    }
+    if host.links.as_ref().is_some_and(|links| !links.is_empty()) {
+        return unsupported("links are not available in this version".into());
+    }
+    let networks = wishes.networks.iter().copied().chain(host.network_mode.as_deref());
+    for network in networks {
+        if !["", "default", "bridge", "host"].contains(&network) {
+            return unsupported(format!("networks are not available in this version: {network}"));
+        }
+    }
+    Ok(())
+}
+
+/// Each says what and why.
+pub(crate) fn warn(wishes: &Wishes<'_>, manifest: &Manifest) -> Vec<String> {
+    let Features { privileged, read_only_root, hostname, run_as_user, accelerators, memory_volumes, .. } =
+        manifest.features;
+    let (config, host) = (wishes.config, wishes.host);
+    let backend = &manifest.name;
+    let lacks =
+        |what: &str| format!("{what}: the backend {backend} does not offer it, the container runs without");
+    let local =
+        |what: &str| format!("{what}: there is no such thing in a cloud's job, the container runs without");
+    let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let flag = |flag: Option<bool>| flag.unwrap_or(false);
+    let text = |text: &Option<String>| text.as_deref().unwrap_or_default().to_owned();
+    let mut warnings = Vec::new();
+    let mut when = |condition: bool, warning: String| {
+        if condition {
+            warnings.push(warning);
+        }
+    };
+    when(flag(host.privileged) && !privileged, lacks("privileged mode (--privileged)"));
+    when(some(&host.cap_add) && !privileged, lacks("capabilities (--cap-add)"));
+    when(some(&host.cap_drop), lacks("dropped capabilities (--cap-drop)"));
+    when(flag(host.readonly_rootfs) && !read_only_root, lacks("a read-only root file system (--read-only)"));
+    when(
+        !text(&config.hostname).is_empty() && !hostname,
+        format!(
+            "the host name (--hostname): the backend {backend} keeps its own; the variable HOSTNAME is set"
+        ),
+    );
+    when(!text(&config.domainname).is_empty(), lacks("the domain name (--domainname)"));
+    let root = |user: &str| matches!(user.split(':').next(), None | Some("" | "0" | "root"));
+    let user = text(&config.user);
+    when(
+        !user.is_empty() && !run_as_user && !root(&wishes.image.user) && user != wishes.image.user,
+        format!(
+            "the user {user} (--user): the backend {backend} runs the image as its own user {}, who cannot become another",
+            wishes.image.user
+        ),
+    );
+    when(
+        some(&host.group_add) && !root(&wishes.image.user) && !run_as_user,
+        lacks("additional groups (--group-add)"),
+    );
+    when(host.devices.as_ref().is_some_and(|devices| !devices.is_empty()), local("devices (--device)"));
+    when(
+        host.device_requests.as_ref().is_some_and(|all| !all.is_empty()) && !accelerators,
+        lacks("GPUs (--gpus)"),
+    );
+    when(
+        host.device_requests.as_ref().is_some_and(|all| !all.is_empty()) && accelerators,
+        local("GPUs by --gpus"),
+    );
+    when(host.ulimits.as_ref().is_some_and(|all| !all.is_empty()), lacks("resource limits (--ulimit)"));
+    when(host.sysctls.as_ref().is_some_and(|all| !all.is_empty()), lacks("kernel parameters (--sysctl)"));
+    when(some(&host.security_opt), lacks("security options (--security-opt)"));
+    when(
+        host.storage_opt.as_ref().is_some_and(|all| !all.is_empty()),
+        local("storage options (--storage-opt)"),
+    );
+    when(host.pids_limit.is_some_and(|limit| limit > 0), lacks("a limit of processes (--pids-limit)"));
+    when(
+        host.shm_size.is_some_and(|size| size > 0 && size != crate::tuning::SHM_SIZE),
+        lacks("the size of /dev/shm (--shm-size)"),
+    );
+    when(
+        host.tmpfs.as_ref().is_some_and(|all| !all.is_empty()) && !memory_volumes,
+        format!(
+            "memory file systems (--tmpfs): the backend {backend} does not offer them; they are mounted if the job permits it"
+        ),
+    );
+    for (mode, option) in [(&host.pid_mode, "--pid"), (&host.ipc_mode, "--ipc"), (&host.uts_mode, "--uts")] {
+        when(
+            matches!(mode.as_deref(), Some(mode) if mode == "host" || mode.starts_with("container:")),
+            local(&format!("a shared namespace ({option})")),
+        );
+    }
+    when(host.network_mode.as_deref() == Some("host"), local("the host's network (--network host)"));
+    when(some(&host.extra_hosts), "names of hosts (--add-host): not available in this version".into());
+    when(
+        some(&host.dns) || some(&host.dns_search) || some(&host.dns_options),
+        lacks("name servers of its own (--dns)"),
+    );
+    let published = host.port_bindings.as_ref().is_some_and(|all| !all.is_empty());
+    when(
+        published || flag(host.publish_all_ports),
+        "published ports (-p, -P): not available in this version".into(),
+    );
+    let policy = host.restart_policy.as_ref().and_then(|policy| policy.name);
+    when(
+        !matches!(policy, None | Some(RestartPolicyNameEnum::EMPTY | RestartPolicyNameEnum::NO)),
+        "restart policies (--restart): kept, but not acted upon in this version".into(),
+    );
+    let check = config.healthcheck.as_ref().and_then(|health| health.test.as_ref());
+    when(
+        check.is_some_and(|test| !test.is_empty() && test[0] != "NONE"),
+        "health checks (--health-cmd): kept, but not run in this version".into(),
+    );
+    warnings
+}

@@ -1,0 +1,125 @@
+//! What happens to a container, and what has to be done about it.
+
+use jiff::Timestamp;
+use sockerless_ports::{backend::JobStatus, link::Exit};
+
+use super::CloudEnd;
+
+/// Something that happened. Events with a generation are ignored once that generation is over.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    /// A client wants it to run.
+    Start { agent: bool },
+    /// The agent's process runs.
+    Launched { generation: u32, pid: u32 },
+    /// The process could not be executed.
+    LaunchFailed { generation: u32, code: i32, message: String },
+    /// The job could not be made, or its agent does not come.
+    StartFailed { generation: u32, message: String },
+    /// The agent's line is up or down.
+    Line { generation: u32, up: bool },
+    /// The agent reports the end.
+    Exited { generation: u32, exit: Exit },
+    /// The cloud reports.
+    Cloud { generation: u32, report: Report },
+    /// A client wants it to end. `grace` in seconds, none for ever.
+    Stop { signal: i32, grace: Option<u64>, restart: bool },
+    /// A client sends a signal.
+    Kill { signal: i32 },
+    /// Time is up after a stop.
+    GraceOver { generation: u32 },
+    /// SIGKILL had no visible effect.
+    KillOverdue { generation: u32 },
+    /// It is removed by force, and nobody waits any longer for its end.
+    Abandon { generation: u32 },
+    /// The daemon had died before it asked the cloud for anything.
+    Interrupted { generation: u32 },
+    /// A client wants it gone.
+    Remove,
+    /// Its record could not be removed.
+    EraseFailed { message: String },
+}
+
+/// What matters of a job's status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// It waits for its place, or for its image.
+    Pending,
+    /// Its main container runs.
+    Running { since: Option<Timestamp> },
+    /// It has ended.
+    Ended { since: Option<Timestamp>, end: CloudEnd },
+}
+
+impl From<&JobStatus> for Report {
+    fn from(status: &JobStatus) -> Self {
+        use sockerless_ports::backend::Phase;
+        let since = status.started.and_then(|ms| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok());
+        match status.phase {
+            Phase::Created | Phase::Starting => Self::Pending,
+            Phase::Running => Self::Running { since },
+            Phase::Succeeded | Phase::Failed | Phase::Cancelled | Phase::Absent => Self::Ended {
+                since,
+                end: CloudEnd {
+                    phase: status.phase,
+                    exit_code: status.exit_code,
+                    term_signal: status.term_signal,
+                    reason: status.reason.clone(),
+                    message: status.message.clone(),
+                },
+            },
+        }
+    }
+}
+
+/// Something to do, in the order given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Open the log, before anybody learns of the start.
+    BeginLog { generation: u32 },
+    /// Bring a job up and look after it until [`Effect::Release`].
+    Launch { generation: u32 },
+    /// Send a signal through the agent.
+    Signal { generation: u32, signal: i32 },
+    /// Tell when the grace is over.
+    AwaitGrace { generation: u32, deadline: Timestamp },
+    /// Tell when SIGKILL should have worked.
+    AwaitKill { generation: u32 },
+    /// Have the cloud end the job.
+    StopJob { generation: u32, grace: u32 },
+    /// Followers of the log end.
+    FinishLog { generation: u32 },
+    /// Nobody needs the job any more: delete it.
+    Release { generation: u32 },
+    /// Tell those who listen to events.
+    Announce(Announcement),
+    /// Remove record and log.
+    Erase,
+}
+
+/// Docker's events of a life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Announcement {
+    Start,
+    Kill { signal: i32 },
+    OutOfMemory,
+    Die { code: i32, seconds: i64 },
+    Stop,
+}
+
+/// Why a client's wish is turned down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It runs, or is about to.
+    Running,
+    /// It does not run.
+    NotRunning,
+    /// It is being removed.
+    Removing,
+    /// Its removal failed before.
+    Dead,
+    /// It is gone.
+    Removed,
+    /// Only an agent could do that.
+    NeedsAgent,
+}

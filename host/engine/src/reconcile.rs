@@ -1,0 +1,159 @@
+//! What the daemon was doing when it ended is in the store; here it is finished or undone.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sockerless_ports::{
+    Store,
+    backend::{self, JobHandle},
+    store::{Change, Kind, Record},
+};
+
+use crate::{
+    Engine, Error, ErrorKind, Result,
+    containers::{ContainerRecord, Entry},
+    life::{Event, Phase},
+    supervisor::{Cloud, Intent, LOG_NOTE, run_id},
+    tuning,
+};
+
+const OWNER: &str = "owner";
+
+/// This daemon's mark: made at the first start, kept for ever.
+pub(crate) async fn owner(store: &dyn Store) -> Result<String> {
+    let known = store.load(Kind::Daemon).await?.into_iter().find(|record| record.key == OWNER);
+    if let Some(record) = known {
+        return serde_json::from_str(&record.content).map_err(|error| damaged("daemon", OWNER, &error));
+    }
+    let owner = hex::encode(rand::random::<[u8; 8]>());
+    let record = Record { key: OWNER.into(), content: serde_json::Value::from(owner.clone()).to_string() };
+    store.commit(vec![Change::Put(Kind::Daemon, record)]).await?;
+    Ok(owner)
+}
+
+impl Engine {
+    pub(crate) async fn reopen(self: &Arc<Self>) -> Result<()> {
+        for record in self.store().load(Kind::Container).await? {
+            let ContainerRecord { spec, name, state } = serde_json::from_str(&record.content)
+                .map_err(|error| damaged("container", &record.key, &error))?;
+            if let Err(holder) = self.containers.reserve(&name, &spec.id) {
+                let message = format!("containers {} and {holder} have the same name {name}", spec.id);
+                return Err(Error::new(ErrorKind::Internal, message));
+            }
+            self.containers.insert(Arc::new(Entry::new(spec, name, state)));
+        }
+        let mut intents = HashMap::new();
+        for record in self.store().load(Kind::Intent).await? {
+            let intent: Intent = serde_json::from_str(&record.content)
+                .map_err(|error| damaged("intent", &record.key, &error))?;
+            // Known before the clouds are asked for orphans.
+            self.runs.know_job(&intent.job);
+            intents.insert(intent.run.clone(), intent);
+        }
+        for entry in self.containers.all() {
+            self.resume(&entry, &mut intents).await?;
+        }
+        for intent in intents.into_values() {
+            self.clean_up(intent);
+        }
+        for record in self.store().load(Kind::Daemon).await? {
+            if let Some(container) = record.key.strip_prefix(LOG_NOTE) {
+                self.erase_log(container).await;
+            }
+        }
+        for cloud in self.clouds.values() {
+            let (engine, cloud) = (Arc::clone(self), Arc::clone(cloud));
+            self.spawn(async move {
+                loop {
+                    engine.remove_orphans(&cloud).await;
+                    tokio::time::sleep(tuning::RECONCILE).await;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn resume(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        intents: &mut HashMap<sockerless_ports::link::RunId, Intent>,
+    ) -> Result<()> {
+        let state = &entry.view().state;
+        let generation = state.generation;
+        match state.phase {
+            Phase::Starting | Phase::Running => {
+                let Some(intent) = intents.remove(&run_id(entry, generation)) else {
+                    self.report(entry, Event::Interrupted { generation }).await;
+                    return Ok(());
+                };
+                self.logs.begin(&run_id(entry, generation)).await?;
+                self.supervise(Arc::clone(entry), generation, Some(intent));
+                if let Some(stop) = &state.stop {
+                    if stop.killed {
+                        self.later(entry, tuning::KILL_PATIENCE, Event::KillOverdue { generation });
+                    } else if let Some(deadline) = stop.deadline {
+                        let left = deadline.duration_since(jiff::Timestamp::now());
+                        let left = std::time::Duration::try_from(left).unwrap_or_default();
+                        self.later(entry, left, Event::GraceOver { generation });
+                    }
+                }
+            }
+            Phase::Removing => {
+                let (engine, entry) = (Arc::clone(self), Arc::clone(entry));
+                self.spawn(engine.erase(entry));
+            }
+            // It ended while a restart was under way; as in dockerd nothing keeps it.
+            Phase::Exited if entry.spec.auto_remove() => {
+                let (engine, entry) = (Arc::clone(self), Arc::clone(entry));
+                self.spawn(async move { engine.report(&entry, Event::Remove).await });
+            }
+            Phase::Created | Phase::Exited | Phase::Dead | Phase::Removed => {}
+        }
+        Ok(())
+    }
+
+    /// Deletes what carries this daemon's mark and no intent speaks of.
+    async fn remove_orphans(&self, cloud: &Cloud) {
+        match self.orphans(cloud).await {
+            Ok(orphans) => {
+                for handle in orphans {
+                    // An intent may have come up since the cloud was asked.
+                    if self.runs.knows_job(&handle.name) {
+                        continue;
+                    }
+                    tracing::warn!(
+                        backend = cloud.name,
+                        job = handle.name,
+                        "a job that nobody knows of is deleted"
+                    );
+                    if let Err(error) =
+                        cloud.insist("delete", tuning::DELETE_BACKOFF, || cloud.backend.delete(&handle)).await
+                    {
+                        tracing::error!(backend = cloud.name, job = handle.name, %error, "an orphaned job cannot be deleted");
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(backend = cloud.name, %error, "the cloud's jobs cannot be compared with the state")
+            }
+        }
+    }
+
+    async fn orphans(&self, cloud: &Cloud) -> backend::Result<Vec<JobHandle>> {
+        let mut orphans = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let list = || cloud.backend.list(&self.owner, cursor.as_deref());
+            let page = cloud.insist("list", tuning::DELETE_BACKOFF, list).await?;
+            let unknown = page.items.into_iter().map(|(status, _)| status.handle);
+            orphans.extend(unknown.filter(|handle| !self.runs.knows_job(&handle.name)));
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(orphans),
+            }
+        }
+    }
+}
+
+fn damaged(what: &str, key: &str, error: &serde_json::Error) -> Error {
+    Error::new(ErrorKind::Internal, format!("the record of {what} {key} cannot be read: {error}"))
+}

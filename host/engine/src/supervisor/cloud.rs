@@ -1,0 +1,149 @@
+//! A backend with what the engine remembers of it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex as SyncMutex, PoisonError},
+    time::Duration,
+};
+
+use sockerless_ports::{
+    Backend, Registry,
+    backend::{self, Error, ErrorCode, ImageSources, Manifest, Mount, MountRequest, MountSource},
+    registry::ImageError,
+};
+use tokio::{sync::Mutex, time::Instant};
+
+use super::{poll::Poller, retry};
+use crate::{AgentBinary, tuning};
+
+/// A backend, by the name that `--runtime` takes.
+pub(crate) struct Cloud {
+    pub name: String,
+    pub backend: Arc<dyn Backend>,
+    pub(super) poller: Poller,
+    breaker: retry::Breaker,
+    sources: Mutex<Option<(Instant, Arc<ImageSources>)>>,
+    /// Image id to the reference to use in the cloud.
+    provided: SyncMutex<HashMap<String, (Instant, String)>>,
+    /// The mount of the agent, once it is delivered.
+    agent: Mutex<Option<Mount>>,
+}
+
+impl Cloud {
+    pub fn new(name: String, backend: Arc<dyn Backend>) -> Self {
+        Self {
+            name,
+            backend,
+            poller: Poller::default(),
+            breaker: retry::Breaker::default(),
+            sources: Mutex::default(),
+            provided: SyncMutex::default(),
+            agent: Mutex::default(),
+        }
+    }
+
+    pub fn manifest(&self) -> Arc<Manifest> {
+        self.backend.manifest()
+    }
+
+    /// Calls the backend as long as somebody waits at a start.
+    pub async fn call<T, F>(&self, operation: &'static str, call: impl FnMut() -> F) -> backend::Result<T>
+    where
+        F: Future<Output = backend::Result<T>>,
+    {
+        retry::retry(&self.breaker, operation, Some(tuning::START_PATIENCE), tuning::BACKOFF.1, call).await
+    }
+
+    /// Calls the backend until it gives a final answer.
+    pub async fn insist<T, F>(
+        &self,
+        operation: &'static str,
+        longest: Duration,
+        call: impl FnMut() -> F,
+    ) -> backend::Result<T>
+    where
+        F: Future<Output = backend::Result<T>>,
+    {
+        retry::retry(&self.breaker, operation, None, longest, call).await
+    }
+
+    /// Where images may come from.
+    pub async fn sources(&self) -> backend::Result<Arc<ImageSources>> {
+        let mut cached = self.sources.lock().await;
+        if let Some((asked, sources)) = cached.as_ref()
+            && asked.elapsed() < tuning::SOURCES_AGE
+        {
+            return Ok(Arc::clone(sources));
+        }
+        let sources = Arc::new(self.call("images", || self.backend.images()).await?);
+        *cached = Some((Instant::now(), Arc::clone(&sources)));
+        Ok(sources)
+    }
+
+    /// The same without asking: none when it is not known, or is being asked for.
+    pub fn known_sources(&self) -> Option<Arc<ImageSources>> {
+        self.sources.try_lock().ok()?.as_ref().map(|(_, sources)| Arc::clone(sources))
+    }
+
+    /// Has the image where the cloud can pull it, and gives the reference for it.
+    pub async fn provide(&self, registry: &dyn Registry, image: &str) -> backend::Result<String> {
+        let known = self.provided.lock().unwrap_or_else(PoisonError::into_inner).get(image).cloned();
+        if let Some((asked, reference)) = known
+            && asked.elapsed() < tuning::PROVIDED_AGE
+        {
+            return Ok(reference);
+        }
+        let sources = self.sources().await?;
+        // Nobody watches this progress; a closed channel does not stop the work.
+        let (progress, _) = tokio::sync::mpsc::channel(1);
+        let reference = registry.provide(image, &sources, progress).await.map_err(from_image)?;
+        let mut provided = self.provided.lock().unwrap_or_else(PoisonError::into_inner);
+        provided.insert(image.to_owned(), (Instant::now(), reference.clone()));
+        Ok(reference)
+    }
+
+    /// Has the agent in the backend's storage, and gives the mount that carries it.
+    pub async fn deliver(&self, agent: &AgentBinary, owner: &str) -> backend::Result<Mount> {
+        let mut mount = self.agent.lock().await;
+        if let Some(mount) = mount.as_ref() {
+            return Ok(mount.clone());
+        }
+        let folder = format!("agent/{}", agent.sha256);
+        let path = format!("{folder}/sockerless-agent");
+        let bytes = agent.bytes().await.map_err(|error| {
+            Error::new(ErrorCode::Internal, format!("the agent's executable cannot be read: {error}"))
+        })?;
+        let there = self.call("stat", || self.backend.stat(&path)).await?;
+        // A size that differs is a write that was cut off.
+        if there.is_none_or(|blob| blob.size != bytes.len() as u64) {
+            self.call("put", || self.backend.put(&path, &bytes)).await?;
+        }
+        let request = MountRequest {
+            source: MountSource::Blobs(folder),
+            owner: owner.to_owned(),
+            read_only: true,
+            executable: true,
+        };
+        let ready = self.call("mount", || self.backend.mount(&request)).await?;
+        *mount = Some(ready.clone());
+        Ok(ready)
+    }
+
+    /// After a failed start: somebody may have removed what was delivered.
+    pub async fn forget(&self, image: &str) {
+        self.provided.lock().unwrap_or_else(PoisonError::into_inner).remove(image);
+        *self.agent.lock().await = None;
+        *self.sources.lock().await = None;
+    }
+}
+
+fn from_image(error: ImageError) -> Error {
+    let code = match &error {
+        ImageError::Invalid(_) => ErrorCode::InvalidArgument,
+        ImageError::NotFound(_) => ErrorCode::NotFound,
+        ImageError::Conflict(_) => ErrorCode::Conflict,
+        ImageError::Denied(_) => ErrorCode::PermissionDenied,
+        ImageError::Unavailable(_) | ImageError::Internal(_) => ErrorCode::Internal,
+    };
+    Error::new(code, error.to_string())
+}

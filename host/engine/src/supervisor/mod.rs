@@ -1,0 +1,188 @@
+//! Carries out what a life demands: one task for each live container, one poller for each
+//! backend, and the agents' reports. Every change of a container goes through [`Engine::apply`].
+
+mod agents;
+mod cloud;
+mod cloud_logs;
+mod erase;
+mod intent;
+mod launch;
+mod poll;
+mod prepare;
+mod retry;
+mod run;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use sockerless_ports::link::RunId;
+
+pub(crate) use agents::Agents;
+pub(crate) use cloud::Cloud;
+pub(crate) use erase::LOG_NOTE;
+pub(crate) use intent::Intent;
+pub(crate) use run::{Command, Run, Runs};
+
+use crate::{
+    Engine, Error, Result,
+    containers::{ContainerRecord, Entry, View},
+    life::{self, Announcement, Effect, Event, Refused},
+    tuning,
+};
+
+/// Why an event changed nothing.
+#[derive(Debug)]
+pub(crate) enum Rejection {
+    /// The state forbids it.
+    Refused(Refused),
+    /// It could not be kept.
+    Failed(Error),
+}
+
+impl Engine {
+    /// Lets an event happen to a container: the change is durable when this returns. The work is
+    /// completed even if the caller goes away.
+    pub(crate) async fn apply(
+        &self,
+        entry: &Arc<Entry>,
+        event: Event,
+    ) -> std::result::Result<Arc<View>, Rejection> {
+        let work = async {
+            let engine = self.shared()?;
+            let entry = Arc::clone(entry);
+            // Boxed with its type, since effects lead to further events: the compiler cannot see through a circle.
+            let work: BoxFuture<'static, _> =
+                Box::pin(async move { Ok(engine.happen(&entry, &event).await) });
+            self.complete(work).await
+        };
+        work.await.unwrap_or_else(|error| Err(Rejection::Failed(error)))
+    }
+
+    /// Lets something happen that the world has done already: what the store cannot take now is
+    /// tried again, since it cannot be asked to happen again.
+    pub(crate) async fn report(&self, entry: &Arc<Entry>, event: Event) {
+        while let Err(Rejection::Failed(error)) = self.apply(entry, event.clone()).await {
+            tracing::error!(container = entry.id(), %error, "a change of state could not be kept");
+            if self.closing().is_cancelled() {
+                return;
+            }
+            tokio::time::sleep(tuning::BACKOFF.1).await;
+        }
+    }
+
+    async fn happen(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        event: &Event,
+    ) -> std::result::Result<Arc<View>, Rejection> {
+        let _gate = entry.gate.lock().await;
+        let before = entry.view();
+        let (state, effects) = life::step(&before.state, entry.spec.auto_remove(), event, Timestamp::now())
+            .map_err(Rejection::Refused)?;
+        self.begin_logs(entry, &effects).await.map_err(Rejection::Failed)?;
+        if state.durable() != before.state.durable() {
+            let kept = match ContainerRecord::put(&entry.spec, &before.name, &state) {
+                Ok(change) => self.commit(vec![change]).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = kept {
+                self.undo_logs(entry, &effects).await;
+                return Err(Rejection::Failed(error));
+            }
+        }
+        let view = if state == before.state {
+            before
+        } else {
+            entry.publish(View { name: before.name.clone(), state })
+        };
+        for effect in effects {
+            self.carry_out(entry, &view, effect).await;
+        }
+        Ok(view)
+    }
+
+    async fn begin_logs(&self, entry: &Entry, effects: &[Effect]) -> Result<()> {
+        for effect in effects {
+            if let Effect::BeginLog { generation } = effect {
+                self.logs.begin(&run_id(entry, *generation)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn undo_logs(&self, entry: &Entry, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::BeginLog { generation } = effect {
+                self.finish_log(&run_id(entry, *generation)).await;
+            }
+        }
+    }
+
+    pub(crate) async fn finish_log(&self, run: &RunId) {
+        if let Err(error) = self.logs.finish(run).await {
+            tracing::warn!(%run, %error, "a log could not be closed");
+        }
+    }
+
+    /// Nothing here waits for a cloud or for an agent: the gate is held.
+    async fn carry_out(self: &Arc<Self>, entry: &Arc<Entry>, view: &Arc<View>, effect: Effect) {
+        match effect {
+            Effect::BeginLog { .. } => {}
+            Effect::Launch { generation } => self.supervise(Arc::clone(entry), generation, None),
+            Effect::Signal { generation, signal } => {
+                if let Some(run) = self.runs.get(&run_id(entry, generation)) {
+                    run.signal(signal);
+                }
+            }
+            Effect::AwaitGrace { generation, deadline } => {
+                let left = deadline.duration_since(Timestamp::now());
+                let left = std::time::Duration::try_from(left).unwrap_or_default();
+                self.later(entry, left, Event::GraceOver { generation });
+            }
+            Effect::AwaitKill { generation } => {
+                self.later(entry, tuning::KILL_PATIENCE, Event::KillOverdue { generation });
+            }
+            Effect::StopJob { generation, grace } => {
+                if let Some(run) = self.runs.get(&run_id(entry, generation)) {
+                    run.command(Command::Stop { grace });
+                }
+            }
+            Effect::FinishLog { generation } => self.finish_log(&run_id(entry, generation)).await,
+            // The run's own task sees that its generation has ended.
+            Effect::Release { .. } => {}
+            Effect::Announce(announcement) => self.announce(entry, view, &announcement),
+            Effect::Erase => {
+                let (engine, entry) = (Arc::clone(self), Arc::clone(entry));
+                self.spawn(engine.erase(entry));
+            }
+        }
+    }
+
+    /// An event after some time, unless the engine is closed before.
+    pub(crate) fn later(self: &Arc<Self>, entry: &Arc<Entry>, delay: std::time::Duration, event: Event) {
+        let (engine, entry) = (Arc::clone(self), Arc::clone(entry));
+        self.spawn(async move {
+            tokio::time::sleep(delay).await;
+            engine.report(&entry, event).await;
+        });
+    }
+
+    fn announce(&self, entry: &Entry, view: &View, announcement: &Announcement) {
+        let with = |action, more: &[(&str, String)]| self.events.container(entry, &view.name, action, more);
+        match announcement {
+            Announcement::Start => with("start", &[]),
+            Announcement::Kill { signal } => with("kill", &[("signal", signal.to_string())]),
+            Announcement::OutOfMemory => with("oom", &[]),
+            Announcement::Die { code, seconds } => {
+                with("die", &[("execDuration", seconds.to_string()), ("exitCode", code.to_string())]);
+            }
+            Announcement::Stop => with("stop", &[]),
+        }
+    }
+}
+
+/// The run of a container's generation.
+pub(crate) fn run_id(entry: &Entry, generation: u32) -> RunId {
+    RunId { container: entry.id().to_owned(), generation }
+}

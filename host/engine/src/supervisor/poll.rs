@@ -1,0 +1,130 @@
+//! Asks a backend for the status of all its live jobs in one call.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use sockerless_ports::backend::JobHandle;
+use tokio::{sync::Notify, time::Instant};
+
+use super::{Cloud, Command, Run, retry::Backoff};
+use crate::{Engine, tuning};
+
+/// The jobs of a backend that are looked at.
+#[derive(Default)]
+pub(crate) struct Poller {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// By job name.
+    watched: HashMap<String, Watched>,
+    running: bool,
+}
+
+struct Watched {
+    handle: JobHandle,
+    run: Arc<Run>,
+    due: Instant,
+}
+
+impl Poller {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// No longer looks at a job.
+    pub fn unwatch(&self, job: &str) {
+        self.state().watched.remove(job);
+    }
+
+    /// Looks at a job at once: something changed that only the cloud can explain.
+    pub fn hurry(&self, job: &str) {
+        if let Some(watched) = self.state().watched.get_mut(job) {
+            watched.due = Instant::now();
+        }
+        self.changed.notify_one();
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.state().watched.values().map(|watched| watched.due).min()
+    }
+
+    fn due(&self, now: Instant) -> Vec<(JobHandle, Arc<Run>)> {
+        let state = self.state();
+        let due = state.watched.values().filter(|watched| watched.due <= now + tuning::POLL_SLACK);
+        due.take(tuning::POLL_BATCH)
+            .map(|watched| (watched.handle.clone(), Arc::clone(&watched.run)))
+            .collect()
+    }
+
+    fn put_off(&self, job: &str, pause: Duration, handle: Option<JobHandle>) {
+        if let Some(watched) = self.state().watched.get_mut(job) {
+            watched.due = Instant::now() + pause;
+            if let Some(handle) = handle {
+                watched.handle = handle;
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Looks at a job from now on, and tells its run what the cloud says.
+    pub(super) fn watch(&self, cloud: &Arc<Cloud>, run: &Arc<Run>, handle: JobHandle) {
+        let mut state = cloud.poller.state();
+        let job = handle.name.clone();
+        state.watched.insert(job, Watched { handle, run: Arc::clone(run), due: Instant::now() });
+        let first = !std::mem::replace(&mut state.running, true);
+        drop(state);
+        cloud.poller.changed.notify_one();
+        if first {
+            let cloud = Arc::clone(cloud);
+            self.spawn(async move { poll(&cloud).await });
+        }
+    }
+}
+
+async fn poll(cloud: &Cloud) {
+    let poller = &cloud.poller;
+    let mut backoff = Backoff::new(tuning::BACKOFF.1);
+    loop {
+        let changed = poller.changed.notified();
+        match poller.next_due() {
+            None => {
+                changed.await;
+                continue;
+            }
+            Some(due) => tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                () = changed => continue,
+            },
+        }
+        let batch = poller.due(Instant::now());
+        let handles: Vec<_> = batch.iter().map(|(handle, _)| handle.clone()).collect();
+        match cloud.backend.status(&handles).await {
+            Ok(statuses) => {
+                backoff = Backoff::new(tuning::BACKOFF.1);
+                for ((handle, run), status) in batch.iter().zip(statuses) {
+                    let asked = status.poll_after_ms.map(|ms| Duration::from_millis(ms.into()));
+                    let pause = asked.unwrap_or(tuning::POLL);
+                    let pause = if *run.line.borrow() { pause.max(tuning::POLL_CONNECTED) } else { pause };
+                    // One that has ended is asked for again only if its run still cares by then.
+                    let pause = if status.phase.is_final() { tuning::POLL_CONNECTED } else { pause };
+                    poller.put_off(&handle.name, pause, Some(status.handle.clone()));
+                    run.command(Command::Status(Box::new(status)));
+                }
+            }
+            Err(error) => {
+                let pause = backoff.pause(error.retry_after_ms);
+                tracing::warn!(backend = cloud.name, %error, code = %error.code, ?pause, "the cloud does not tell how its jobs are");
+                for (handle, _) in &batch {
+                    poller.put_off(&handle.name, pause, None);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Everything that is decided before a cloud hears of a job.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use sockerless_ports::{
+    backend::{
+        JobContainer, JobSpec, JobVolume, Labels, Limits, Mount, MountPoint, VolumeSource, WorkloadKind,
+    },
+    link::RunId,
+};
+
+use super::{Cloud, Intent};
+use crate::{
+    Engine, Error, ErrorKind, Result,
+    containers::{Entry, Spec, launch_env, memory_volumes},
+    tuning,
+};
+
+/// Where the agent is mounted.
+const AGENT_FOLDER: &str = "/.sockerless";
+const AGENT: &str = "/.sockerless/sockerless-agent";
+
+impl Engine {
+    /// Has image and agent where the cloud finds them, and writes the job's spec.
+    pub(super) async fn prepare(&self, entry: &Entry, run: &RunId) -> Result<Intent> {
+        let spec = &entry.spec;
+        let cloud = self.cloud(&spec.backend)?;
+        let callback = self.link.callback_url().filter(|_| entry.view().state.agent);
+        let image = cloud.provide(self.registry.as_ref(), &spec.image_id);
+        let (image, mount) = match &callback {
+            None => (image.await?, None),
+            Some(_) => {
+                let (image, mount) = tokio::try_join!(image, cloud.deliver(&self.agent, &self.owner))?;
+                (image, Some(mount))
+            }
+        };
+        let ticket = callback.as_ref().map(|_| hex::encode(rand::random::<[u8; 32]>()));
+        let job = job_name(&self.owner, run);
+        let mut container = self.container(spec, cloud, image);
+        match (callback, &ticket) {
+            (Some(callback), Some(ticket)) => {
+                container.command = vec![AGENT.into()];
+                container.working_dir = Some("/".into());
+                container.env = vec![
+                    ("SOCKERLESS_CALLBACK_URL".into(), callback),
+                    ("SOCKERLESS_RUN".into(), run.to_string()),
+                    ("SOCKERLESS_TICKET".into(), ticket.clone()),
+                ];
+            }
+            _ => {
+                container.command = vec![spec.path.clone()];
+                container.args.clone_from(&spec.args);
+                container.working_dir = spec.config.working_dir.clone().filter(|dir| !dir.is_empty());
+                let env = launch_env(spec);
+                container.env = env.iter().filter_map(|entry| entry.split_once('=')).map(owned).collect();
+            }
+        }
+        let job_spec = self.job(job.clone(), entry, cloud, container, mount);
+        Ok(Intent {
+            job,
+            run: run.clone(),
+            backend: spec.backend.clone(),
+            spec: Some(job_spec),
+            // The agent presents the ticket's text; its hash is that of the text.
+            ticket: ticket.map(|ticket| Sha256::digest(ticket.as_bytes()).into()),
+            secret: None,
+            handle: None,
+        })
+    }
+
+    fn container(&self, spec: &Spec, cloud: &Cloud, image: String) -> JobContainer {
+        let limits = cloud.manifest().limits;
+        let memory = spec.host.memory.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0);
+        JobContainer {
+            name: "main".into(),
+            image,
+            cpu_millis: cpu_millis(spec).map(|millis| millis.clamp(limits.cpu_millis.0, limits.cpu_millis.1)),
+            memory_bytes: memory.map(|bytes| fit_memory(bytes, self.options.agent_memory, &limits)),
+            ..JobContainer::default()
+        }
+    }
+
+    fn job(
+        &self,
+        name: String,
+        entry: &Entry,
+        cloud: &Cloud,
+        mut container: JobContainer,
+        agent: Option<Mount>,
+    ) -> JobSpec {
+        let spec = &entry.spec;
+        let manifest = cloud.manifest();
+        let mut volumes = Vec::new();
+        if let Some(mount) = agent {
+            volumes.push(JobVolume { name: "agent".into(), source: VolumeSource::Storage(mount) });
+            container.mounts.push(MountPoint {
+                volume: "agent".into(),
+                path: AGENT_FOLDER.into(),
+                sub_path: None,
+                read_only: true,
+            });
+        }
+        if manifest.features.memory_volumes {
+            for (index, (path, size)) in memory_volumes(spec).into_iter().enumerate() {
+                let volume = format!("tmpfs-{index}");
+                container.mounts.push(MountPoint {
+                    volume: volume.clone(),
+                    path,
+                    sub_path: None,
+                    read_only: false,
+                });
+                volumes.push(JobVolume { name: volume, source: VolumeSource::Memory(size) });
+            }
+        }
+        let expires = expiry(Timestamp::now(), spec.timeout.unwrap_or(manifest.limits.max_timeout_seconds));
+        JobSpec {
+            name,
+            owner: self.owner.clone(),
+            kind: WorkloadKind::RunToCompletion,
+            containers: vec![container],
+            volumes,
+            labels: labels(spec, &entry.view().name),
+            timeout_seconds: spec.timeout,
+            max_retries: 0,
+            all_traffic: false,
+            zones: Vec::new(),
+            accelerator: None,
+            expires,
+            start: true,
+        }
+    }
+}
+
+fn owned((key, value): (&str, &str)) -> (String, String) {
+    (key.to_owned(), value.to_owned())
+}
+
+/// Enough of the id to be read, and a hash of all of it, since truncated names collide.
+fn job_name(owner: &str, run: &RunId) -> String {
+    let hash = hex::encode(Sha256::digest(format!("{owner}/{run}")));
+    let id = run.container.get(..12).unwrap_or(&run.container);
+    format!("sl-{id}-{}-{}", run.generation, hash.get(..8).unwrap_or(&hash))
+}
+
+fn labels(spec: &Spec, name: &str) -> Labels {
+    [
+        ("managed-by", "sockerless"),
+        ("sockerless-container", &spec.id),
+        ("sockerless-name", name),
+        ("sockerless-image", &spec.image),
+        ("sockerless-created", &spec.created.to_string()),
+    ]
+    .map(owned)
+    .to_vec()
+}
+
+/// Milliseconds since 1970 after which a reaper may delete the job.
+fn expiry(now: Timestamp, timeout: u64) -> Option<u64> {
+    let after = Duration::from_secs(timeout).saturating_add(tuning::EXPIRY_MARGIN);
+    u64::try_from(now.as_millisecond()).ok()?.checked_add(u64::try_from(after.as_millis()).ok()?)
+}
+
+/// Thousandths of a processor, from `--cpus` or from quota and period.
+pub(crate) fn cpu_millis(spec: &Spec) -> Option<u32> {
+    let host = &spec.host;
+    let positive = |value: Option<i64>| value.filter(|value| *value > 0);
+    let millis = match (positive(host.nano_cpus), positive(host.cpu_quota)) {
+        (Some(nano), _) => (nano / 1_000_000).max(1),
+        (None, Some(quota)) => quota.saturating_mul(1000) / positive(host.cpu_period).unwrap_or(100_000),
+        (None, None) => return None,
+    };
+    u32::try_from(millis).ok()
+}
+
+/// What a job gets: what the user wants and the agent needs, within what the cloud has.
+fn fit_memory(bytes: u64, agent: u64, limits: &Limits) -> u64 {
+    let (smallest, largest) = limits.memory_bytes;
+    bytes.saturating_add(agent).clamp(smallest, largest.max(smallest))
+}
+
+impl Engine {
+    /// What a backend refuses, told before anything is created.
+    pub(crate) fn check_size(&self, spec: &Spec) -> Result<Vec<String>> {
+        let cloud = self.cloud(&spec.backend)?;
+        let limits = cloud.manifest().limits;
+        let mut warnings = Vec::new();
+        let memory = spec.host.memory.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+        if memory > limits.memory_bytes.1 {
+            let message = format!(
+                "memory limit of {memory} bytes is more than the backend {} can give ({} bytes)",
+                cloud.name, limits.memory_bytes.1
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        if memory > 0 && memory < limits.memory_bytes.0 {
+            warnings.push(format!(
+                "the backend {} gives at least {} bytes of memory: the limit of {memory} bytes is raised to that",
+                cloud.name, limits.memory_bytes.0
+            ));
+        }
+        if cpu_millis(spec).is_some_and(|millis| millis > limits.cpu_millis.1) {
+            let most = f64::from(limits.cpu_millis.1) / 1000.0;
+            let message = format!(
+                "range of CPUs is from 0.01 to {most:.2}, as there are only {most} CPUs available on the backend {}",
+                cloud.name
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        Ok(warnings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jobs_name_fits_the_contract_and_tells_runs_apart() {
+        let run = |generation| RunId { container: "ab".repeat(32), generation };
+        let name = job_name("owner", &run(u32::MAX));
+        assert!(name.len() <= 49 && name.starts_with("sl-abababababab-"), "{name}");
+        assert_eq!(name, job_name("owner", &run(u32::MAX)));
+        assert_ne!(job_name("owner", &run(1)), job_name("owner", &run(2)));
+        assert_ne!(job_name("owner", &run(1)), job_name("other", &run(1)));
+    }
+}
