@@ -1,1 +1,29 @@
-//! (in work)
+//! Google Cloud on this machine: Cloud Run jobs that really run, Cloud Storage, Cloud Logging, OAuth, the metadata
+//! server and an OCI registry, on one listener, held to Google's discovery documents.
+//!
+//! It is a cloud for tests and for work without an account: one region, no billing, and no security boundary.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod auth;
+mod config;
+mod db;
+mod error;
+mod ids;
+mod limits;
+mod logging;
+mod profile;
+mod quota;
+mod range;
+mod registry;
+mod run;
+mod runner;
+mod schema;
+mod server;
+mod storage;
+mod time;
+
+pub use config::{Config, Info, Quotas};
+pub use profile::Profile;
+pub use runner::{Machine, Runner, Running, Stop};
+pub use server::{Server, Simulator, StartError, start, start_with};

@@ -1,0 +1,162 @@
+//! From a task's template to what the executor runs.
+
+use std::path::{Component, Path};
+use std::sync::Arc;
+
+use serde_json::Value;
+use sockerless_executor::{MountSource, TaskMount, TaskSpec};
+
+use super::attempt::Outcome;
+use super::conditions::Reason;
+use super::image::Image;
+use super::mount_options::MountOptions;
+use super::names::short;
+use super::quantity;
+use crate::server::Simulator;
+use crate::storage::Materialised;
+use crate::{ids, limits};
+
+/// What root has in a container, as Docker grants it (moby's default profile).
+const CAPABILITIES: &[&str] = &[
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FSETID",
+    "FOWNER",
+    "MKNOD",
+    "NET_RAW",
+    "SETGID",
+    "SETUID",
+    "SETFCAP",
+    "SETPCAP",
+    "NET_BIND_SERVICE",
+    "SYS_CHROOT",
+    "KILL",
+    "AUDIT_WRITE",
+];
+
+/// A task, ready for the executor.
+pub struct Plan {
+    /// What to run.
+    pub spec: TaskSpec,
+    /// The image as the job names it.
+    pub image: String,
+    /// Folders that have to stay while it runs.
+    pub mounts: Vec<Arc<Materialised>>,
+}
+
+/// Plans an attempt.
+///
+/// # Errors
+/// How the attempt ends when it cannot be tried: a mount that fails.
+pub async fn task(
+    simulator: &Simulator,
+    execution: &Value,
+    index: i64,
+    attempt: i64,
+) -> Result<Plan, Outcome> {
+    let template = &execution["template"];
+    let container = &template["containers"][0];
+    let internal = |message: String| Outcome::unstarted(Reason::Common("INTERNAL"), message);
+    let image = container["image"].as_str().unwrap_or_default();
+    let registry = &simulator.info.registry;
+    let parsed = Image::parse(image, registry, "image").map_err(|error| internal(error.message))?;
+    let name = execution["name"].as_str().unwrap_or_default();
+    let strings = |field: &str| {
+        let list = container[field].as_array().into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut env: Vec<(String, String)> = container["env"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|variable| {
+            let value = variable["value"].as_str().unwrap_or_default();
+            Some((variable["name"].as_str()?.to_owned(), value.to_owned()))
+        })
+        .collect();
+    env.extend([
+        ("CLOUD_RUN_JOB".to_owned(), execution["job"].as_str().unwrap_or_default().to_owned()),
+        ("CLOUD_RUN_EXECUTION".to_owned(), short(name).to_owned()),
+        ("CLOUD_RUN_TASK_INDEX".to_owned(), index.to_string()),
+        ("CLOUD_RUN_TASK_ATTEMPT".to_owned(), attempt.to_string()),
+        ("CLOUD_RUN_TASK_COUNT".to_owned(), execution["taskCount"].as_i64().unwrap_or(1).to_string()),
+    ]);
+    let limits = &container["resources"]["limits"];
+    let cpu = limits["cpu"].as_str().and_then(quantity::cpu_millis).unwrap_or(limits::DEFAULT_CPU_MILLIS);
+    let memory = limits["memory"].as_str().and_then(quantity::bytes).unwrap_or(limits::DEFAULT_MEMORY);
+    let (mounts, kept) = mounts(simulator, template, container, memory).await?;
+    let spec = TaskSpec {
+        // Two executions of different jobs may share a short name; a task is tried several times.
+        id: format!("{}-{index}-{attempt}-{}", short(name), ids::suffix(6)),
+        image: parsed.pull(registry),
+        command: strings("command"),
+        args: strings("args"),
+        env,
+        working_dir: container["workingDir"].as_str().filter(|dir| !dir.is_empty()).map(str::to_owned),
+        cpu_millis: Some(cpu),
+        memory_bytes: Some(memory),
+        mounts,
+        capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
+        hostname: None,
+    };
+    Ok(Plan { spec, image: image.to_owned(), mounts: kept })
+}
+
+type Mounts = (Vec<TaskMount>, Vec<Arc<Materialised>>);
+
+async fn mounts(
+    simulator: &Simulator,
+    template: &Value,
+    container: &Value,
+    memory: u64,
+) -> Result<Mounts, Outcome> {
+    let (mut mounts, mut kept) = (Vec::new(), Vec::new());
+    for mount in container["volumeMounts"].as_array().into_iter().flatten() {
+        let volumes = template["volumes"].as_array().map_or(&[] as &[Value], Vec::as_slice);
+        let Some(volume) = volumes.iter().find(|volume| volume["name"] == mount["name"]) else { continue };
+        let name = volume["name"].as_str().unwrap_or_default();
+        let sub_path = mount["subPath"].as_str().unwrap_or_default();
+        let path = mount["mountPath"].as_str().unwrap_or_default().to_owned();
+        let fails = |kind: &str, message: String| {
+            let message = format!("Mounting volume {name:?} of type {kind} failed: {message}");
+            Outcome::unstarted(Reason::Common("UNKNOWN"), message)
+        };
+        if volume["gcs"].is_object() {
+            let gcs = &volume["gcs"];
+            let options = gcs["mountOptions"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let options = MountOptions::parse(options).map_err(|message| fails("cloud-storage", message))?;
+            let bucket = gcs["bucket"].as_str().unwrap_or_default();
+            let folder = simulator
+                .storage
+                .materialise(bucket, &options)
+                .await
+                .map_err(|message| fails("cloud-storage", message))?;
+            let source = below(folder.path(), sub_path).map_err(|message| fails("cloud-storage", message))?;
+            mounts.push(TaskMount { path, source: MountSource::Directory(source), read_only: true });
+            kept.push(folder);
+        } else {
+            if !sub_path.is_empty() {
+                return Err(fails(
+                    "empty-dir",
+                    "this simulator mounts in-memory volumes from their root".to_owned(),
+                ));
+            }
+            let size = volume["emptyDir"]["sizeLimit"].as_str().and_then(quantity::bytes);
+            let source = MountSource::Memory { size: Some(size.unwrap_or(memory).min(memory)) };
+            mounts.push(TaskMount { path, source, read_only: false });
+        }
+    }
+    Ok((mounts, kept))
+}
+
+/// A folder inside a mount; it has to exist.
+fn below(root: &Path, sub_path: &str) -> Result<std::path::PathBuf, String> {
+    let inside =
+        Path::new(sub_path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let path = root.join(sub_path);
+    if inside && path.is_dir() {
+        Ok(path)
+    } else {
+        Err(format!("sub path {sub_path:?} is no folder in the volume"))
+    }
+}

@@ -1,0 +1,72 @@
+//! Who really runs the containers: the executor, or a fake one in tests.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sockerless_executor::{Executor, TaskEvent, TaskHandle, TaskSpec};
+use tokio::sync::mpsc;
+
+/// Runs containers.
+#[async_trait]
+pub trait Runner: Send + Sync + 'static {
+    /// Begins a task. What fails later arrives as an event.
+    ///
+    /// # Errors
+    /// A sentence when the task cannot even be tried.
+    fn run(&self, spec: TaskSpec) -> Result<Running, String>;
+
+    /// Where a container finds this machine.
+    fn host_address(&self) -> IpAddr;
+
+    /// Where a server on this machine has to listen to be found there.
+    fn bind_address(&self) -> IpAddr;
+
+    /// Ends all tasks and gives back what they held.
+    async fn shutdown(&self);
+}
+
+/// A task that was begun.
+pub struct Running {
+    /// What happens, in order; the last one is `Exited` or `Failed`.
+    pub events: mpsc::Receiver<TaskEvent>,
+    /// Ends it.
+    pub stop: Box<dyn Stop>,
+}
+
+/// Ends a task.
+pub trait Stop: Send + Sync {
+    /// SIGTERM now, SIGKILL after the grace; returns at once.
+    fn stop(&self, grace: Duration);
+}
+
+impl Stop for TaskHandle {
+    fn stop(&self, grace: Duration) {
+        TaskHandle::stop(self, grace);
+    }
+}
+
+/// The executor of this machine.
+pub struct Machine(pub Arc<Executor>);
+
+#[async_trait]
+impl Runner for Machine {
+    fn run(&self, spec: TaskSpec) -> Result<Running, String> {
+        let task = self.0.run(spec).map_err(|error| error.to_string())?;
+        let stop = Box::new(task.handle());
+        Ok(Running { events: task.events, stop })
+    }
+
+    fn host_address(&self) -> IpAddr {
+        self.0.host_address()
+    }
+
+    fn bind_address(&self) -> IpAddr {
+        self.0.bind_address()
+    }
+
+    async fn shutdown(&self) {
+        self.0.shutdown().await;
+    }
+}

@@ -1,0 +1,164 @@
+//! The field tables that `cargo xtask schemas` makes (see there for the words of a type).
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// An API as its discovery document has it.
+pub struct Api {
+    /// The protobuf package, for the names of types in messages.
+    pub package: &'static str,
+    /// What the document puts before the names of the package's messages.
+    pub prefix: &'static str,
+    /// Methods by id.
+    pub methods: BTreeMap<String, Method>,
+    /// Query parameters of every method.
+    pub parameters: BTreeMap<String, Field>,
+    /// Messages by name.
+    pub schemas: BTreeMap<String, BTreeMap<String, Field>>,
+}
+
+/// A method.
+pub struct Method {
+    /// Query parameters of its own.
+    pub query: BTreeMap<String, Field>,
+    /// The message of its body.
+    pub request: Option<String>,
+    /// The message of its answer.
+    #[cfg(test)]
+    pub response: Option<String>,
+}
+
+/// A field or parameter.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its type.
+    pub kind: Kind,
+    /// Only the server sets it.
+    pub read_only: bool,
+    /// It has to be there.
+    pub required: bool,
+}
+
+/// A type.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Anything.
+    Any,
+    /// true or false.
+    Bool,
+    /// A whole number; a number in JSON up to 32 bits, a string beyond.
+    Integer {
+        /// 32 or 64.
+        bits: u8,
+        /// Below zero too.
+        signed: bool,
+    },
+    /// A number.
+    Float,
+    /// Text.
+    Text,
+    /// Base64.
+    Bytes,
+    /// RFC 3339.
+    Timestamp,
+    /// `1.5s`.
+    Duration,
+    /// Names of a set.
+    Enum(Vec<String>),
+    /// Another message.
+    Message(String),
+    /// Several.
+    List(Box<Kind>),
+    /// By name.
+    Map(Box<Kind>),
+}
+
+impl Api {
+    /// Reads a table that is compiled in.
+    pub(super) fn read(text: &str, package: &'static str, prefix: &'static str) -> Self {
+        // The tables are compiled in and `schema::tests` reads each of them: a broken one fails the build's
+        // tests, and would show as an empty API here.
+        let table: Value = serde_json::from_str(text).unwrap_or_default();
+        let entries = |value: &Value| value.as_object().cloned().unwrap_or_default();
+        let methods = entries(&table["methods"]).into_iter().map(|(id, method)| {
+            let name = |side: &str| method[side].as_str().map(str::to_owned);
+            let query = fields(&method["query"]);
+            #[cfg(test)]
+            let method = Method { query, request: name("request"), response: name("response") };
+            #[cfg(not(test))]
+            let method = Method { query, request: name("request") };
+            (id, method)
+        });
+        let schemas = entries(&table["schemas"]).into_iter().map(|(name, schema)| (name, fields(&schema)));
+        Self {
+            package,
+            prefix,
+            methods: methods.collect(),
+            parameters: fields(&table["parameters"]),
+            schemas: schemas.collect(),
+        }
+    }
+
+    /// A type's name in the messages of Google's front end.
+    pub(super) fn type_name(&self, kind: &Kind) -> String {
+        match kind {
+            Kind::Bool => "TYPE_BOOL".to_owned(),
+            Kind::Integer { bits, signed } => format!("TYPE_{}INT{bits}", if *signed { "" } else { "U" }),
+            Kind::Float => "TYPE_DOUBLE".to_owned(),
+            Kind::Text | Kind::Any => "TYPE_STRING".to_owned(),
+            Kind::Bytes => "TYPE_BYTES".to_owned(),
+            Kind::Timestamp => "type.googleapis.com/google.protobuf.Timestamp".to_owned(),
+            Kind::Duration => "type.googleapis.com/google.protobuf.Duration".to_owned(),
+            Kind::Enum(_) => "TYPE_ENUM".to_owned(),
+            Kind::Message(name) => {
+                let name = name.strip_prefix(self.prefix).unwrap_or(name);
+                format!("type.googleapis.com/{}.{name}", self.package)
+            }
+            Kind::List(kind) | Kind::Map(kind) => self.type_name(kind),
+        }
+    }
+}
+
+fn fields(value: &Value) -> BTreeMap<String, Field> {
+    let entries = value.as_object().into_iter().flatten();
+    entries.filter_map(|(name, word)| Some((name.clone(), field(word.as_str()?)?))).collect()
+}
+
+/// Reads the word of a field. None when it is no such word.
+pub(super) fn field(word: &str) -> Option<Field> {
+    let (word, read_only) = word.strip_suffix(" ro").map_or((word, false), |word| (word, true));
+    let (word, required) = word.strip_suffix(" req").map_or((word, false), |word| (word, true));
+    Some(Field { kind: kind(word)?, read_only, required })
+}
+
+fn kind(word: &str) -> Option<Kind> {
+    let inner = |open: char, close: char| word.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+    if let Some(name) = word.strip_prefix('#') {
+        return Some(Kind::Message(name.to_owned()));
+    }
+    if let Some(item) = inner('[', ']') {
+        return Some(Kind::List(Box::new(kind(item)?)));
+    }
+    if let Some(item) = inner('{', '}') {
+        return Some(Kind::Map(Box::new(kind(item)?)));
+    }
+    if let Some(values) = inner('<', '>') {
+        return Some(Kind::Enum(values.split('|').map(str::to_owned).collect()));
+    }
+    Some(match word {
+        "any" => Kind::Any,
+        "bool" => Kind::Bool,
+        "int32" => Kind::Integer { bits: 32, signed: true },
+        "uint32" => Kind::Integer { bits: 32, signed: false },
+        "int64" => Kind::Integer { bits: 64, signed: true },
+        "uint64" => Kind::Integer { bits: 64, signed: false },
+        "double" | "float" => Kind::Float,
+        // Field masks and dates have no meaning in the methods served: text.
+        "string" | "fieldmask" | "date" => Kind::Text,
+        "bytes" => Kind::Bytes,
+        "timestamp" => Kind::Timestamp,
+        "duration" => Kind::Duration,
+        _ => return None,
+    })
+}

@@ -1,0 +1,166 @@
+//! `sockerless-simulators google`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use sockerless_simulator_google::{Config, Info, Profile, Server};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Google Cloud: Cloud Run jobs, Cloud Storage, Cloud Logging, OAuth, the metadata server, Artifact Registry.
+///
+/// All APIs and the registry share one listener; `GET /simulator/v1/info` tells how to reach them. Every API call needs
+/// `Authorization: Bearer` with the token that stands there (or one from `POST /token`); the registry takes the user
+/// `oauth2accesstoken` with the token as password.
+///
+/// Cloud Run has the v2 API (jobs, executions, tasks, operations). Jobs run images from docker.io and from the registry
+/// (`HOST:PORT/PROJECT/REPOSITORY/IMAGE`, also named `REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE`) in one region.
+///
+/// SIGTERM ends it: running tasks are killed, and the next start reports their executions as failed. RUST_LOG sets what
+/// it writes to standard error.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Folder of its state; made if it is missing. One process at a time may use it
+    #[arg(long, value_name = "DIR", env = "SOCKERLESS_SIMULATOR_STATE")]
+    state: PathBuf,
+
+    /// Where to listen; port 0 takes the port of the last time if it is free, else any
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+
+    /// How long things take
+    #[arg(long, value_enum, default_value_t = Latency::Fast)]
+    profile: Latency,
+
+    /// A project that exists; may be repeated, the first is the default
+    #[arg(long = "project", value_name = "ID", default_value = "sim-project")]
+    projects: Vec<String>,
+
+    /// The region that exists
+    #[arg(long, value_name = "REGION", default_value = "us-central1")]
+    region: String,
+
+    /// What to pull docker.io's images from instead, such as http://127.0.0.1:5000
+    #[arg(long, value_name = "URL")]
+    docker_hub_mirror: Option<String>,
+
+    /// An access token that is always good [default: made up once and kept]
+    #[arg(long, value_name = "TOKEN", env = "SOCKERLESS_SIMULATOR_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+
+    /// Written when it is ready, as JSON: pid, google, registry, host_address, bind_address, token, project, region
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+
+    /// Executions that may be started in a minute [default: 60000 fast, 180 realistic]
+    #[arg(long, value_name = "N")]
+    runs_per_minute: Option<u32>,
+
+    /// Calls of entries.list in a minute
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    log_reads_per_minute: u32,
+}
+
+/// How long things take.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Latency {
+    /// A few milliseconds for each operation
+    Fast,
+    /// As long as in the cloud: 1 to 2 s for a job, 5 to 10 s for a cold start
+    Realistic,
+}
+
+/// Runs the simulator until it is told to end.
+pub fn main(arguments: Arguments) -> ExitCode {
+    detach();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        // Whoever read standard error may be dead: that is no reason to end.
+        .log_internal_errors(false)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "no async runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Leaves the session of whoever started this process, whose end and whose Ctrl-C are none of ours.
+fn detach() {
+    match nix::unistd::setsid() {
+        // The leader of a process group has one of its own already.
+        Ok(_) | Err(nix::errno::Errno::EPERM) => {}
+        Err(error) => eprintln!("no session of its own: {error}"),
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // The terminal goes with whoever started this process.
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let ready_file = arguments.ready_file.clone();
+    let server: Server = sockerless_simulator_google::start(config(arguments)).await?;
+    if let Some(file) = &ready_file {
+        write_ready(file, server.info())?;
+    }
+    tracing::info!(google = server.info().google, project = server.info().project, "ready");
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => {}
+        }
+    }
+    tracing::info!("ending");
+    server.shutdown().await;
+    if let Some(file) = &ready_file
+        && let Err(error) = std::fs::remove_file(file)
+    {
+        tracing::warn!(%error, "the ready file cannot be removed");
+    }
+    Ok(())
+}
+
+fn config(arguments: Arguments) -> Config {
+    let profile = match arguments.profile {
+        Latency::Fast => Profile::Fast,
+        Latency::Realistic => Profile::Realistic,
+    };
+    let mut config = Config::new(arguments.state, profile);
+    config.listen = arguments.listen;
+    config.projects = arguments.projects;
+    config.region = arguments.region;
+    config.docker_hub_mirror = arguments.docker_hub_mirror.map(|url| url.trim_end_matches('/').to_owned());
+    config.token = arguments.token;
+    config.quotas.runs_per_minute = arguments.runs_per_minute.unwrap_or(config.quotas.runs_per_minute);
+    config.quotas.entries_list_per_minute = arguments.log_reads_per_minute;
+    config
+}
+
+/// Written whole or not at all: readers may poll for it. It holds the token, so it is the owner's alone.
+fn write_ready(file: &Path, info: &Info) -> io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let draft = file.with_extension(format!("{}.tmp", info.pid));
+    let mut out =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    out.write_all(&serde_json::to_vec(info)?)?;
+    out.sync_all()?;
+    std::fs::rename(&draft, file)
+}
