@@ -17,12 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    detach::{DetachKeys, Typed},
-    errors::ApiError,
-    framing::Encoded,
-    headers, limits,
-};
+use crate::{errors::ApiError, framing::Encoded, headers, limits};
 
 /// Both ways of a client's connection.
 pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -117,31 +112,19 @@ pub async fn skip_body(request: &HeaderMap, body: Body) -> Result<(), ApiError> 
     Ok(())
 }
 
-/// An attached client's input on its way to the container.
-pub struct Forward {
-    /// None when the client sends nothing or the container takes nothing.
-    pub input: Option<Box<dyn Input>>,
-    /// Looked for on terminals alone.
-    pub keys: Option<DetachKeys>,
-}
-
-/// How the input ended.
-enum Ended {
-    /// The client closed its side, or is gone.
-    Closed,
-    /// The client left the terminal.
-    Detached,
-}
-
-/// Carries output to the client and input from it until the output ends, the client detaches or
-/// is gone. The client's half-close closes the input alone.
-pub async fn pump(connection: BoxConnection, read: Bytes, mut output: Encoded, forward: Forward) {
+/// Carries output to the client and input from it until the output ends (with the container's run,
+/// or because the client detached) or the client is gone. The client's half-close closes the input
+/// alone.
+pub async fn pump(
+    connection: BoxConnection,
+    read: Bytes,
+    mut output: Encoded,
+    input: Option<Box<dyn Input>>,
+) {
     let (mut reader, mut writer) = tokio::io::split(connection);
     let receive = async {
-        match forward.run(&mut reader, read).await {
-            Ended::Closed => std::future::pending().await,
-            Ended::Detached => true,
-        }
+        receive(&mut reader, read, input).await;
+        std::future::pending().await
     };
     let deliver = async {
         while let Some(bytes) = output.next().await {
@@ -152,13 +135,39 @@ pub async fn pump(connection: BoxConnection, read: Bytes, mut output: Encoded, f
         }
         true
     };
-    let orderly = tokio::select! {
-        orderly = deliver => orderly,
-        orderly = receive => orderly,
+    let delivered = tokio::select! {
+        delivered = deliver => delivered,
+        delivered = receive => delivered,
     };
-    if orderly && writer.shutdown().await.is_ok() {
+    if delivered && writer.shutdown().await.is_ok() {
         // The client may be sending still: closing now could reset what it has not read yet.
         let _ = timeout(limits::LINGER, discard(&mut reader)).await;
+    }
+}
+
+/// Carries the client's bytes to the container until there are no more.
+async fn receive<R: AsyncRead + Unpin>(reader: &mut R, read: Bytes, input: Option<Box<dyn Input>>) {
+    let Some(mut input) = input else { return discard(reader).await };
+    let mut buffer = BytesMut::from(read.as_ref());
+    loop {
+        if !buffer.is_empty()
+            && let Err(error) = input.write(buffer.split().freeze()).await
+        {
+            tracing::debug!(%error, "the container takes no more input");
+            return discard(reader).await;
+        }
+        buffer.reserve(limits::INPUT_PIECE);
+        match reader.read_buf(&mut buffer).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(%error, "the attached client is gone");
+                break;
+            }
+        }
+    }
+    if let Err(error) = input.close().await {
+        tracing::debug!(%error, "input was closed already");
     }
 }
 
@@ -166,47 +175,4 @@ pub async fn pump(connection: BoxConnection, read: Bytes, mut output: Encoded, f
 async fn discard<R: AsyncRead + Unpin>(reader: &mut R) {
     // However the reading ends, the client's side has ended.
     let _ = tokio::io::copy(reader, &mut tokio::io::sink()).await;
-}
-
-impl Forward {
-    async fn run<R: AsyncRead + Unpin>(mut self, reader: &mut R, read: Bytes) -> Ended {
-        let Some(mut input) = self.input.take() else {
-            discard(reader).await;
-            return Ended::Closed;
-        };
-        let mut buffer = BytesMut::from(read.as_ref());
-        loop {
-            let typed = buffer.split().freeze();
-            let (bytes, detached) = match self.keys.as_mut().map(|keys| keys.filter(typed.clone())) {
-                None => (typed, false),
-                Some(Typed::Input(bytes)) => (bytes, false),
-                Some(Typed::Detached(bytes)) => (bytes, true),
-            };
-            if !bytes.is_empty()
-                && let Err(error) = input.write(bytes).await
-            {
-                tracing::debug!(%error, "the container takes no more input");
-                discard(reader).await;
-                return Ended::Closed;
-            }
-            if detached {
-                return Ended::Detached;
-            }
-            buffer.reserve(limits::INPUT_PIECE);
-            match reader.read_buf(&mut buffer).await {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::debug!(%error, "the attached client is gone");
-                    break;
-                }
-            }
-        }
-        let rest = self.keys.as_mut().map(DetachKeys::rest).unwrap_or_default();
-        let written = if rest.is_empty() { Ok(()) } else { input.write(rest).await };
-        if let Err(error) = written.and(input.close().await) {
-            tracing::debug!(%error, "input was closed already");
-        }
-        Ended::Closed
-    }
 }

@@ -7,7 +7,6 @@
 
 mod connection;
 mod daemon;
-mod detach;
 mod errors;
 mod extract;
 mod framing;

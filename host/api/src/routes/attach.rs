@@ -8,12 +8,11 @@ use sockerless_engine::AttachRequest;
 
 use crate::{
     App,
-    detach::DetachKeys,
     errors::ApiError,
     extract::{Id, Params},
     framing::{Encoded, Form, content_type},
     hijack,
-    hijack::{Forward, Slot},
+    hijack::Slot,
     version::ApiVersion,
 };
 
@@ -38,13 +37,11 @@ async fn attach(
         stderr: params.flag("stderr"),
         detach_keys: params.string("detachKeys"),
     };
-    let keys = DetachKeys::parse(params.text("detachKeys"))?;
     hijack::skip_body(&headers, body).await?;
     // Errors have to be told before the switch: after it a client takes them for output.
     let attachment = daemon.attach(&id, request).await?;
     let form = Form::of(&attachment.output);
-    let forward = Forward { input: attachment.input, keys: attachment.output.tty.then_some(keys) };
     let head = hijack::head(&headers, &content_type(attachment.output.tty, version));
     let output = Encoded::new(attachment.output, form);
-    slot.take(head, move |connection, read| hijack::pump(connection, read, output, forward)).await
+    slot.take(head, move |connection, read| hijack::pump(connection, read, output, attachment.input)).await
 }

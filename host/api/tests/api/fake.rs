@@ -83,15 +83,15 @@ impl Fake {
     }
 
     pub async fn stdin(&self, id: &str) -> Stdin {
-        self.stdin_end(id).await.unwrap()
-    }
-
-    /// None when the client left without closing the input.
-    pub async fn stdin_end(&self, id: &str) -> Option<Stdin> {
         let mut stdin = self.with(id, |c| c.stdin.take().unwrap()).unwrap();
-        let read = stdin.recv().await;
+        let read = stdin.recv().await.unwrap();
         self.with(id, |c| c.stdin = Some(stdin)).unwrap();
         read
+    }
+
+    /// The process reads no more.
+    pub fn close_stdin(&self, id: &str) {
+        self.with(id, |c| c.stdin = None).unwrap();
     }
 
     fn open(&self, id: &str) -> Result<OutputStream> {
