@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     ended: Notify,
     closed: AtomicBool,
     _namespace: Option<UserNamespace>,
-    _lock: File,
+    lock: File,
 }
 
 impl Executor {
@@ -109,7 +109,7 @@ impl Executor {
             ended: Notify::new(),
             closed: AtomicBool::new(false),
             _namespace: namespace,
-            _lock: lock,
+            lock,
         };
         Ok(Arc::new(Self { inner: Arc::new(inner) }))
     }
@@ -184,6 +184,10 @@ impl Executor {
         inner.pool.close().await;
         inner.network.close().await;
         inner.cgroups.remove();
+        // Not by dropping it: a task's last steps may hold it for another moment.
+        if let Err(error) = inner.lock.unlock() {
+            tracing::warn!(%error, "the state folder stays locked until this process ends");
+        }
     }
 
     /// Shuts down and deletes the state folder, layers and all.

@@ -17,7 +17,16 @@ pub(crate) const DNS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 /// Each task's own.
 pub(crate) const TASK: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
 
+const TUN: &str = "/dev/net/tun";
+
 pub(crate) async fn check() -> Result<(), ExecutorError> {
+    let tun = std::fs::OpenOptions::new().read(true).write(true).open(TUN);
+    if let Err(error) = tun {
+        return Err(ExecutorError::Unsupported(format!(
+            "{TUN}: {error}: an ordinary user's containers need it for their network; `sudo modprobe tun && sudo \
+             chmod 666 {TUN}` opens it, as udev does by default, or run as root"
+        )));
+    }
     let status = Command::new("slirp4netns")
         .arg("--version")
         .stdin(Stdio::null())

@@ -74,7 +74,8 @@ async fn a_task_stopped_before_its_start_is_cancelled() {
 async fn the_command_is_process_1_and_sees_no_others() {
     with(|it| async move {
         let done = it.shell("echo $$; ls -d /proc/[0-9]*; true").await;
-        assert_eq!(done.text(), "1\n/proc/1\n/proc/2\n");
+        // Whether `ls` is a process of its own is busybox's business.
+        assert!(["1\n/proc/1\n", "1\n/proc/1\n/proc/2\n"].contains(&done.text()), "{}", done.text());
     })
     .await;
 }
