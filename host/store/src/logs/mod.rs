@@ -47,9 +47,11 @@ pub struct ContainerLogs {
 }
 
 impl ContainerLogs {
-    /// Logs below a directory, which is made when it is first needed.
-    pub fn open(directory: impl Into<PathBuf>) -> Arc<Self> {
-        Self::with_shape(directory.into(), Shape::default())
+    /// Logs below a directory, which is made if it is not there. Errors: the file system's.
+    pub fn open(directory: impl Into<PathBuf>) -> io::Result<Arc<Self>> {
+        let directory = directory.into();
+        std::fs::create_dir_all(&directory)?;
+        Ok(Self::with_shape(directory, Shape::default()))
     }
 
     fn with_shape(root: PathBuf, shape: Shape) -> Arc<Self> {
