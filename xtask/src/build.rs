@@ -32,6 +32,15 @@ pub fn all(release: bool) -> Result<PathBuf> {
         }
     }
 
+    for entry in fs::read_dir(root.join("plugins"))? {
+        let folder = entry?.path();
+        let profile = folder.join("simulator.toml");
+        if let (true, Some(name)) = (profile.exists(), folder.file_name()) {
+            let name = format!("{}.simulator.toml", name.to_string_lossy());
+            fs::copy(profile, dist.join("plugins").join(name))?;
+        }
+    }
+
     step("agent");
     run(cargo(&root).args([
         "build",

@@ -15,7 +15,7 @@ use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions};
 use crate::{
     Result,
     config::{Config, SimulatorMode},
-    simulator::{self, Simulator},
+    simulator::{self, Profile, Simulator},
 };
 
 /// All backends that could be loaded, and what they share.
@@ -80,15 +80,10 @@ pub fn host(config: &Config, credentials: Arc<dyn Credentials>) -> Result<Plugin
 pub async fn load(config: &Config) -> Result<Backends> {
     let components = components(config)?;
     let environment: BTreeMap<String, String> = env::vars().collect();
-    let simulator = match &components.get(&config.backend) {
-        Some(component) if is_simulated(config, component, &environment).await? => {
-            Some(simulator::ensure(config).await?)
-        }
-        _ => None,
-    };
+    let stand_in = stand_in(config, &components, &environment).await?;
     let mut credentials = config.file.credentials.clone();
-    if let Some(simulator) = &simulator {
-        credentials.extend(simulator.credentials.clone());
+    if let Some((simulator, profile)) = &stand_in {
+        credentials.extend(profile.credentials(simulator)?);
     }
     let credentials: Arc<dyn Credentials> = Arc::new(CredentialSet::from_config(credentials));
     let host = host(config, Arc::clone(&credentials))?;
@@ -96,9 +91,9 @@ pub async fn load(config: &Config) -> Result<Backends> {
     let mut loaded = BTreeMap::new();
     for (name, component) in components {
         let mut settings = config.settings(&name)?;
-        if let Some(simulated) = simulator.as_ref().and_then(|simulator| simulator.backends.get(&name)) {
-            for (setting, value) in simulated {
-                settings.entry(setting.clone()).or_insert_with(|| value.clone());
+        if let (true, Some((simulator, profile))) = (name == config.backend, &stand_in) {
+            for (setting, value) in profile.settings(simulator) {
+                settings.entry(setting).or_insert(value);
             }
         }
         let options = PluginOptions { settings, environment: environment.clone(), grant: None };
@@ -110,24 +105,47 @@ pub async fn load(config: &Config) -> Result<Backends> {
             Err(error) => tracing::info!(backend = name, %error, "not available"),
         }
     }
-    Ok(Backends { loaded, credentials, simulator })
+    Ok(Backends { loaded, credentials, simulator: stand_in.map(|(simulator, _)| simulator) })
 }
 
-/// Whether the simulator stands in for the default backend's cloud.
-async fn is_simulated(
+/// The simulator, if it stands in for the default backend's cloud.
+async fn stand_in(
     config: &Config,
-    component: &Path,
+    components: &BTreeMap<String, PathBuf>,
     environment: &BTreeMap<String, String>,
-) -> Result<bool> {
-    match config.file.simulator.mode {
-        SimulatorMode::On => Ok(true),
-        SimulatorMode::Off => Ok(false),
-        SimulatorMode::Auto => {
-            let host = host(config, Arc::new(CredentialSet::new()))?;
-            let manifest = host.describe(&config.backend, component.to_owned()).await?;
-            Ok(!is_configured(&manifest, &config.settings(&config.backend)?, environment))
+) -> Result<Option<(Simulator, Profile)>> {
+    let Some(component) = components.get(&config.backend) else { return Ok(None) };
+    let mode = config.file.simulator.mode;
+    if mode == SimulatorMode::Off {
+        return Ok(None);
+    }
+    let Some(profile) = Profile::beside(component)? else {
+        if mode == SimulatorMode::On {
+            return Err(format!(
+                "the backend {} has no simulator; set simulator.mode to off",
+                config.backend
+            )
+            .into());
+        }
+        return Ok(None);
+    };
+    if mode == SimulatorMode::Auto {
+        let host = host(config, Arc::new(CredentialSet::new()))?;
+        let manifest = host.describe(&config.backend, component.clone()).await?;
+        if is_configured(&manifest, &config.settings(&config.backend)?, environment) {
+            return Ok(None);
         }
     }
+    Ok(Some((simulator::ensure(config, &profile).await?, profile)))
+}
+
+/// Starts the simulator of the default backend, if it has one.
+pub async fn start_simulator(config: &Config) -> Result<Simulator> {
+    let components = components(config)?;
+    let profile =
+        components.get(&config.backend).map(|component| Profile::beside(component)).transpose()?.flatten();
+    let profile = profile.ok_or_else(|| format!("the backend {} has no simulator", config.backend))?;
+    Ok(simulator::ensure(config, &profile).await?)
 }
 
 /// Whether the operator has given all that the backend requires.

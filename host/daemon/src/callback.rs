@@ -28,7 +28,9 @@ pub struct Callback {
 pub async fn open(config: &Config, simulator: Option<&Simulator>) -> Result<Option<Callback>> {
     if let Some(url) = &config.callback_url {
         if !url.starts_with("ws://") && !url.starts_with("wss://") {
-            return Err(format!("callback_url {url:?}: expected a URL that begins with ws:// or wss://").into());
+            return Err(
+                format!("callback_url {url:?}: expected a URL that begins with ws:// or wss://").into()
+            );
         }
         let listener = bind(config.callback_listen.unwrap_or(DEFAULT_LISTEN)).await?;
         return Ok(Some(Callback { listener, url: url.clone() }));
@@ -57,7 +59,7 @@ fn remembered(memory: &Path) -> Option<u16> {
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("cannot listen at {address} for containers (callback_listen): {error}").into())
+    TcpListener::bind(address).await.map_err(|error| {
+        format!("cannot listen at {address} for containers (callback_listen): {error}").into()
+    })
 }

@@ -57,10 +57,8 @@ pub struct File {
 pub struct Simulator {
     /// Whether to use it.
     pub mode: SimulatorMode,
-    /// The simulator's binary.
-    pub program: Option<PathBuf>,
-    /// How long the simulated cloud takes: `fast` or `realistic`.
-    pub profile: Option<String>,
+    /// Further arguments for it, as `["--profile", "realistic"]`.
+    pub arguments: Vec<String>,
 }
 
 /// When containers run in the simulator.
@@ -175,7 +173,9 @@ impl Config {
             .map(|(name, value)| {
                 let text = match value {
                     toml::Value::String(text) => text.clone(),
-                    toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => value.to_string(),
+                    toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
+                        value.to_string()
+                    }
                     _ => return Err(ConfigError::Setting { backend: backend.into(), setting: name.clone() }),
                 };
                 Ok((name.clone(), text))
@@ -184,12 +184,13 @@ impl Config {
     }
 
     /// A file that is installed with the daemon: beside the executable, or in `../lib/sockerless`.
-    pub fn installed(&self, configured: Option<&Path>, name: &str) -> PathBuf {
+    pub fn installed(&self, configured: Option<&Path>, name: impl AsRef<Path>) -> PathBuf {
         if let Some(path) = configured {
             return path.into();
         }
-        let folder = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned)).unwrap_or_default();
-        let beside = folder.join(name);
+        let folder =
+            env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned)).unwrap_or_default();
+        let beside = folder.join(&name);
         let library = folder.join("../lib/sockerless").join(name);
         if !beside.exists() && library.exists() { library } else { beside }
     }
@@ -203,7 +204,8 @@ fn read(named: Option<PathBuf>) -> Result<(Option<PathBuf>, File), ConfigError> 
         None => candidates().into_iter().find(|path| path.exists()),
     };
     let Some(path) = path else { return Ok((None, File::default())) };
-    let text = fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+    let text =
+        fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
     let file = toml::from_str(&text)
         .map_err(|source| ConfigError::Parse { path: path.clone(), source: Box::new(source) })?;
     Ok((Some(path), file))
@@ -278,7 +280,10 @@ mod tests {
         )
         .unwrap();
         let settings = config.settings("cloudrun").unwrap();
-        assert_eq!(settings, BTreeMap::from([("project".into(), "p".into()), ("timeout".into(), "60".into())]));
+        assert_eq!(
+            settings,
+            BTreeMap::from([("project".into(), "p".into()), ("timeout".into(), "60".into())])
+        );
     }
 
     #[test]

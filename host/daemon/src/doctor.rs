@@ -18,10 +18,11 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
             checks.push(reachable(config, backends.simulator.is_some()).await);
             for (name, plugin) in &backends.loaded {
                 match plugin.doctor().await {
-                    Ok(found) => checks.extend(found.into_iter().map(|check| Check {
-                        name: format!("{name}: {}", check.name),
-                        ..check
-                    })),
+                    Ok(found) => checks.extend(
+                        found
+                            .into_iter()
+                            .map(|check| Check { name: format!("{name}: {}", check.name), ..check }),
+                    ),
                     Err(error) => checks.push(fail(name, &error.to_string(), "see the daemon's log")),
                 }
             }
@@ -64,7 +65,8 @@ async fn reachable(config: &Config, simulated: bool) -> Check {
             name: "callback address".into(),
             verdict: Verdict::Warn,
             finding: "none: containers run without an agent, so without attach, stdin and signals".into(),
-            remedy: "set callback_url (SOCKERLESS_CALLBACK_URL) to an address that the cloud can reach".into(),
+            remedy: "set callback_url (SOCKERLESS_CALLBACK_URL) to an address that the cloud can reach"
+                .into(),
         };
     };
     match callback::open(config, None).await {

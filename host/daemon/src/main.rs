@@ -7,6 +7,7 @@ mod callback;
 mod cli;
 mod config;
 mod doctor;
+mod images;
 mod plugin;
 mod serve;
 mod simulator;
@@ -62,7 +63,7 @@ async fn simulate(command: SimulatorCommand) -> Result {
     match command {
         SimulatorCommand::Start(args) => {
             let config = Config::common(args)?;
-            println!("the simulator runs (process {})", simulator::ensure(&config).await?.pid);
+            println!("the simulator runs (process {})", backends::start_simulator(&config).await?.pid);
         }
         SimulatorCommand::Stop(args) => {
             let stopped = simulator::stop(&Config::common(args)?).await?;

@@ -4,13 +4,12 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 
 use sockerless_api::{Address, ApiOptions};
 use sockerless_engine::{AgentBinary, Dependencies, Engine, EngineOptions};
-use sockerless_link::{AgentLink, LinkConfig};
-use sockerless_ports::Backend;
-use sockerless_registry::{Images, ImagesConfig};
+use sockerless_link::{AgentLink, AgentLinkConfig};
+use sockerless_ports::{Backend, Link};
 use sockerless_store::{ContainerLogs, Records};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Result, backends, callback, config::Config};
+use crate::{Result, backends, callback, config::Config, images};
 
 /// Runs until SIGINT or SIGTERM.
 pub async fn run(config: &Config) -> Result {
@@ -20,12 +19,12 @@ pub async fn run(config: &Config) -> Result {
     let backends = backends::load(config).await?;
     let callback = callback::open(config, backends.simulator.as_ref()).await?;
     if callback.is_none() {
-        tracing::warn!("no callback_url: containers run without an agent, so without attach, stdin and signals");
+        tracing::warn!(
+            "no callback_url: containers run without an agent, so without attach, stdin and signals"
+        );
     }
-    let link = AgentLink::new(LinkConfig { callback_url: callback.as_ref().map(|callback| callback.url.clone()) });
-    if let Some(callback) = callback {
-        tokio::spawn(Arc::clone(&link).serve(callback.listener));
-    }
+    let callback_url = callback.as_ref().map(|callback| callback.url.clone());
+    let link = AgentLink::new(AgentLinkConfig { callback_url, tls: None });
     let engine = Engine::open(Dependencies {
         backends: backends
             .loaded
@@ -33,8 +32,8 @@ pub async fn run(config: &Config) -> Result {
             .map(|(name, plugin)| (name.clone(), Arc::clone(plugin) as Arc<dyn Backend>))
             .collect::<BTreeMap<_, _>>(),
         default_backend: config.backend.clone(),
-        link,
-        registry: images(config, Arc::clone(&store), Arc::clone(&backends.credentials))?,
+        link: Arc::clone(&link) as Arc<dyn Link>,
+        registry: images::open(config, store.clone(), Arc::clone(&backends.credentials)).await?,
         store,
         logs,
         agent: agent(config)?,
@@ -46,6 +45,14 @@ pub async fn run(config: &Config) -> Result {
         },
     })
     .await?;
+    // After the engine has said whose agents it awaits: the others are sent away.
+    if let Some(callback) = callback {
+        tokio::spawn(async move {
+            if let Err(error) = link.serve(callback.listener).await {
+                tracing::error!(%error, "agents cannot come in any more");
+            }
+        });
+    }
 
     let unix = Address::Unix { path: config.socket.clone(), group: config.group.clone() };
     let mut listeners = Vec::new();

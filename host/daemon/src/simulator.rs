@@ -1,4 +1,7 @@
 //! The embedded simulator: a process of its own that outlives daemons, as a cloud does.
+//!
+//! Which simulator stands in for which backend, and how the backend is turned to it, is written down
+//! beside the component, in `NAME.simulator.toml`: the daemon knows no cloud.
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +18,7 @@ use nix::{
     unistd::Pid,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sockerless_credentials::CredentialConfig;
 use tokio::process::Command;
 
@@ -25,6 +29,47 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// From one look at its ready file to the next.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// `NAME.simulator.toml`. Texts may name values of the ready file in braces.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The simulator's program: a name beside the daemon, or a path.
+    program: PathBuf,
+    /// What to start it with, before `--state` and `--ready-file`.
+    arguments: Vec<String>,
+    /// Settings that turn the backend to it.
+    settings: BTreeMap<String, String>,
+    /// The credentials that it accepts.
+    credentials: toml::Table,
+}
+
+impl Profile {
+    /// The profile that lies beside a component. None: this backend has no simulator.
+    pub fn beside(component: &Path) -> Result<Option<Self>, SimulatorError> {
+        let path = component.with_extension("simulator.toml");
+        match fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text)
+                .map(Some)
+                .map_err(|error| SimulatorError::Profile { path, why: error.to_string() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(SimulatorError::State { path, source }),
+        }
+    }
+
+    /// The backend's settings for a running simulator.
+    pub fn settings(&self, simulator: &Simulator) -> BTreeMap<String, String> {
+        self.settings.iter().map(|(name, text)| (name.clone(), simulator.fill(text))).collect()
+    }
+
+    /// The credentials for a running simulator.
+    pub fn credentials(
+        &self,
+        simulator: &Simulator,
+    ) -> Result<BTreeMap<String, CredentialConfig>, toml::de::Error> {
+        toml::from_str(&simulator.fill(&self.credentials.to_string()))
+    }
+}
+
 /// What a running simulator says of itself: its ready file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Simulator {
@@ -34,11 +79,19 @@ pub struct Simulator {
     pub host_address: IpAddr,
     /// The address that a service has to listen on to be reached there.
     pub bind_address: IpAddr,
-    /// Settings that turn a backend to the simulator, by the backend's name.
-    pub backends: BTreeMap<String, BTreeMap<String, String>>,
-    /// The credentials that it accepts.
-    #[serde(skip_serializing)]
-    pub credentials: BTreeMap<String, CredentialConfig>,
+    /// What profiles refer to.
+    #[serde(flatten)]
+    values: BTreeMap<String, Value>,
+}
+
+impl Simulator {
+    /// Puts values of the ready file in the place of their names.
+    fn fill(&self, text: &str) -> String {
+        self.values
+            .iter()
+            .filter_map(|(name, value)| Some((name, value.as_str()?)))
+            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    }
 }
 
 /// Why there is no simulator.
@@ -61,6 +114,14 @@ pub enum SimulatorError {
         log: PathBuf,
         /// The last lines of it.
         tail: String,
+    },
+    /// Its profile is not as it should be.
+    #[error("{path}: {why}")]
+    Profile {
+        /// The profile.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
     },
     /// Its state folder cannot be used.
     #[error("{path}: {source}")]
@@ -94,14 +155,14 @@ fn is_simulator(pid: i32) -> bool {
 }
 
 /// The simulator that runs, or else a new one.
-pub async fn ensure(config: &Config) -> Result<Simulator, SimulatorError> {
+pub async fn ensure(config: &Config, profile: &Profile) -> Result<Simulator, SimulatorError> {
     match running(config) {
         Some(simulator) => Ok(simulator),
-        None => start(config).await,
+        None => start(config, profile).await,
     }
 }
 
-async fn start(config: &Config) -> Result<Simulator, SimulatorError> {
+async fn start(config: &Config, profile: &Profile) -> Result<Simulator, SimulatorError> {
     let folder = folder(config);
     let state = |path: &Path, source| SimulatorError::State { path: path.into(), source };
     fs::create_dir_all(&folder).map_err(|error| state(&folder, error))?;
@@ -111,17 +172,12 @@ async fn start(config: &Config) -> Result<Simulator, SimulatorError> {
         _ => {}
     }
     let log = folder.join("simulator.log");
-    let output = fs::File::options().create(true).append(true).open(&log).map_err(|error| state(&log, error))?;
-    let program = config.installed(config.file.simulator.program.as_deref(), "sockerless-simulators");
+    let output =
+        fs::File::options().create(true).append(true).open(&log).map_err(|error| state(&log, error))?;
+    let program = config.installed(None, &profile.program);
     let mut command = Command::new(&program);
-    // The simulator of a cloud goes by the name of the backend that it stands in for.
-    command.arg(&config.backend).arg("--state").arg(&folder).arg("--ready-file").arg(&ready);
-    if let Some(profile) = &config.file.simulator.profile {
-        command.args(["--profile", profile]);
-    }
-    if let Some(mirror) = config.file.registry_mirrors.first() {
-        command.args(["--docker-hub-mirror", mirror]);
-    }
+    command.args(&profile.arguments).args(&config.file.simulator.arguments);
+    command.arg("--state").arg(&folder).arg("--ready-file").arg(&ready);
     // A process group of its own: Ctrl-C on the daemon is not meant for it.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
     let mut child = command.spawn().map_err(|source| SimulatorError::Spawn { program, source })?;
@@ -163,4 +219,23 @@ fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(8)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_takes_its_values_from_the_ready_file() {
+        let profile: Profile = toml::from_str(
+            "program = 'p'\narguments = ['cloud']\n[settings]\nurl = 'http://{host}/{project}'\n\
+             [credentials.c]\nkind = 'bearer'\ntoken = '{token}'\n",
+        )
+        .unwrap();
+        let ready = r#"{"pid": 1, "host_address": "10.0.0.1", "bind_address": "10.0.0.1",
+                        "host": "h:1", "project": "p", "token": "secret"}"#;
+        let simulator: Simulator = serde_json::from_str(ready).unwrap();
+        assert_eq!(profile.settings(&simulator)["url"], "http://h:1/p");
+        assert!(matches!(profile.credentials(&simulator).unwrap()["c"], CredentialConfig::Bearer { .. }));
+    }
 }
