@@ -48,11 +48,17 @@ fn from_listing(plugin: &CloudRun, all: &mut [Found]) -> Result<()> {
             .query("pageSize", &limits::EXECUTIONS_PER_PAGE.to_string())
             .query_opt("pageToken", (!token.is_empty()).then_some(&token));
         let answer = plugin.send(request)?;
-        plugin.check("listing executions", &answer)?;
+        // A listing saves calls, no more: who may not list may still get, and what else is wrong
+        // the calls for each will say.
+        if !answer.is_success() {
+            break;
+        }
         let page: Page = answer.json()?;
         for execution in page.executions {
-            // A list may lack fields that a get has; one that says nothing is asked for.
-            let telling = execution.is_completed() || !execution.conditions.is_empty();
+            // A list may lack fields that a get has. Without conditions it says that something
+            // runs, but not how it ended.
+            let runs = execution.running_count > 0 && !execution.is_completed();
+            let telling = runs || !execution.conditions.is_empty();
             if let (true, Some(index)) = (telling, wanted.remove(&execution.name)) {
                 adopt(&mut all[index], execution);
             }

@@ -184,6 +184,28 @@ fn many_handles_are_answered_from_a_listing_in_their_order() {
 }
 
 #[test]
+fn a_listed_execution_that_does_not_say_how_it_ended_is_asked_for() {
+    let name = format!("{PARENT}/jobs/a/executions/a-run");
+    let listed =
+        json!({"executions": [{"name": name, "completionTime": "2026-01-01T00:00:00Z", "failedCount": 1}]});
+    let whole = json!({"name": name, "completionTime": "2026-01-01T00:00:00Z",
+        "conditions": [{"type": "Completed", "state": "CONDITION_FAILED", "executionReason": "CANCELLED"}]});
+    let (plugin, _) =
+        plugin(holding(vec![("jobs/-/executions", listed), ("jobs/a/executions/a-run", whole)]));
+    let all = plugin.status(vec![started(""); 30]).unwrap();
+    assert_eq!((all[29].phase, all[29].reason.as_str()), (Phase::Cancelled, "CANCELLED"));
+}
+
+#[test]
+fn who_may_not_list_may_still_get() {
+    let inner = holding(vec![("jobs/a/executions/a-run", json!({"name": "a-run", "runningCount": 1}))]);
+    let (plugin, _) = plugin(move |request| {
+        if request.url.contains("/jobs/-/") { error(403, "PERMISSION_DENIED") } else { inner(request) }
+    });
+    assert_eq!(plugin.status(vec![started(""); 30]).unwrap()[0].phase, Phase::Running);
+}
+
+#[test]
 fn an_error_of_the_provider_is_not_taken_for_absence() {
     let (plugin, _) = plugin(|_| error(503, "UNAVAILABLE"));
     assert_eq!(plugin.status(vec![started("")]).unwrap_err().code, ErrorCode::Unavailable);
