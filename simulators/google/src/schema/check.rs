@@ -86,6 +86,13 @@ impl Api {
         };
         let keys: Vec<String> = object.keys().cloned().collect();
         for key in keys {
+            let mut key = key;
+            // Protobuf's JSON takes a field's original name too; Google's own clients use it.
+            if request && key.contains('_') && !fields.contains_key(&key) && fields.contains_key(&camel(&key)) {
+                let entry = object.remove(&key).unwrap_or_default();
+                key = camel(&key);
+                object.insert(key.clone(), entry);
+            }
             let Some(field) = fields.get(&key) else {
                 found.push((path.to_owned(), unknown(&key, path, "Cannot find field.")));
                 continue;
@@ -166,7 +173,8 @@ impl Api {
     /// Checks a query parameter's text.
     pub(super) fn parameter(&self, kind: &Kind, name: &str, text: &str) -> Result<Value> {
         let raw = match kind {
-            Kind::Bool => match text {
+            // Python's clients write `True`.
+            Kind::Bool => match text.to_ascii_lowercase().as_str() {
                 "true" | "" | "1" => Value::Bool(true),
                 "false" | "0" => Value::Bool(false),
                 _ => Value::String(text.to_owned()),
@@ -293,6 +301,18 @@ pub(super) fn snake(name: &str) -> String {
             text.push('_');
         }
         text.push(character.to_ascii_lowercase());
+    }
+    text
+}
+
+/// `max_retries` as JSON names it: `maxRetries`.
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut text = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        text.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        text.push_str(letters.as_str());
     }
     text
 }

@@ -98,6 +98,12 @@ fn a_request_is_brought_into_canonical_form() {
 }
 
 #[test]
+fn a_field_may_go_by_its_original_name() {
+    let job = run().request(CREATE, "job", br#"{"start_execution_token": "a"}"#).unwrap();
+    assert_eq!(job, json!({"startExecutionToken": "a"}));
+}
+
+#[test]
 fn a_bad_64_bit_number_is_refused_and_a_good_one_becomes_text() {
     let good = storage().body("Object", "resource", br#"{"generation": 5}"#).unwrap();
     assert_eq!(good, json!({"generation": "5"}));
