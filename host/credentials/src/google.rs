@@ -34,6 +34,9 @@ const ADC_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 /// Below the home directory; what `gcloud auth application-default login` writes.
 const GCLOUD_FILE: &str = ".config/gcloud/application_default_credentials.json";
 
+/// How `google-cloud-auth` marks the body of a provider's answer in its errors.
+const BODY: &str = "body=<";
+
 const LOG_IN: &str = "Run `gcloud auth application-default login`, or set \
     GOOGLE_APPLICATION_CREDENTIALS to a credentials file";
 
@@ -158,11 +161,11 @@ impl Source {
     fn build_error(&self, name: &str, error: &build_errors::Error) -> CredentialError {
         let kind =
             if error.is_loading() { CredentialErrorKind::Missing } else { CredentialErrorKind::Rejected };
-        CredentialError::new(name, kind, format!("{self} cannot be used: {}", chain(error)), LOG_IN)
+        CredentialError::new(name, kind, format!("{self} cannot be used: {}", provider_words(error)), LOG_IN)
     }
 
     fn token_error(&self, name: &str, error: &CredentialsError) -> CredentialError {
-        let text = chain(error);
+        let text = provider_words(error);
         if error.is_transient() {
             return self.unreachable(name, text);
         }
@@ -238,20 +241,23 @@ fn from_file(
     .map_err(|error| source.build_error(name, &error))
 }
 
-/// An error with its causes: the provider's own words are at the end.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let next_text = next.to_string();
-        if !text.contains(&next_text) {
-            text = format!("{text}: {next_text}");
+/// What the provider said: the body of its answer where the crate keeps one, else the last cause.
+/// What lies between is the crate's advice to programmers.
+fn provider_words(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut words = error.to_string();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        words = error.to_string();
+        if let Some((_, body)) = words.split_once(BODY) {
+            // What follows the closing mark is about retries.
+            words = body.rsplit_once('>').map_or(body, |(inside, _)| inside).trim().to_owned();
+            break;
         }
-        cause = next.source();
+        next = error.source();
     }
-    match text.char_indices().nth(PROVIDER_MESSAGE) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+    match words.char_indices().nth(PROVIDER_MESSAGE) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words,
     }
 }
 

@@ -2,6 +2,9 @@
 
 use sockerless_ports::backend::{Error, ErrorCode, Manifest};
 
+/// How every environment variable of a plugin's setting begins.
+const PREFIX: &str = "SOCKERLESS_";
+
 /// Holds a manifest to the rules of `wit/plugin.wit`, before anything of it is used.
 ///
 /// # Errors
@@ -17,6 +20,14 @@ pub(crate) fn check(manifest: &Manifest) -> Result<(), Error> {
         if !is_name(&setting.name, '_') {
             return wrong(format!("the setting {:?} is not of the form [a-z][a-z0-9_]*", setting.name));
         }
+    }
+    // Otherwise a plugin could have the daemon's other secrets read out to it, by naming them.
+    let foreign = |variable: &str| !variable.is_empty() && !variable.starts_with(PREFIX);
+    if let Some(setting) = manifest.settings.iter().find(|setting| foreign(&setting.environment)) {
+        return wrong(format!(
+            "the variable {:?} of its setting {} does not begin with {PREFIX}",
+            setting.environment, setting.name
+        ));
     }
     for grant in &manifest.http {
         match grant.host.strip_prefix("setting:") {
@@ -38,7 +49,7 @@ fn is_name(text: &str, joint: char) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use sockerless_ports::backend::{Features, HttpGrant, Limits};
+    use sockerless_ports::backend::{Features, HttpGrant, Limits, Setting};
 
     use super::*;
 
@@ -66,6 +77,19 @@ pub(crate) mod tests {
         let mut manifest = manifest();
         manifest.http = vec![HttpGrant { host: "setting:endpoint".to_owned(), credentials: Vec::new() }];
         assert!(check(&manifest).unwrap_err().message.contains("\"endpoint\""));
+    }
+
+    #[test]
+    fn a_setting_cannot_read_a_variable_that_is_not_sockerlesss_own() {
+        let mut manifest = manifest();
+        manifest.settings = vec![Setting {
+            name: "key".to_owned(),
+            environment: "AWS_SECRET_ACCESS_KEY".to_owned(),
+            description: String::new(),
+            required: false,
+            default: None,
+        }];
+        assert!(check(&manifest).unwrap_err().message.contains("\"AWS_SECRET_ACCESS_KEY\""));
     }
 
     #[test]

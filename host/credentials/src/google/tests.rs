@@ -65,7 +65,8 @@ async fn an_expired_login_is_rejected_with_the_providers_words_and_the_remedy() 
     let error = google.resolve("google", None).await.unwrap_err();
     assert_eq!(error.kind, CredentialErrorKind::Rejected);
     let text = error.to_string();
-    assert!(text.contains("Token has been expired or revoked."), "{text}");
+    assert!(text.contains("malformed): {\"error\":\"invalid_grant\""), "{text}");
+    assert!(text.contains("Token has been expired or revoked.\"}. Run "), "{text}");
     assert!(text.contains("gcloud auth application-default login"), "{text}");
     // A failed credential is looked for anew, as after a login.
     google.resolve("google", None).await.unwrap();

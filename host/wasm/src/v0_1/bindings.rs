@@ -1,6 +1,6 @@
 //! Generated from `wit/`.
 
-#![allow(missing_docs, clippy::all)]
+#![allow(missing_docs, clippy::all, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 wasmtime::component::bindgen!({
     path: "../../wit",

@@ -116,13 +116,16 @@ async fn figures() {
     use crate::{fixture, server::Server};
 
     let server = Server::start().await;
+    let cache = tempfile::tempdir().unwrap();
+    let component = fixture::probe();
     let cold = Instant::now();
-    let fixture = Fixture::new();
-    let plugin = fixture.load(&[("endpoint", &server.address)]).await.unwrap();
+    let given = fixture::options(&[("endpoint", &server.address)]);
+    let plugin =
+        fixture::host(cache.path(), Limits::default()).load("probe", component, given).await.unwrap();
     println!("compile and load: {:?}", cold.elapsed());
     for _ in 0..3 {
         let begin = Instant::now();
-        let host = fixture::host(fixture.cache.path(), Limits::default());
+        let host = fixture::host(cache.path(), Limits::default());
         let made = begin.elapsed();
         host.load("probe", fixture::probe(), fixture::options(&[])).await.unwrap();
         println!("host {made:?}, load from the cache {:?}", begin.elapsed() - made);

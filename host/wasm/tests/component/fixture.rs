@@ -10,7 +10,6 @@ use std::{
 use sockerless_credentials::{CredentialSet, Fixed, Secret};
 use sockerless_ports::backend::{Error, Storage as _};
 use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions};
-use tempfile::TempDir;
 
 /// The token of the credential `test`.
 pub const TOKEN: &str = "t0ken-of-the-tests";
@@ -57,10 +56,9 @@ pub fn patched(from: &str, to: &str) -> Vec<u8> {
     bytes
 }
 
-/// A plugin host with a cache folder that goes away with it.
+/// A plugin host. All tests share the compile cache below the target folder.
 pub struct Fixture {
     pub host: PluginHost,
-    pub cache: TempDir,
 }
 
 impl Fixture {
@@ -69,8 +67,7 @@ impl Fixture {
     }
 
     pub fn with_limits(limits: Limits) -> Self {
-        let cache = tempfile::tempdir().unwrap();
-        Self { host: host(cache.path(), limits), cache }
+        Self { host: host(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-cache"), limits) }
     }
 
     pub async fn load(&self, settings: &[(&str, &str)]) -> Result<Arc<Plugin>, Error> {
@@ -82,7 +79,7 @@ pub fn host(cache: &Path, limits: Limits) -> PluginHost {
     let credentials = CredentialSet::new()
         .with("test", Fixed::bearer(Secret::new(TOKEN)))
         .with("other", Fixed::bearer(Secret::new("another token")));
-    let config = HostConfig { cache_dir: cache.join("compiled"), limits, credentials: Arc::new(credentials) };
+    let config = HostConfig { cache_dir: cache.to_owned(), limits, credentials: Arc::new(credentials) };
     PluginHost::new(config).unwrap()
 }
 

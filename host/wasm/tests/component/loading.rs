@@ -74,10 +74,10 @@ async fn a_component_describes_itself_without_settings() {
 
 #[tokio::test]
 async fn compiled_code_is_cached_where_nobody_else_can_write() {
-    let fixture = Fixture::new();
-    fixture.load(&[]).await.unwrap();
-    let folder = fixture.cache.path().join("compiled");
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("compiled");
+    host(&folder, Limits::default()).load("probe", probe(), options(&[])).await.unwrap();
     assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     assert!(folder.read_dir().unwrap().count() > 0);
-    host(fixture.cache.path(), Limits::default()).load("probe", probe(), options(&[])).await.unwrap();
+    host(&folder, Limits::default()).load("probe", probe(), options(&[])).await.unwrap();
 }

@@ -5,6 +5,7 @@
 mod calls;
 mod fixture;
 mod loading;
+mod log;
 mod requests;
 mod server;
 mod swap;
