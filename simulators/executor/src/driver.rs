@@ -32,9 +32,11 @@ const SIGKILL: i32 = 9;
 pub(crate) async fn drive(
     inner: &Inner,
     spec: TaskSpec,
+    folder: String,
     events: Sender<TaskEvent>,
     mut orders: UnboundedReceiver<Order>,
 ) {
+    let id = spec.id.clone();
     let mut early = Vec::new();
     let ready = tokio::select! {
         ready = prepare(inner, &spec, &events) => ready,
@@ -42,22 +44,18 @@ pub(crate) async fn drive(
     };
     let (image, slot) = match ready {
         Ok(ready) => ready,
-        Err(last) => {
-            tell(&events, last).await;
-            return;
-        }
+        Err(last) => return finish(inner, &id, events, last).await,
     };
     let address = IpAddr::from(slot.lease.address);
-    let plan = match plan::plan(inner, spec, &image, address) {
+    let plan = match plan::plan(inner, spec, folder, &image, address) {
         Ok(plan) => plan,
         Err((reason, message)) => {
             slot.end().await;
-            tell(&events, failure(reason, message)).await;
-            return;
+            return finish(inner, &id, events, failure(reason, message)).await;
         }
     };
-    let mut run = Run { events, address, grace: None, started: false, early, outputs: None };
-    run.run(slot, ToKeeper::Start(Box::new(plan)), orders).await;
+    let run = Run { events, address, grace: None, started: false, early, outputs: None };
+    run.run(inner, &id, slot, ToKeeper::Start(Box::new(plan)), orders).await;
 }
 
 async fn prepare(
@@ -97,6 +95,12 @@ async fn tell(events: &Sender<TaskEvent>, event: TaskEvent) {
     let _ = events.send(event).await;
 }
 
+/// The last event. The id is free from here on, so that a reader may run the task again at once.
+async fn finish(inner: &Inner, id: &str, events: Sender<TaskEvent>, last: TaskEvent) {
+    inner.release(id);
+    tell(&events, last).await;
+}
+
 struct Run {
     events: Sender<TaskEvent>,
     address: IpAddr,
@@ -108,7 +112,14 @@ struct Run {
 }
 
 impl Run {
-    async fn run(&mut self, slot: Slot, start: ToKeeper, mut orders: UnboundedReceiver<Order>) {
+    async fn run(
+        mut self,
+        inner: &Inner,
+        id: &str,
+        slot: Slot,
+        start: ToKeeper,
+        mut orders: UnboundedReceiver<Order>,
+    ) {
         let Slot { stdout, stderr, control, mut keeper, lease, network } = slot;
         let (mut reader, mut writer) = (control.reader, control.writer);
         let mut pipes = Some((stdout, stderr));
@@ -153,7 +164,7 @@ impl Run {
             let _ = output.await;
         }
         if let Some(last) = last {
-            tell(&self.events, last).await;
+            finish(inner, id, self.events, last).await;
         }
         drop((reader, writer));
         // It is still removing the task's files.

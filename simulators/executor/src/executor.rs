@@ -8,14 +8,14 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use rustix::thread::CapabilitySet;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     cgroup::Cgroups,
@@ -48,8 +48,12 @@ pub(crate) struct Inner {
     pub pool: Arc<Pool>,
     pub cgroups: Cgroups,
     pub limits: Limits,
+    /// By id, until the last event.
     tasks: Mutex<HashMap<String, TaskHandle>>,
-    ended: Notify,
+    /// Tasks begun so far.
+    begun: AtomicU64,
+    /// Tasks that still have something to clean up.
+    live: watch::Sender<usize>,
     closed: AtomicBool,
     _namespace: Option<UserNamespace>,
     lock: File,
@@ -106,7 +110,8 @@ impl Executor {
             cgroups,
             limits,
             tasks: Mutex::default(),
-            ended: Notify::new(),
+            begun: AtomicU64::new(0),
+            live: watch::Sender::new(0),
             closed: AtomicBool::new(false),
             _namespace: namespace,
             lock,
@@ -150,12 +155,13 @@ impl Executor {
                 return Err(ExecutorError::Duplicate(id));
             }
             tasks.insert(id.clone(), handle.clone());
+            self.inner.live.send_modify(|live| *live += 1);
         }
+        let folder = format!("{id}.{}", self.inner.begun.fetch_add(1, Ordering::Relaxed));
         let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
-            drive(&inner, spec, events, orders).await;
-            inner.tasks().remove(&id);
-            inner.ended.notify_waiters();
+            drive(&inner, spec, folder, events, orders).await;
+            inner.live.send_modify(|live| *live -= 1);
         });
         Ok(Task::new(receiver, handle))
     }
@@ -167,17 +173,8 @@ impl Executor {
         for handle in inner.tasks().values() {
             handle.stop(Duration::ZERO);
         }
-        let all_ended = async {
-            loop {
-                let ended = inner.ended.notified();
-                tokio::pin!(ended);
-                ended.as_mut().enable();
-                if inner.tasks().is_empty() {
-                    return;
-                }
-                ended.await;
-            }
-        };
+        let mut live = inner.live.subscribe();
+        let all_ended = live.wait_for(|live| *live == 0);
         if tokio::time::timeout(SHUTDOWN_PATIENCE, all_ended).await.is_err() {
             tracing::warn!("tasks are left at shutdown; they end with this process");
         }
@@ -204,6 +201,11 @@ impl Executor {
 }
 
 impl Inner {
+    /// The id may be used again.
+    pub(crate) fn release(&self, id: &str) {
+        self.tasks().remove(id);
+    }
+
     fn tasks(&self) -> MutexGuard<'_, HashMap<String, TaskHandle>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }

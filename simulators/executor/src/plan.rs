@@ -48,9 +48,11 @@ pub(crate) fn check(spec: &TaskSpec) -> Result<(), ExecutorError> {
     capabilities(&spec.capabilities).map(drop)
 }
 
+/// `folder` names the task among all that this executor ever ran.
 pub(crate) fn plan(
     inner: &Inner,
     spec: TaskSpec,
+    folder: String,
     image: &Image,
     address: IpAddr,
 ) -> Result<Plan, (FailureReason, String)> {
@@ -83,7 +85,7 @@ pub(crate) fn plan(
     let env = spec.env.into_iter().map(|(name, value)| format!("{name}={value}"));
     Ok(Plan {
         state: inner.state.clone(),
-        task: spec.id,
+        task: folder,
         layers: image.layers.clone(),
         argv,
         env: config.env.iter().cloned().chain(env).collect(),

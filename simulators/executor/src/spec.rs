@@ -7,7 +7,7 @@ use bytes::Bytes;
 /// One container to run.
 #[derive(Debug, Clone, Default)]
 pub struct TaskSpec {
-    /// Unique among the running tasks: `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
+    /// Unique among the tasks that have not told their last event: `[A-Za-z0-9][A-Za-z0-9_.-]{0,127}`.
     pub id: String,
     /// Reference by tag or digest; `busybox` means `docker.io/library/busybox:latest`.
     pub image: String,

@@ -4,7 +4,6 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 use tokio::process::Command;
@@ -21,15 +20,17 @@ pub(crate) struct Unpack {
     pub user_namespace: Option<PathBuf>,
 }
 
-static COUNTER: AtomicU64 = AtomicU64::new(0);
-
 impl Unpack {
-    /// Unpacks the blob and puts the folder in its place; on an error nothing is there.
+    /// Unpacks the blob and puts the folder in its place; on an error nothing is there. Nobody
+    /// else may work on the same layer meanwhile.
     pub(crate) async fn unpack(&self, blob: &Path, layers: &Path, name: &str) -> Result<(), ImageError> {
         let internal = |error: io::Error| ImageError::internal("unpacking", error);
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let partial = layers.join(format!("partial-{}-{number}", std::process::id()));
-        tokio::fs::create_dir(&partial).await.map_err(internal)?;
+        let partial = layers.join(format!("partial-{name}"));
+        if partial.exists() {
+            // A pull that was cancelled in the middle.
+            self.remove(&[&partial]).await;
+        }
+        tokio::fs::create_dir_all(&partial).await.map_err(internal)?;
         let input = std::fs::File::open(blob).map_err(internal)?;
         let output = self.stage("unpack", [partial.as_path()], Stdio::from(input)).await.map_err(internal)?;
         let result = match output {

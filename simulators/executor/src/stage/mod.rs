@@ -9,9 +9,11 @@ mod holder;
 mod init;
 mod keeper;
 mod launch;
+mod mounting;
 pub(crate) mod protocol;
 mod remove;
 mod rootfs;
+mod system;
 mod unpack;
 mod user;
 

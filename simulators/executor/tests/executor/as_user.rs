@@ -60,7 +60,9 @@ fn everything_again_as_an_ordinary_user() {
         .unwrap();
     print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.code() == Some(99) {
-        println!("NOT TESTED as an ordinary user: this machine does not let root mount over /etc/subuid and /dev/net/tun");
+        println!(
+            "NOT TESTED as an ordinary user: this machine does not let root mount over /etc/subuid and /dev/net/tun"
+        );
         return;
     }
     assert!(output.status.success());

@@ -12,10 +12,10 @@ async fn a_service_of_this_machine_is_reached_under_the_hosts_address() {
         let port = listener.local_addr().unwrap().port();
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
+            // In this order: busybox's nc leaves once the other side has finished.
+            let mut said = vec![0; b"from the task\n".len()];
+            stream.read_exact(&mut said).await.unwrap();
             stream.write_all(b"from the machine\n").await.unwrap();
-            let mut said = Vec::new();
-            stream.shutdown().await.unwrap();
-            stream.read_to_end(&mut said).await.unwrap();
             said
         });
         let done = it.shell(&format!("echo from the task | nc {} {port}", it.executor.host_address())).await;
