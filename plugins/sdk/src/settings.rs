@@ -29,10 +29,9 @@ impl<'a> Settings<'a> {
     /// `invalid-argument` that names the setting, its variable and its purpose.
     pub fn required(&self, name: &str) -> Result<String> {
         self.get(name).ok_or_else(|| match self.known.iter().find(|setting| setting.name == name) {
-            Some(setting) => Error::invalid(format!(
-                "the setting `{name}` (or the environment variable {}) is missing: {}",
-                setting.environment, setting.description
-            )),
+            Some(setting) => {
+                Error::invalid(format!("the setting {} is missing: {}", named(setting), setting.description))
+            }
             None => {
                 Error::internal(format!("the plugin reads `{name}`, which its manifest does not declare"))
             }
@@ -61,9 +60,17 @@ impl<'a> Settings<'a> {
 
     /// The error of a value that is not as it should be.
     pub fn bad(&self, name: &str, value: &str, like: &str) -> Error {
-        let variable =
-            self.known.iter().find(|setting| setting.name == name).map_or("", |s| s.environment.as_str());
-        Error::invalid(format!("the setting `{name}` ({variable}) should be {like}, but is {value:?}"))
+        let known = self.known.iter().find(|setting| setting.name == name);
+        let name = known.map_or_else(|| format!("`{name}`"), named);
+        Error::invalid(format!("the setting {name} should be {like}, but is {value:?}"))
+    }
+}
+
+/// The setting with its variable, if it has one.
+fn named(setting: &Setting) -> String {
+    match setting.environment.as_str() {
+        "" => format!("`{}`", setting.name),
+        variable => format!("`{}` ({variable})", setting.name),
     }
 }
 
