@@ -16,8 +16,6 @@ mod reconcile;
 mod requests;
 mod supervisor;
 mod system;
-#[cfg(test)]
-mod testing;
 mod times;
 mod tuning;
 

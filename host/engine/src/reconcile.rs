@@ -93,7 +93,7 @@ impl Engine {
                     } else if let Some(deadline) = stop.deadline {
                         let left = deadline.duration_since(jiff::Timestamp::now());
                         let left = std::time::Duration::try_from(left).unwrap_or_default();
-                        self.later(entry, left, Event::GraceOver { generation });
+                        self.later(entry, left, Event::GraceOver { generation, deadline });
                     }
                 }
             }

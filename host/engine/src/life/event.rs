@@ -27,7 +27,7 @@ pub(crate) enum Event {
     /// A client sends a signal.
     Kill { signal: i32 },
     /// Time is up after a stop.
-    GraceOver { generation: u32 },
+    GraceOver { generation: u32, deadline: Timestamp },
     /// SIGKILL had no visible effect.
     KillOverdue { generation: u32 },
     /// It is removed by force, and nobody waits any longer for its end.

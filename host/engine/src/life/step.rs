@@ -35,7 +35,7 @@ pub(crate) fn step(state: &State, auto_remove: bool, event: &Event, now: Timesta
         | Event::StartFailed { generation, .. }
         | Event::Exited { generation, .. }
         | Event::Cloud { generation, .. }
-        | Event::GraceOver { generation }
+        | Event::GraceOver { generation, .. }
         | Event::KillOverdue { generation }
         | Event::Abandon { generation }
         | Event::Interrupted { generation } => {
@@ -183,9 +183,11 @@ impl Life {
                 }
                 Report::Ended { since, end } => self.conclude(end, *since),
             },
-            Event::GraceOver { .. } => {
+            Event::GraceOver { deadline, .. } => {
+                // By the deadline that the timer was set for and not by the clock, which may be set back.
+                // An earlier deadline since then has had a timer of its own.
                 let due = self.state.stop.as_ref().is_some_and(|stop| {
-                    !stop.killed && stop.deadline.is_some_and(|deadline| deadline <= self.now)
+                    !stop.killed && stop.deadline.is_some_and(|until| until <= *deadline)
                 });
                 if due {
                     self.mark_killed();

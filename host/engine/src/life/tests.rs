@@ -96,7 +96,7 @@ fn stop_kills_when_the_grace_is_over_and_then_turns_to_the_cloud() {
         Event::Line { generation: 1, up: true },
         LAUNCHED,
         Event::Stop { signal: 15, grace: Some(1), restart: false },
-        Event::GraceOver { generation: 1 },
+        Event::GraceOver { generation: 1, deadline: now(4) },
         Event::KillOverdue { generation: 1 },
         Event::Exited { generation: 1, exit: exit(137) },
     ];
@@ -182,7 +182,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (proptest::option::of(0..5u64), any::<bool>())
             .prop_map(|(grace, restart)| Event::Stop { signal: 15, grace, restart }),
         1 => prop_oneof![Just(9), Just(15), Just(1), Just(28)].prop_map(|signal| Event::Kill { signal }),
-        1 => generation().prop_map(|generation| Event::GraceOver { generation }),
+        1 => (generation(), 0..60i64).prop_map(|(generation, second)| Event::GraceOver { generation, deadline: now(second) }),
         1 => generation().prop_map(|generation| Event::KillOverdue { generation }),
         1 => generation().prop_map(|generation| Event::Abandon { generation }),
         1 => generation().prop_map(|generation| Event::Interrupted { generation }),
@@ -206,9 +206,10 @@ proptest! {
                     state = next;
                     all.extend(effects);
                 }
-                Err(_) => prop_assert!(
-                    matches!(event, Event::Start { .. } | Event::Stop { .. } | Event::Kill { .. } | Event::Remove)
-                ),
+                Err(_) => {
+                    let wish = matches!(event, Event::Start { .. } | Event::Stop { .. } | Event::Kill { .. } | Event::Remove);
+                    prop_assert!(wish);
+                }
             }
             prop_assert_eq!(state.is_live(), state.ended < state.generation);
             prop_assert!(state.launched <= state.generation && state.ended <= state.generation);

@@ -138,7 +138,7 @@ impl Engine {
             Effect::AwaitGrace { generation, deadline } => {
                 let left = deadline.duration_since(Timestamp::now());
                 let left = std::time::Duration::try_from(left).unwrap_or_default();
-                self.later(entry, left, Event::GraceOver { generation });
+                self.later(entry, left, Event::GraceOver { generation, deadline });
             }
             Effect::AwaitKill { generation } => {
                 self.later(entry, tuning::KILL_PATIENCE, Event::KillOverdue { generation });

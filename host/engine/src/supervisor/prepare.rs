@@ -36,7 +36,7 @@ impl Engine {
                 (image, Some(mount))
             }
         };
-        let ticket = callback.as_ref().map(|_| hex::encode(rand::random::<[u8; 32]>()));
+        let ticket = callback.as_ref().map(|_| rand::random::<[u8; 32]>());
         let job = job_name(&self.owner, run);
         let mut container = self.container(spec, cloud, image);
         match (callback, &ticket) {
@@ -46,7 +46,7 @@ impl Engine {
                 container.env = vec![
                     ("SOCKERLESS_CALLBACK_URL".into(), callback),
                     ("SOCKERLESS_RUN".into(), run.to_string()),
-                    ("SOCKERLESS_TICKET".into(), ticket.clone()),
+                    ("SOCKERLESS_TICKET".into(), hex::encode(ticket)),
                 ];
             }
             _ => {
@@ -63,8 +63,7 @@ impl Engine {
             run: run.clone(),
             backend: spec.backend.clone(),
             spec: Some(job_spec),
-            // The agent presents the ticket's text; its hash is that of the text.
-            ticket: ticket.map(|ticket| Sha256::digest(ticket.as_bytes()).into()),
+            ticket: ticket.map(|ticket| Sha256::digest(ticket).into()),
             secret: None,
             handle: None,
         })

@@ -1,0 +1,14 @@
+//! The engine as its neighbours see it, between fakes of all its ports that know no network and no disk.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod attach;
+mod crash;
+mod create;
+mod failures;
+mod images;
+mod lists;
+mod many;
+mod runs;
+mod stops;
+mod without_agent;
+mod world;

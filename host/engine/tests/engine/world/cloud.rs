@@ -1,0 +1,390 @@
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, Weak},
+};
+
+use async_trait::async_trait;
+use sockerless_ports::{backend::*, link::RunId};
+
+use super::{FakeLink, agent::Agent};
+
+/// A cloud in memory that starts agents.
+pub struct FakeCloud {
+    me: Weak<Self>,
+    link: Arc<FakeLink>,
+    features: Features,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: BTreeMap<String, Job>,
+    /// Names of all jobs that were ever made, and how often.
+    made: HashMap<String, u32>,
+    blobs: HashMap<String, u64>,
+    puts: u32,
+    /// Errors to give, by operation, in order.
+    errors: HashMap<&'static str, Vec<Error>>,
+    /// Operations that fail although they have happened.
+    lost_answers: HashSet<&'static str>,
+    /// New jobs stay in this phase, and no agent comes.
+    stuck: Option<Phase>,
+    stops: Vec<String>,
+    logs: Vec<CloudLogEntry>,
+}
+
+struct Job {
+    spec: JobSpec,
+    phase: Phase,
+    exit_code: Option<i32>,
+    message: String,
+    started: bool,
+}
+
+pub fn everything() -> Features {
+    Features {
+        start_on_create: true,
+        run_as_user: true,
+        hostname: true,
+        memory_volumes: true,
+        ..Features::default()
+    }
+}
+
+impl FakeCloud {
+    pub fn new(link: Arc<FakeLink>, features: Features) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self { me: me.clone(), link, features, state: Mutex::default() })
+    }
+
+    pub fn jobs(&self) -> usize {
+        self.state.lock().unwrap().jobs.len()
+    }
+
+    /// How often each job was made.
+    pub fn made(&self) -> HashMap<String, u32> {
+        self.state.lock().unwrap().made.clone()
+    }
+
+    pub fn puts(&self) -> u32 {
+        self.state.lock().unwrap().puts
+    }
+
+    pub fn stops(&self) -> usize {
+        self.state.lock().unwrap().stops.len()
+    }
+
+    pub fn specs(&self) -> Vec<JobSpec> {
+        self.state.lock().unwrap().jobs.values().map(|job| job.spec.clone()).collect()
+    }
+
+    pub fn fail(&self, operation: &'static str, code: ErrorCode, message: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.errors.entry(operation).or_default().push(Error::new(code, message));
+    }
+
+    /// The next call happens, but its answer gets lost.
+    pub fn lose_answer(&self, operation: &'static str) {
+        self.state.lock().unwrap().lost_answers.insert(operation);
+    }
+
+    pub fn stick(&self, phase: Option<Phase>) {
+        self.state.lock().unwrap().stuck = phase;
+    }
+
+    pub fn log(&self, line: &str, stderr: bool) {
+        self.state.lock().unwrap().logs.push(CloudLogEntry {
+            time: 0,
+            stderr,
+            line: line.as_bytes().to_vec(),
+        });
+    }
+
+    /// All jobs end so.
+    pub fn set(&self, phase: Phase, exit_code: Option<i32>, message: &str) {
+        for job in self.state.lock().unwrap().jobs.values_mut() {
+            (job.phase, job.exit_code, job.message) = (phase, exit_code, message.to_owned());
+        }
+    }
+
+    /// The main container has ended.
+    pub fn end(&self, job: &str, code: i32) {
+        if let Some(job) = self.state.lock().unwrap().jobs.get_mut(job) {
+            job.phase = if code == 0 { Phase::Succeeded } else { Phase::Failed };
+            job.exit_code = Some(code);
+        }
+    }
+
+    /// A job that no store knows of.
+    pub fn plant(&self, name: &str, owner: &str) {
+        let spec = JobSpec { name: name.into(), owner: owner.into(), ..blank() };
+        let job = Job { spec, phase: Phase::Running, exit_code: None, message: String::new(), started: true };
+        self.state.lock().unwrap().jobs.insert(name.into(), job);
+    }
+
+    fn check(&self, operation: &'static str) -> Result<()> {
+        let mut state = self.state.lock().unwrap();
+        match state.errors.get_mut(operation) {
+            Some(errors) if !errors.is_empty() => Err(errors.remove(0)),
+            _ => Ok(()),
+        }
+    }
+
+    fn answer<T>(&self, operation: &'static str, value: T) -> Result<T> {
+        if self.state.lock().unwrap().lost_answers.remove(operation) {
+            return Err(Error::new(ErrorCode::DeadlineExceeded, "no answer in time"));
+        }
+        Ok(value)
+    }
+
+    fn go(&self, name: &str) {
+        let mut state = self.state.lock().unwrap();
+        let stuck = state.stuck;
+        let job = state.jobs.get_mut(name).unwrap();
+        if job.started {
+            return;
+        }
+        job.started = true;
+        job.phase = stuck.unwrap_or(Phase::Running);
+        let main = &job.spec.containers[0];
+        let variable =
+            |name: &str| main.env.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        let (Some(run), None) = (variable("SOCKERLESS_RUN"), stuck) else { return };
+        assert_eq!(main.command, ["/.sockerless/sockerless-agent"]);
+        let (container, generation) = run.split_once('.').unwrap();
+        let agent = Agent {
+            link: Arc::clone(&self.link),
+            cloud: self.me.upgrade().unwrap(),
+            job: name.to_owned(),
+            run: RunId { container: container.into(), generation: generation.parse().unwrap() },
+            ticket: hex::decode(variable("SOCKERLESS_TICKET").unwrap()).unwrap().try_into().unwrap(),
+        };
+        tokio::spawn(agent.live());
+    }
+}
+
+fn blank() -> JobSpec {
+    JobSpec {
+        name: String::new(),
+        owner: String::new(),
+        kind: WorkloadKind::RunToCompletion,
+        containers: vec![],
+        volumes: vec![],
+        labels: vec![],
+        timeout_seconds: None,
+        max_retries: 0,
+        all_traffic: false,
+        zones: vec![],
+        accelerator: None,
+        expires: None,
+        start: true,
+    }
+}
+
+fn handle(name: &str, started: bool) -> JobHandle {
+    JobHandle { name: name.into(), state: format!("state of {name}"), started }
+}
+
+fn status(name: &str, job: &Job) -> JobStatus {
+    JobStatus {
+        handle: handle(name, job.started),
+        phase: job.phase,
+        exit_code: job.exit_code,
+        term_signal: None,
+        reason: String::new(),
+        message: job.message.clone(),
+        created: None,
+        started: None,
+        finished: None,
+        poll_after_ms: Some(200),
+    }
+}
+
+#[async_trait]
+impl Jobs for FakeCloud {
+    async fn create(&self, spec: &JobSpec) -> Result<JobHandle> {
+        tokio::task::yield_now().await;
+        self.check("create")?;
+        assert!(
+            spec.name.len() <= 49
+                && spec.max_retries == 0
+                && spec.labels.contains(&("managed-by".into(), "sockerless".into()))
+        );
+        {
+            let mut state = self.state.lock().unwrap();
+            if let Some(job) = state.jobs.get(&spec.name) {
+                if job.spec != *spec {
+                    return Err(Error::new(ErrorCode::AlreadyExists, "another job has the name"));
+                }
+            } else {
+                *state.made.entry(spec.name.clone()).or_default() += 1;
+                let job = Job {
+                    spec: spec.clone(),
+                    phase: Phase::Created,
+                    exit_code: None,
+                    message: String::new(),
+                    started: false,
+                };
+                state.jobs.insert(spec.name.clone(), job);
+            }
+        }
+        if spec.start && self.features.start_on_create {
+            self.go(&spec.name);
+        }
+        self.answer("create", handle(&spec.name, self.features.start_on_create))
+    }
+
+    async fn start(&self, job: &JobHandle) -> Result<JobHandle> {
+        self.check("start")?;
+        self.go(&job.name);
+        self.answer("start", handle(&job.name, true))
+    }
+
+    async fn status(&self, handles: &[JobHandle]) -> Result<Vec<JobStatus>> {
+        self.check("status")?;
+        let state = self.state.lock().unwrap();
+        let of = |asked: &JobHandle| match state.jobs.get(&asked.name) {
+            Some(job) => status(&asked.name, job),
+            None => JobStatus {
+                phase: Phase::Absent,
+                handle: asked.clone(),
+                exit_code: None,
+                term_signal: None,
+                reason: String::new(),
+                message: String::new(),
+                created: None,
+                started: None,
+                finished: None,
+                poll_after_ms: None,
+            },
+        };
+        Ok(handles.iter().map(of).collect())
+    }
+
+    async fn stop(&self, job: &JobHandle, _: u32) -> Result<JobHandle> {
+        self.check("stop")?;
+        let mut state = self.state.lock().unwrap();
+        state.stops.push(job.name.clone());
+        if let Some(job) = state.jobs.get_mut(&job.name).filter(|job| !job.phase.is_final()) {
+            job.phase = Phase::Cancelled;
+        }
+        Ok(job.clone())
+    }
+
+    async fn delete(&self, job: &JobHandle) -> Result<()> {
+        self.check("delete")?;
+        self.state.lock().unwrap().jobs.remove(&job.name);
+        self.answer("delete", ())
+    }
+
+    async fn list(&self, owner: &str, _: Option<&str>) -> Result<Page<(JobStatus, Labels)>> {
+        self.check("list")?;
+        let state = self.state.lock().unwrap();
+        let own = state.jobs.iter().filter(|(_, job)| job.spec.owner == owner);
+        Ok(Page {
+            items: own.map(|(name, job)| (status(name, job), job.spec.labels.clone())).collect(),
+            next: None,
+        })
+    }
+
+    async fn logs(&self, _: &JobHandle, cursor: Option<&str>, _: u32) -> Result<LogPage> {
+        let from: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap());
+        let state = self.state.lock().unwrap();
+        let entries: Vec<_> = state.logs[from..].to_vec();
+        Ok(LogPage { entries, next: state.logs.len().to_string(), poll_after_ms: 500 })
+    }
+}
+
+#[async_trait]
+impl Dns for FakeCloud {
+    async fn ensure_zone(&self, _: &Zone) -> Result<()> {
+        Ok(())
+    }
+    async fn delete_zone(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+    async fn upsert(&self, _: &str, _: &AddressRecord) -> Result<()> {
+        Ok(())
+    }
+    async fn remove_record(&self, _: &str, _: &str) -> Result<()> {
+        Ok(())
+    }
+    async fn records(&self, _: &str) -> Result<Vec<AddressRecord>> {
+        Ok(vec![])
+    }
+    async fn zones(&self, _: &str, _: Option<&str>) -> Result<Page<Zone>> {
+        Ok(Page { items: vec![], next: None })
+    }
+}
+
+#[async_trait]
+impl Storage for FakeCloud {
+    async fn create_volume(&self, _: &Volume) -> Result<()> {
+        Ok(())
+    }
+    async fn remove_volume(&self, _: &str, _: &str) -> Result<()> {
+        Ok(())
+    }
+    async fn volumes(&self, _: &str, _: Option<&str>) -> Result<Page<Volume>> {
+        Ok(Page { items: vec![], next: None })
+    }
+    async fn usage(&self, _: &str, _: &str) -> Result<Usage> {
+        Ok(Usage { bytes: 0, files: 0 })
+    }
+    async fn mount(&self, request: &MountRequest) -> Result<Mount> {
+        assert!(request.executable && request.read_only);
+        Ok(Mount { state: format!("{:?}", request.source) })
+    }
+    async fn put(&self, path: &str, content: &[u8]) -> Result<()> {
+        self.check("put")?;
+        let mut state = self.state.lock().unwrap();
+        state.puts += 1;
+        state.blobs.insert(path.into(), content.len() as u64);
+        Ok(())
+    }
+    async fn get(&self, _: &str, _: u64, _: u32) -> Result<Vec<u8>> {
+        Ok(vec![])
+    }
+    async fn stat(&self, path: &str) -> Result<Option<BlobInfo>> {
+        let state = self.state.lock().unwrap();
+        Ok(state.blobs.get(path).map(|size| BlobInfo { path: path.into(), size: *size, modified: None }))
+    }
+    async fn delete_blob(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+    async fn blobs(&self, _: &str, _: Option<&str>) -> Result<Page<BlobInfo>> {
+        Ok(Page { items: vec![], next: None })
+    }
+}
+
+#[async_trait]
+impl sockerless_ports::Backend for FakeCloud {
+    fn manifest(&self) -> Arc<Manifest> {
+        Arc::new(Manifest {
+            name: "fake".into(),
+            version: "1.0.0".into(),
+            description: "A cloud in memory".into(),
+            settings: vec![],
+            http: vec![],
+            features: self.features,
+            limits: Limits {
+                max_timeout_seconds: 7 * 86_400,
+                cpu_millis: (1000, 8000),
+                memory_bytes: (512 << 20, 32 << 30),
+                stop_grace_seconds: 10,
+                max_env: 1000,
+            },
+        })
+    }
+    async fn images(&self) -> Result<ImageSources> {
+        self.check("images")?;
+        Ok(ImageSources {
+            direct: vec!["registry.test".into()],
+            repository: None,
+            credential: None,
+            platforms: vec!["linux/amd64".into()],
+        })
+    }
+    async fn doctor(&self) -> Result<Vec<Check>> {
+        Ok(vec![])
+    }
+}

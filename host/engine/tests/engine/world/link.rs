@@ -1,0 +1,128 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sockerless_ports::{Link, link::*};
+use tokio::sync::{mpsc, watch};
+
+/// What the engine sends to an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    Signal(i32),
+    Stdin(Bytes),
+    CloseStdin,
+    Resize(TerminalSize),
+}
+
+/// Agents' connections without a network.
+pub struct FakeLink {
+    callback: Option<String>,
+    state: watch::Sender<HashMap<RunId, Door>>,
+    /// Agents by run: they outlive the daemon.
+    agents: Mutex<HashMap<RunId, mpsc::UnboundedSender<Order>>>,
+}
+
+/// An open door for one agent.
+#[derive(Clone)]
+pub struct Door {
+    pub admission: Admission,
+    pub events: Arc<dyn AgentEvents>,
+    pub number: u64,
+    pub connected: bool,
+}
+
+impl FakeLink {
+    pub fn new(callback: Option<&str>) -> Arc<Self> {
+        Arc::new(Self {
+            callback: callback.map(str::to_owned),
+            state: watch::Sender::default(),
+            agents: Mutex::default(),
+        })
+    }
+
+    pub fn forget_all(&self) {
+        self.state.send_modify(HashMap::clear);
+    }
+
+    pub fn agent(&self, run: &RunId) -> mpsc::UnboundedReceiver<Order> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.agents.lock().unwrap().insert(run.clone(), sender);
+        receiver
+    }
+
+    /// Waits for a door other than the one known.
+    pub async fn door(&self, run: &RunId, known: Option<u64>) -> Door {
+        let mut state = self.state.subscribe();
+        let doors = state
+            .wait_for(|doors| doors.get(run).is_some_and(|door| Some(door.number) != known))
+            .await
+            .unwrap();
+        doors[run].clone()
+    }
+
+    pub fn is_open(&self, run: &RunId, number: u64) -> bool {
+        self.state.borrow().get(run).is_some_and(|door| door.number == number)
+    }
+
+    pub fn connect(&self, run: &RunId, up: bool) {
+        self.state.send_modify(|doors| {
+            if let Some(door) = doors.get_mut(run) {
+                door.connected = up;
+            }
+        });
+    }
+
+    fn send(&self, run: &RunId, order: Order) -> Result<(), LinkError> {
+        if !self.state.borrow().contains_key(run) {
+            return Err(LinkError::Unknown);
+        }
+        match self.agents.lock().unwrap().get(run) {
+            Some(agent) => agent.send(order).map_err(|_| LinkError::Closed),
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Link for FakeLink {
+    fn callback_url(&self) -> Option<String> {
+        self.callback.clone()
+    }
+
+    fn admit(&self, admission: Admission, events: Arc<dyn AgentEvents>) {
+        static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.state.send_modify(|doors| {
+            doors.insert(admission.run.clone(), Door { admission, events, number, connected: false });
+        });
+    }
+
+    fn dismiss(&self, run: &RunId) {
+        self.state.send_modify(|doors| {
+            doors.remove(run);
+        });
+    }
+
+    fn is_connected(&self, run: &RunId) -> bool {
+        self.state.borrow().get(run).is_some_and(|door| door.connected)
+    }
+
+    async fn write_stdin(&self, run: &RunId, bytes: Bytes) -> Result<(), LinkError> {
+        self.send(run, Order::Stdin(bytes))
+    }
+
+    async fn close_stdin(&self, run: &RunId) -> Result<(), LinkError> {
+        self.send(run, Order::CloseStdin)
+    }
+
+    async fn signal(&self, run: &RunId, signal: i32) -> Result<(), LinkError> {
+        self.send(run, Order::Signal(signal))
+    }
+
+    async fn resize(&self, run: &RunId, size: TerminalSize) -> Result<(), LinkError> {
+        self.send(run, Order::Resize(size))
+    }
+}

@@ -1,0 +1,120 @@
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use sockerless_ports::{Registry, backend::ImageSources, registry::*};
+
+/// Images in memory: `busybox:latest` is there from the beginning.
+pub struct FakeRegistry {
+    images: Mutex<Vec<Image>>,
+    /// What `provide` answers, if not success.
+    pub refusal: Mutex<Option<ImageError>>,
+}
+
+pub fn image(name: &str, digit: char) -> Image {
+    let digest = format!("sha256:{}", digit.to_string().repeat(64));
+    Image {
+        id: digest.clone(),
+        tags: vec![name.to_owned()],
+        manifest_digest: digest,
+        created: "2024-01-01T00:00:00Z".into(),
+        size: 1000,
+        architecture: "amd64".into(),
+        os: "linux".into(),
+        config: ImageConfig {
+            env: vec!["PATH=/bin".into()],
+            cmd: Some(vec!["sh".into()]),
+            ..ImageConfig::default()
+        },
+        ..Image::default()
+    }
+}
+
+impl FakeRegistry {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { images: Mutex::new(vec![image("busybox:latest", 'a')]), refusal: Mutex::default() })
+    }
+
+    pub fn add(&self, image: Image) {
+        self.images.lock().unwrap().push(image);
+    }
+
+    fn position(&self, reference: &str) -> Result<usize, ImageError> {
+        let tagged =
+            if reference.contains(':') { reference.to_owned() } else { format!("{reference}:latest") };
+        let images = self.images.lock().unwrap();
+        let found = images.iter().position(|image| {
+            let hex = image.id.trim_start_matches("sha256:");
+            image.tags.contains(&tagged)
+                || image.id == reference
+                || (reference.len() > 5 && hex.starts_with(reference))
+        });
+        found.ok_or_else(|| ImageError::NotFound(format!("no {reference}")))
+    }
+}
+
+#[async_trait]
+impl Registry for FakeRegistry {
+    async fn pull(&self, request: PullRequest, progress: Progress) -> Result<Image, ImageError> {
+        if request.reference.contains("missing") {
+            return Err(ImageError::NotFound("manifest unknown".into()));
+        }
+        let _ = progress.send(ProgressEvent { status: "Pulling".into(), ..ProgressEvent::default() }).await;
+        if request.reference.contains("broken") {
+            return Err(ImageError::Unavailable("connection reset".into()));
+        }
+        let image = image(&request.reference, 'b');
+        self.add(image.clone());
+        Ok(image)
+    }
+
+    async fn load(&self, _: Archive, _: Progress) -> Result<Vec<Loaded>, ImageError> {
+        self.add(image("loaded:1", 'c'));
+        let id = image("", 'c').id;
+        Ok(vec![Loaded { id: id.clone(), name: Some("loaded:1".into()) }, Loaded { id, name: None }])
+    }
+
+    async fn import(&self, _: Archive, _: ImportRequest) -> Result<Image, ImageError> {
+        let image = image("imported:1", 'd');
+        self.add(image.clone());
+        Ok(image)
+    }
+
+    async fn find(&self, reference: &str) -> Result<Image, ImageError> {
+        let position = self.position(reference)?;
+        Ok(self.images.lock().unwrap()[position].clone())
+    }
+
+    async fn list(&self) -> Vec<Image> {
+        self.images.lock().unwrap().clone()
+    }
+
+    async fn tag(&self, reference: &str, name: &str) -> Result<Image, ImageError> {
+        let position = self.position(reference)?;
+        let image = &mut self.images.lock().unwrap()[position];
+        image.tags.push(name.to_owned());
+        Ok(image.clone())
+    }
+
+    async fn remove(
+        &self,
+        reference: &str,
+        force: bool,
+        in_use: &[ImageUse],
+    ) -> Result<Vec<Removed>, ImageError> {
+        let position = self.position(reference)?;
+        let mut images = self.images.lock().unwrap();
+        let id = images[position].id.clone();
+        if in_use.iter().any(|used| used.image == id && (used.running || !force)) {
+            return Err(ImageError::Conflict("image is being used".into()));
+        }
+        let gone = images.remove(position);
+        Ok(gone.tags.into_iter().map(Removed::Untagged).chain([Removed::Deleted(id)]).collect())
+    }
+
+    async fn provide(&self, id: &str, _: &ImageSources, _: Progress) -> Result<String, ImageError> {
+        match self.refusal.lock().unwrap().clone() {
+            Some(refusal) => Err(refusal),
+            None => Ok(format!("registry.test/images@{id}")),
+        }
+    }
+}
