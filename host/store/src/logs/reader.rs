@@ -77,7 +77,7 @@ impl Reader {
             closed: wanted.map(|wanted| !wanted),
             records: None,
             chunks,
-            done: false,
+            done: wanted == [false; 2],
             log,
         })
     }
@@ -178,9 +178,6 @@ impl Reader {
             Kind::Output(output) => {
                 if !self.closed[output] {
                     self.cut(output, header.time, bytes);
-                    if self.closed == [true; 2] {
-                        self.finish();
-                    }
                 }
             }
             Kind::Begin => {}
@@ -188,6 +185,15 @@ impl Reader {
                 if self.plan.follow && place >= self.after {
                     self.finish();
                 }
+            }
+        }
+        if header.time > self.plan.until && !self.done {
+            // Times do not go back: what begins from here on is later still.
+            for output in 0..2 {
+                self.closed[output] |= !self.state.open[output];
+            }
+            if self.closed == [true; 2] {
+                self.finish();
             }
         }
     }
@@ -218,7 +224,6 @@ impl Reader {
         if time > self.plan.until {
             let end = memchr::memchr(b'\n', &bytes).map_or(bytes.len(), |at| at + 1);
             bytes.truncate(if *open { end } else { 0 });
-            self.closed[output] = !*open || bytes.last() == Some(&b'\n');
         }
         if let Some(last) = bytes.last() {
             *open = *last != b'\n';
