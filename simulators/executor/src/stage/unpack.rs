@@ -289,7 +289,9 @@ mod tests {
     fn compression_is_told_from_the_content() {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         io::Write::write_all(&mut gzip, b"plain").unwrap();
-        for blob in [gzip.finish().unwrap(), b"plain".to_vec()] {
+        let zstd =
+            ruzstd::encoding::compress_to_vec(&b"plain"[..], ruzstd::encoding::CompressionLevel::Fastest);
+        for blob in [gzip.finish().unwrap(), zstd, b"plain".to_vec()] {
             let mut text = String::new();
             decompress(io::Cursor::new(blob)).unwrap().read_to_string(&mut text).unwrap();
             assert_eq!(text, "plain");
