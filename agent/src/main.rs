@@ -1,2 +1,64 @@
-//! (in work)
-fn main() {}
+//! The agent: the first process in a container.
+//!
+//! It dials the daemon, is told what to run, runs it, and carries what is interactive: standard streams, terminal size,
+//! signals, the end. The line to the daemon may break; the process does not notice. It also does what a first process
+//! must: it collects orphans and ends with the process's own exit code.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod input;
+mod life;
+mod line;
+mod memory;
+mod output;
+mod process;
+mod settings;
+mod shared;
+mod signals;
+mod tuning;
+
+use std::process::exit;
+
+/// Says something in the cloud's log.
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        use std::io::Write as _;
+        // Nobody can be told that nobody listens.
+        let _ = writeln!(std::io::stderr(), "sockerless-agent: {}", format_args!($($argument)*));
+    }};
+}
+pub(crate) use say;
+
+fn main() {
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next() {
+        Some(word) if word == process::STAGE => process::stage(),
+        Some(word) if word == "--version" => {
+            return println!("sockerless-agent {}", env!("CARGO_PKG_VERSION"));
+        }
+        _ => {}
+    }
+    let settings = match settings::Settings::from_environment() {
+        Ok(settings) => settings,
+        Err(problem) => {
+            say!("{problem}");
+            exit(tuning::CANNOT_RUN);
+        }
+    };
+    // The ticket stays in this process's initial environment, where others of the same user could read it.
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        say!("cannot hide the ticket: {error}");
+    }
+    // Not the first process everywhere (a cloud may put its own before): orphans come here all the same.
+    if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
+        say!("cannot adopt orphans: {error}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
+    let code = match runtime {
+        Ok(runtime) => tokio::task::LocalSet::new().block_on(&runtime, life::run(settings)),
+        Err(error) => {
+            say!("cannot start: {error}");
+            tuning::CANNOT_RUN
+        }
+    };
+    exit(code)
+}

@@ -1,0 +1,121 @@
+//! One connection.
+
+use std::{rc::Rc, time::Duration};
+
+use bytes::BytesMut;
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use sockerless_agent_wire::{Frame, Frames, FromAgent, FromDaemon, Key, Violation, limits};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{
+    Lost,
+    dial::{Dialler, Socket},
+};
+use crate::{
+    settings::Settings,
+    shared::{Refusal, Shared},
+    tuning,
+};
+
+type Sink = SplitSink<Socket, Message>;
+type Source = SplitStream<Socket>;
+
+/// Connects, greets, and carries what there is until the connection ends.
+pub async fn run(shared: &Rc<Shared>, dialler: &Dialler, settings: &Settings, secret: &Key) -> Lost {
+    match greet(shared, dialler, settings, secret).await {
+        Ok((mut sink, mut source)) => tokio::select! {
+            lost = receive(shared, &mut source) => lost,
+            lost = send(shared, &mut sink) => lost,
+        },
+        Err(lost) => lost,
+    }
+}
+
+async fn greet(
+    shared: &Rc<Shared>,
+    dialler: &Dialler,
+    settings: &Settings,
+    secret: &Key,
+) -> Result<(Sink, Source), Lost> {
+    let dialled = timeout(tuning::DIAL, dialler.dial()).await;
+    let (mut sink, mut source) = dialled.map_err(|_| Lost::Unreachable("no answer".to_owned()))??.split();
+    let hello = shared.state().hello(&settings.run, &settings.ticket, secret);
+    let mut message = BytesMut::new();
+    Frame::control(&FromAgent::Hello(Box::new(hello))).map_err(Violation::from)?.encode(&mut message);
+    sink.send(Message::Binary(message.freeze())).await.map_err(Box::new)?;
+
+    let mut frames = timeout(tuning::WELCOME, next(&mut source)).await.map_err(|_| Lost::Silent)??;
+    let Some(Frame::Control(json)) = frames.next().transpose().map_err(Violation::from)? else {
+        return Err(Violation::Unexpected("answer to a hello").into());
+    };
+    match FromDaemon::parse(&json).map_err(Violation::from)? {
+        FromDaemon::Welcome { streams, .. } => shared.state().resume(&streams)?,
+        FromDaemon::Refused { reason, again } => return Err(Lost::Refused(Refusal { reason, again })),
+        _ => return Err(Violation::Unexpected("answer to a hello").into()),
+    }
+    take(shared, frames)?;
+    Ok((sink, source))
+}
+
+async fn next(source: &mut Source) -> Result<Frames, Lost> {
+    loop {
+        match source.next().await {
+            Some(Ok(Message::Binary(bytes))) => return Ok(Frames::new(bytes)),
+            Some(Ok(Message::Close(_))) | None => return Err(Lost::Closed),
+            Some(Ok(Message::Text(_))) => return Err(Violation::Unexpected("text").into()),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(Box::new(error).into()),
+        }
+    }
+}
+
+fn take(shared: &Shared, frames: Frames) -> Result<(), Lost> {
+    for frame in frames {
+        let frame = frame.map_err(Violation::from)?;
+        if let Frame::Control(json) = &frame
+            && let Ok(FromDaemon::Refused { reason, again }) = FromDaemon::parse(json)
+        {
+            return Err(Lost::Refused(Refusal { reason, again }));
+        }
+        shared.state().take(frame)?;
+    }
+    shared.notify();
+    Ok(())
+}
+
+async fn receive(shared: &Shared, source: &mut Source) -> Lost {
+    loop {
+        let taken = match timeout(Duration::from_millis(limits::SILENCE_MS), next(source)).await {
+            Ok(frames) => frames.and_then(|frames| take(shared, frames)),
+            Err(_) => Err(Lost::Silent),
+        };
+        if let Err(lost) = taken {
+            return lost;
+        }
+    }
+}
+
+async fn send(shared: &Shared, sink: &mut Sink) -> Lost {
+    let mut message = BytesMut::new();
+    loop {
+        let more = shared.to_send.notified();
+        if let Err(error) = shared.state().send(&mut message) {
+            return Violation::from(error).into();
+        }
+        if message.is_empty() {
+            // An idle line keeps no buffer.
+            message = BytesMut::new();
+            if timeout(Duration::from_millis(limits::HEARTBEAT_MS), more).await.is_ok() {
+                continue;
+            }
+            Frame::Alive.encode(&mut message);
+        }
+        if let Err(error) = sink.send(Message::Binary(message.split().freeze())).await {
+            return Box::new(error).into();
+        }
+    }
+}

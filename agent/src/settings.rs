@@ -1,0 +1,103 @@
+//! What the cloud's job gave the agent: the environment.
+
+use std::{env, time::Duration};
+
+use sockerless_agent_wire::Key;
+
+use crate::tuning;
+
+/// The agent's settings. Nothing of the agent's environment reaches the process.
+pub struct Settings {
+    /// `SOCKERLESS_CALLBACK_URL`: `ws://` or `wss://`.
+    pub url: String,
+    /// `SOCKERLESS_CALLBACK_FINGERPRINT`: SHA-256 of the daemon's certificate; none for the public authorities.
+    pub fingerprint: Option<[u8; 32]>,
+    /// `SOCKERLESS_RUN`: `<container id>.<generation>`.
+    pub run: String,
+    /// `SOCKERLESS_TICKET`: 64 hexadecimal digits.
+    pub ticket: Key,
+    /// `SOCKERLESS_AGENT_BUFFER`: bytes of output kept while the line is down.
+    pub buffer: usize,
+    /// `SOCKERLESS_AGENT_LINGER`: seconds to wait for the daemon after the end.
+    pub linger: Duration,
+}
+
+impl Settings {
+    /// Reads the environment; an error names the variable.
+    pub fn from_environment() -> Result<Self, String> {
+        Self::from(|name| env::var(name).ok())
+    }
+
+    fn from(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let need = |name: &str| {
+            get(name)
+                .filter(|value| !value.is_empty())
+                .ok_or_else(|| format!("{name} is missing: the agent is started by Sockerless only"))
+        };
+        let number = |name: &str, default: u64| match get(name) {
+            Some(value) => value.parse().map_err(|_| format!("{name} is not a number: {value}")),
+            None => Ok(default),
+        };
+        let buffer = number("SOCKERLESS_AGENT_BUFFER", tuning::DISCONNECTED as u64)?;
+        Ok(Self {
+            url: need("SOCKERLESS_CALLBACK_URL")?,
+            fingerprint: get("SOCKERLESS_CALLBACK_FINGERPRINT")
+                .filter(|value| !value.is_empty())
+                .map(|value| fingerprint(&value))
+                .transpose()?,
+            run: need("SOCKERLESS_RUN")?,
+            ticket: Key::from_hex(&need("SOCKERLESS_TICKET")?)
+                .ok_or("SOCKERLESS_TICKET is not 64 hexadecimal digits")?,
+            buffer: usize::try_from(buffer).unwrap_or(usize::MAX).max(tuning::BUFFER_LEAST),
+            linger: Duration::from_secs(number("SOCKERLESS_AGENT_LINGER", tuning::LINGER.as_secs())?),
+        })
+    }
+}
+
+fn fingerprint(value: &str) -> Result<[u8; 32], String> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(value.replace(':', ""), &mut bytes)
+        .map_err(|_| "SOCKERLESS_CALLBACK_FINGERPRINT is not a SHA-256 in hexadecimal digits".to_owned())?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(more: &[(&str, &str)]) -> Result<Settings, String> {
+        let ticket = "ab".repeat(32);
+        let mut all = vec![
+            ("SOCKERLESS_CALLBACK_URL", "ws://h"),
+            ("SOCKERLESS_RUN", "c.1"),
+            ("SOCKERLESS_TICKET", &ticket),
+        ];
+        all.extend(more);
+        Settings::from(|name| {
+            all.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn what_is_missing_or_malformed_is_named() {
+        assert_eq!(with(&[]).unwrap().buffer, tuning::DISCONNECTED);
+        for (name, value) in [
+            ("SOCKERLESS_CALLBACK_URL", ""),
+            ("SOCKERLESS_TICKET", "abc"),
+            ("SOCKERLESS_AGENT_BUFFER", "much"),
+            ("SOCKERLESS_AGENT_LINGER", "-1"),
+            ("SOCKERLESS_CALLBACK_FINGERPRINT", "ab:cd"),
+        ] {
+            assert!(with(&[(name, value)]).err().unwrap().contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_may_be_written_with_colons() {
+        let colons = ["Ab"; 32].join(":");
+        assert_eq!(
+            with(&[("SOCKERLESS_CALLBACK_FINGERPRINT", &colons)]).unwrap().fingerprint,
+            Some([0xab; 32])
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! What the agent's tasks share. One thread: nothing is locked, nothing is held across an await.
+
+mod send;
+mod state;
+
+use std::{
+    cell::{RefCell, RefMut},
+    rc::Rc,
+    time::Instant,
+};
+
+use bytes::Bytes;
+use sockerless_agent_wire::{FromAgent, Launch};
+use tokio::sync::Notify;
+
+pub use state::{Output, Refusal, State};
+
+/// State, and the places where tasks wait for changes of it.
+pub struct Shared {
+    state: RefCell<State>,
+    /// There may be something to send. One waits.
+    pub to_send: Notify,
+    /// There may be standard input for the process. One waits.
+    pub to_input: Notify,
+    /// Anything else has changed. Many wait.
+    changed: Notify,
+}
+
+impl Shared {
+    /// `buffer`: bytes of output kept while the line is down.
+    pub fn new(buffer: usize) -> Rc<Self> {
+        Rc::new(Self {
+            state: RefCell::new(State::new(buffer)),
+            to_send: Notify::new(),
+            to_input: Notify::new(),
+            changed: Notify::new(),
+        })
+    }
+
+    /// The state; never to be held across an await.
+    pub fn state(&self) -> RefMut<'_, State> {
+        self.state.borrow_mut()
+    }
+
+    /// Waits until the state has what is asked for.
+    pub async fn until<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(found) = look(&mut self.state()) {
+                return found;
+            }
+            changed.await;
+        }
+    }
+
+    /// Wakes all who wait for a change.
+    pub fn notify(&self) {
+        self.changed.notify_waiters();
+        self.to_input.notify_one();
+        self.to_send.notify_one();
+    }
+
+    /// Waits until the daemon has said what to start.
+    pub async fn launch(&self) -> Box<Launch> {
+        self.until(State::take_launch).await
+    }
+
+    /// The process runs.
+    pub fn started(&self, pid: u32, terminal: Option<std::os::fd::OwnedFd>) {
+        self.state().started(pid, terminal);
+        self.notify();
+    }
+
+    /// There is no process any more, or there never was; to be reported when all output is acknowledged.
+    pub fn ended(&self, report: FromAgent) {
+        self.state().ended(report);
+        self.notify();
+    }
+
+    /// Waits until an output may grow.
+    pub async fn room(&self, output: Output) {
+        self.until(|state| state.has_room(output).then_some(())).await;
+    }
+
+    /// Adds output.
+    pub fn output(&self, output: Output, bytes: Bytes) {
+        self.state().output(output, bytes);
+        self.to_send.notify_one();
+    }
+
+    /// A signal from the cloud.
+    pub fn from_cloud(&self, signal: i32) {
+        {
+            let mut state = self.state();
+            state.signal(signal);
+            if signal == nix::libc::SIGTERM {
+                state.terminated.get_or_insert_with(Instant::now);
+            }
+        }
+        self.notify();
+    }
+}

@@ -1,0 +1,271 @@
+//! What the agent knows, across connections.
+
+use std::{collections::VecDeque, os::fd::OwnedFd, time::Instant};
+
+use bytes::Bytes;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use sockerless_agent_wire::{
+    Frame, FromAgent, FromDaemon, Hello, Inbox, Key, Launch, Outbox, Position, Size, VERSIONS, Violation,
+    limits, streams,
+};
+
+use crate::{process::terminal, say, tuning};
+
+/// One of the process's outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    Stdout,
+    Stderr,
+}
+
+/// Why the daemon does not want this agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: String,
+    /// It may in a while.
+    pub again: bool,
+}
+
+/// See the module.
+pub struct State {
+    /// The line is up.
+    pub connected: bool,
+    /// The daemon knows the secret: the ticket is used up.
+    pub welcomed: bool,
+    /// The daemon wants no more of this agent, for good.
+    pub refused: Option<String>,
+    /// The daemon knows the end.
+    pub confirmed: bool,
+    /// When the cloud sent its first SIGTERM.
+    pub terminated: Option<Instant>,
+    /// The process and all its descendants are gone.
+    pub gone: bool,
+    /// The terminal's size, as last asked for.
+    pub size: Option<Size>,
+    pub(super) stdout: Outbox,
+    pub(super) stderr: Outbox,
+    pub(super) stdin: Inbox,
+    input: VecDeque<Bytes>,
+    input_stopped: bool,
+    pub(super) stop_due: bool,
+    launch: Option<Box<Launch>>,
+    /// A launch was taken.
+    busy: bool,
+    process: Option<Pid>,
+    terminal: Option<OwnedFd>,
+    pub(super) started: Option<u32>,
+    pub(super) started_due: bool,
+    pub(super) end: Option<FromAgent>,
+    pub(super) end_due: bool,
+    /// Came before there was a process.
+    early: Vec<i32>,
+    /// The daemon's last command that was carried out.
+    pub(super) commands: u64,
+    pub(super) commands_due: bool,
+    buffer: usize,
+}
+
+impl State {
+    pub(super) fn new(buffer: usize) -> Self {
+        Self {
+            connected: false,
+            welcomed: false,
+            refused: None,
+            confirmed: false,
+            terminated: None,
+            gone: false,
+            size: None,
+            stdout: Outbox::new(0),
+            stderr: Outbox::new(0),
+            stdin: Inbox::new(0, limits::INPUT_WINDOW),
+            input: VecDeque::new(),
+            input_stopped: false,
+            stop_due: false,
+            launch: None,
+            busy: false,
+            process: None,
+            terminal: None,
+            started: None,
+            started_due: false,
+            end: None,
+            end_due: false,
+            early: Vec::new(),
+            commands: 0,
+            commands_due: false,
+            buffer,
+        }
+    }
+
+    /// The first message of a connection.
+    pub fn hello(&mut self, run: &str, ticket: &Key, secret: &Key) -> Hello {
+        Hello {
+            versions: VERSIONS,
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+            run: run.to_owned(),
+            ticket: (!self.welcomed).then(|| ticket.clone()),
+            secret: secret.clone(),
+            idle: !self.busy && self.launch.is_none(),
+            streams: vec![self.stdin.position(streams::STDIN)],
+            commands: self.commands,
+        }
+    }
+
+    /// The daemon's answer: the line is up.
+    pub fn resume(&mut self, positions: &[Position]) -> Result<(), Violation> {
+        for position in positions {
+            self.outbox(position.stream)?.resume(position.offset, position.credit)?;
+        }
+        self.connected = true;
+        self.welcomed = true;
+        self.started_due = self.started.is_some();
+        self.end_due = self.end.is_some();
+        self.stop_due = self.input_stopped;
+        self.commands_due = false;
+        Ok(())
+    }
+
+    /// Takes a frame from the daemon.
+    pub fn take(&mut self, frame: Frame) -> Result<(), Violation> {
+        match frame {
+            Frame::Data { stream: streams::STDIN, offset, bytes } => {
+                let new = self.stdin.accept(offset, bytes)?;
+                if self.input_stopped {
+                    self.stdin.consume(new.len());
+                } else if !new.is_empty() {
+                    self.input.push_back(new);
+                }
+            }
+            Frame::Finish { stream: streams::STDIN, offset } => self.stdin.finish(offset)?,
+            Frame::Data { stream, .. } | Frame::Finish { stream, .. } => {
+                return Err(Violation::NoStream(stream));
+            }
+            Frame::Acknowledge { stream, offset, credit } => {
+                self.outbox(stream)?.acknowledge(offset, credit)?
+            }
+            Frame::Stop { stream } => self.outbox(stream)?.stop(),
+            Frame::Alive => {}
+            Frame::Control(json) => match FromDaemon::parse(&json)? {
+                FromDaemon::Launch(launch) if !self.busy => self.launch = Some(launch),
+                FromDaemon::Launch(_) => {}
+                FromDaemon::Signal { number, signal } => {
+                    if number > self.commands {
+                        self.commands = number;
+                        self.signal(signal);
+                    }
+                    self.commands_due = true;
+                }
+                FromDaemon::Resize(size) => {
+                    self.size = Some(size);
+                    if let Some(terminal) = &self.terminal {
+                        terminal::resize(terminal, size);
+                    }
+                }
+                FromDaemon::Confirmed => self.confirmed = true,
+                FromDaemon::Welcome { .. } | FromDaemon::Refused { .. } => {
+                    return Err(Violation::Unexpected("answer to a hello"));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn outbox(&mut self, stream: u32) -> Result<&mut Outbox, Violation> {
+        match stream {
+            streams::STDOUT => Ok(&mut self.stdout),
+            streams::STDERR => Ok(&mut self.stderr),
+            other => Err(Violation::NoStream(other)),
+        }
+    }
+
+    pub(super) fn take_launch(&mut self) -> Option<Box<Launch>> {
+        let launch = self.launch.take()?;
+        self.busy = true;
+        Some(launch)
+    }
+
+    pub(super) fn started(&mut self, pid: u32, terminal: Option<OwnedFd>) {
+        self.process = i32::try_from(pid).ok().map(Pid::from_raw);
+        self.terminal = terminal;
+        self.started = Some(pid);
+        self.started_due = true;
+        if let (Some(terminal), Some(size)) = (&self.terminal, self.size) {
+            terminal::resize(terminal, size);
+        }
+        for signal in std::mem::take(&mut self.early) {
+            self.signal(signal);
+        }
+    }
+
+    /// The process was collected: its number may soon be another's.
+    pub fn collected(&mut self) {
+        self.process = None;
+        self.terminal = None;
+    }
+
+    pub(super) fn ended(&mut self, report: FromAgent) {
+        self.end = Some(report);
+        self.end_due = true;
+        self.stop_input();
+    }
+
+    /// Sends a signal to the process; before there is one, notes it.
+    pub fn signal(&mut self, number: i32) {
+        match (self.process, Signal::try_from(number)) {
+            (_, Err(_)) => say!("signal {number} cannot be sent"),
+            (Some(process), Ok(signal)) => {
+                if let Err(error) = kill(process, signal) {
+                    say!("{signal} could not be sent: {error}");
+                }
+            }
+            (None, Ok(_))
+                if self.started.is_none() && self.end.is_none() && !self.early.contains(&number) =>
+            {
+                self.early.push(number)
+            }
+            (None, Ok(_)) => {}
+        }
+    }
+
+    /// Bounded beside the process: the streams that are up by themselves, all together while the line is down.
+    pub(super) fn has_room(&self, output: Output) -> bool {
+        let held = match output {
+            Output::Stdout => self.stdout.held(),
+            Output::Stderr => self.stderr.held(),
+        };
+        self.stdout.held() + self.stderr.held() < self.buffer && (!self.connected || held < tuning::CONNECTED)
+    }
+
+    pub(super) fn output(&mut self, output: Output, bytes: Bytes) {
+        match output {
+            Output::Stdout => self.stdout.push(bytes),
+            Output::Stderr => self.stderr.push(bytes),
+        }
+    }
+
+    /// The process, or the agent, takes no more standard input.
+    pub fn stop_input(&mut self) {
+        self.input_stopped = true;
+        self.stop_due = true;
+        let waiting = self.input.drain(..).map(|bytes| bytes.len()).sum();
+        self.stdin.consume(waiting);
+    }
+
+    /// Standard input that waits for the process; `Some(None)` at its end.
+    pub fn next_input(&mut self) -> Option<Option<Bytes>> {
+        match self.input.pop_front() {
+            Some(bytes) => Some(Some(bytes)),
+            None if self.input_stopped || self.stdin.is_finished() => Some(None),
+            None => None,
+        }
+    }
+
+    /// The process's pipe has taken this much.
+    pub fn input_taken(&mut self, count: usize) {
+        if !self.input_stopped {
+            self.stdin.consume(count);
+        }
+    }
+}

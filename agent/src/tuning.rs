@@ -1,0 +1,50 @@
+//! All numbers of the agent; those that the daemon must know, too, are in `sockerless_agent_wire::limits`.
+
+use std::time::Duration;
+
+/// Exit code when the agent itself cannot do its work, as `docker run` has it.
+pub const CANNOT_RUN: i32 = 125;
+
+/// Dialling, TLS and the upgrade together.
+pub const DIAL: Duration = Duration::from_secs(10);
+/// The daemon's answer to a hello: it may have to wait for its disk.
+pub const WELCOME: Duration = Duration::from_secs(15);
+/// The first pause before dialling again; doubled from there.
+pub const PAUSE_FIRST: Duration = Duration::from_millis(50);
+/// The longest pause.
+pub const PAUSE_MOST: Duration = Duration::from_secs(5);
+/// A daemon that does not know this run gets this long to learn of it: it may just have started.
+pub const UNWANTED: Duration = Duration::from_secs(60);
+/// Without ever having been welcomed there is nothing to do.
+pub const NEVER_WELCOMED: Duration = Duration::from_secs(600);
+
+/// One read of the process's output, bytes.
+pub const PIECE: usize = 64 << 10;
+/// What the kernel holds of a pipe, bytes: fewer switches between process and agent than the default of 64 KiB.
+pub const PIPE: i32 = 256 << 10;
+/// Output of one stream that waits for acknowledgement while the line is up, bytes.
+pub const CONNECTED: usize = 4 << 20;
+/// Output of all streams while the line is down, bytes; see `SOCKERLESS_AGENT_BUFFER`.
+pub const DISCONNECTED: usize = 64 << 20;
+/// The least that can be set for it: what a connection needs anyway.
+pub const BUFFER_LEAST: usize = 64 << 10;
+/// Output of one stream that waits for the cloud's log, bytes; more is left out of that log.
+pub const TEE: usize = 1 << 20;
+/// What the cloud's log gets at the end to take the rest.
+pub const TEE_END: Duration = Duration::from_secs(2);
+/// A log that is not ready (its pipe does not block) is tried again after this.
+pub const TEE_RETRY: Duration = Duration::from_millis(10);
+
+/// One read of the connection, bytes.
+pub const READ: usize = 32 << 10;
+
+/// After the end, how long the daemon is waited for; see `SOCKERLESS_AGENT_LINGER`.
+pub const LINGER: Duration = Duration::from_secs(600);
+/// After the cloud's SIGTERM there are ten seconds until its SIGKILL.
+pub const TERMINATED: Duration = Duration::from_secs(9);
+/// Between SIGTERM and SIGKILL when the daemon does not want the process any more.
+pub const GRACE: Duration = Duration::from_secs(10);
+/// What is left of the process's descendants must be gone, and its pipes closed, by then.
+pub const REST: Duration = Duration::from_secs(2);
+/// Between two looks at that.
+pub const REST_POLL: Duration = Duration::from_millis(5);
