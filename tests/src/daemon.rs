@@ -68,7 +68,7 @@ impl Daemon {
             .arg(self.socket())
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(k, v)| (k, v)))
-            .env("SOCKERLESS_CONFIG", "")
+            .env("SOCKERLESS_CONFIG", "/dev/null")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(fs::File::options().create(true).append(true).open(self.log()).expect("a log file"))

@@ -69,7 +69,7 @@ fn a_second_daemon_on_the_same_state_is_refused() {
             .arg(daemon.state())
             .arg("--socket")
             .arg(daemon.folder().join("other.sock"))
-            .env("SOCKERLESS_CONFIG", "")
+            .env("SOCKERLESS_CONFIG", "/dev/null")
             .output()
             .unwrap()
             .into();

@@ -196,13 +196,9 @@ impl Config {
     }
 }
 
-/// Reads the named file, or the first that is there. An empty name means none.
+/// Reads the named file, or the first that is there.
 fn read(named: Option<PathBuf>) -> Result<(Option<PathBuf>, File), ConfigError> {
-    let path = match named {
-        Some(path) if path.as_os_str().is_empty() => None,
-        Some(path) => Some(path),
-        None => candidates().into_iter().find(|path| path.exists()),
-    };
+    let path = named.or_else(|| candidates().into_iter().find(|path| path.exists()));
     let Some(path) = path else { return Ok((None, File::default())) };
     let text =
         fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;

@@ -89,7 +89,6 @@ async fn upgrade(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(tuning::GREETING)
-        .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     timeout(tuning::GREETING * 2, serving)

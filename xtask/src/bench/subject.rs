@@ -106,7 +106,7 @@ impl Subject for Sockerless {
             .arg(self.state())
             .arg("--socket")
             .arg(&self.socket)
-            .env("SOCKERLESS_CONFIG", "")
+            .env("SOCKERLESS_CONFIG", "/dev/null")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
