@@ -11,6 +11,7 @@ use std::sync::Once;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use sockerless_ports::registry::Login;
 
 pub use fault::Fault;
 pub use place::{Place, Places};
@@ -21,7 +22,9 @@ use auth::{Challenge, Key, Passes};
 /// What goes on at registries, with all tokens that they gave.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    far: reqwest::Client,
+    /// For loopback, where no proxy of the environment leads.
+    near: reqwest::Client,
     passes: Passes,
 }
 
@@ -42,13 +45,20 @@ impl Client {
         static PROVIDER: Once = Once::new();
         // The daemon may have installed it before: then that one stays.
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-        let http = reqwest::Client::builder()
-            .connect_timeout(tuning::CONNECT)
-            .read_timeout(tuning::SILENCE)
-            .tcp_nodelay(true)
-            .user_agent(concat!("sockerless/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { http, passes: Passes::default() })
+        let builder = || {
+            reqwest::Client::builder()
+                .connect_timeout(tuning::CONNECT)
+                .read_timeout(tuning::SILENCE)
+                .tcp_nodelay(true)
+                .user_agent(concat!("sockerless/", env!("CARGO_PKG_VERSION")))
+        };
+        let (far, near) = (builder().build()?, builder().no_proxy().build()?);
+        Ok(Self { far, near, passes: Passes::default() })
+    }
+
+    fn http(&self, url: &str) -> &reqwest::Client {
+        let near = reqwest::Url::parse(url).is_ok_and(|url| url.host_str().is_some_and(place::is_loopback));
+        if near { &self.near } else { &self.far }
     }
 
     /// A manifest or a list by tag or digest, with its digest verified.
@@ -149,7 +159,7 @@ impl Client {
         S: Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static,
     {
         let request = self
-            .http
+            .http(url)
             .put(url)
             .header(header::CONTENT_TYPE, "application/octet-stream")
             .header(header::CONTENT_LENGTH, size)
@@ -178,6 +188,14 @@ impl Client {
         self.send(place, Method::PUT, &url, &build).await.map(drop)
     }
 
+    async fn answer(&self, key: Key, login: Option<&Login>, challenge: &Challenge) -> Result<bool, Fault> {
+        let http = match challenge {
+            Challenge::Bearer { realm, .. } => self.http(realm),
+            Challenge::Basic => &self.far,
+        };
+        self.passes.answer(http, key, login, challenge).await
+    }
+
     /// Sends a request, answering one challenge.
     async fn send(
         &self,
@@ -189,7 +207,7 @@ impl Client {
         let login = place.login.as_ref();
         let key = place.key();
         let once = async || {
-            let request = self.passes.attach(&key, login, build(self.http.request(method.clone(), url)));
+            let request = self.passes.attach(&key, login, build(self.http(url).request(method.clone(), url)));
             request.send().await.map_err(|e| Fault::line(&method, &place.shown(url, &e), &e))
         };
         let mut response = once().await?;
@@ -197,7 +215,7 @@ impl Client {
             let mut challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
             let challenge = challenges.find_map(|value| Challenge::parse(value.to_str().ok()?));
             if let Some(challenge) = challenge {
-                if self.passes.answer(&self.http, key.clone(), login, &challenge).await? {
+                if self.answer(key.clone(), login, &challenge).await? {
                     response = once().await?;
                 } else {
                     return Err(Fault::Answer {

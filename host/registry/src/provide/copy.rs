@@ -1,6 +1,6 @@
 //! Copying an image into a repository, skipping what is there.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
@@ -29,7 +29,8 @@ impl Images {
         progress: &Progress,
     ) -> Result<(), ImageError> {
         let manifest = entry.parsed()?;
-        stream::iter(manifest.layers.iter().map(Ok))
+        let mut once = HashSet::new();
+        stream::iter(manifest.layers.iter().filter(|layer| once.insert(&layer.digest)).map(Ok))
             .try_for_each_concurrent(tuning::COPIES, |layer| self.copy_layer(entry, layer, to, progress))
             .await?;
         let refused = |fault: Fault| unusable(to, &fault.plain());
@@ -95,11 +96,17 @@ impl Images {
         if self.client.has(to, &format!("blobs/{}", layer.digest)).await? {
             return Ok(false);
         }
+        let plain = || self.client.begin_upload(to, &layer.digest, None);
         let url = match self.mountable(entry, layer, to) {
             Some(from) => {
-                self.client.begin_upload(&to.clone().mounting(&from), &layer.digest, Some(&from)).await?
+                let mounting = to.clone().mounting(&from);
+                match self.client.begin_upload(&mounting, &layer.digest, Some(&from)).await {
+                    // Who may write here need not be allowed to read there.
+                    Err(Fault::Answer { status: 401 | 403 | 404, .. }) => plain().await?,
+                    other => other?,
+                }
             }
-            None => self.client.begin_upload(to, &layer.digest, None).await?,
+            None => plain().await?,
         };
         let Some(url) = url else { return Ok(false) };
         let (blob, broke) = self.open_layer(entry, layer).await?;
