@@ -114,10 +114,6 @@ impl Engine {
                 }
             }
         });
-        let events = stream::iter(kept).chain(live).filter(move |event| {
-            let early = until.is_none_or(|until| event.time_nano.is_some_and(|time| time <= until));
-            std::future::ready(early && filter.matches(event))
-        });
         let end = async move {
             match request.until {
                 Some(until) => {
@@ -127,13 +123,15 @@ impl Engine {
                 None => std::future::pending().await,
             }
         };
-        // What is kept comes out before the end is looked at, however long that is past.
         let closing = self.closing().clone().cancelled_owned();
-        Ok(events
-            .take_until(async move {
-                tokio::task::yield_now().await;
-                tokio::select! { () = end => {}, () = closing => {} }
-            })
-            .boxed())
+        let live = live.take_until(async move {
+            tokio::select! { () = end => {}, () = closing => {} }
+        });
+        // What is kept comes out whole, even when its end is past.
+        let events = stream::iter(kept).chain(live).filter(move |event| {
+            let early = until.is_none_or(|until| event.time_nano.is_some_and(|time| time <= until));
+            std::future::ready(early && filter.matches(event))
+        });
+        Ok(events.boxed())
     }
 }

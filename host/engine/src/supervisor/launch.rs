@@ -111,7 +111,17 @@ impl Engine {
                     if let Some(error) = error {
                         self.report(entry, fail(error.into())).await;
                     }
-                    return attempt;
+                    if over.is_over() {
+                        return attempt;
+                    }
+                    // The answers were lost, but the job is there: its process runs already.
+                    match self.find_job(&cloud, &intent.job).await {
+                        Ok(Some(handle)) => handle,
+                        Ok(None) | Err(_) => {
+                            over.wait().await;
+                            return attempt;
+                        }
+                    }
                 }
             },
         };

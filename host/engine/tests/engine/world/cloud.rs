@@ -25,6 +25,8 @@ struct State {
     puts: u32,
     /// Errors to give, by operation, in order.
     errors: HashMap<&'static str, Vec<Error>>,
+    /// The same, after one call that does not.
+    later: HashMap<&'static str, Vec<Error>>,
     /// Operations that fail although they have happened.
     lost_answers: HashSet<&'static str>,
     /// New jobs stay in this phase, and no agent comes.
@@ -82,6 +84,12 @@ impl FakeCloud {
         state.errors.entry(operation).or_default().push(Error::new(code, message));
     }
 
+    /// From the second call on.
+    pub fn fail_later(&self, operation: &'static str, code: ErrorCode, message: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.later.entry(operation).or_default().push(Error::new(code, message));
+    }
+
     /// The next call happens, but its answer gets lost.
     pub fn lose_answer(&self, operation: &'static str) {
         self.state.lock().unwrap().lost_answers.insert(operation);
@@ -125,7 +133,12 @@ impl FakeCloud {
         let mut state = self.state.lock().unwrap();
         match state.errors.get_mut(operation) {
             Some(errors) if !errors.is_empty() => Err(errors.remove(0)),
-            _ => Ok(()),
+            _ => {
+                if let Some(later) = state.later.remove(operation) {
+                    state.errors.insert(operation, later);
+                }
+                Ok(())
+            }
         }
     }
 

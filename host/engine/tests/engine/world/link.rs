@@ -67,6 +67,24 @@ impl FakeLink {
         self.state.borrow().get(run).is_some_and(|door| door.number == number)
     }
 
+    /// Reaches the agent of a first run, past the daemon.
+    pub async fn signal_from_within(&self, container: &str, signal: i32) {
+        let run = RunId { container: container.to_owned(), generation: 1 };
+        self.agents.lock().unwrap()[&run].send(Order::Signal(signal)).unwrap();
+        tokio::task::yield_now().await;
+    }
+
+    /// The agent of a first run hears nothing any more, and its line is down.
+    pub async fn hang(&self, container: &str) {
+        let run = RunId { container: container.to_owned(), generation: 1 };
+        let (deaf, _) = mpsc::unbounded_channel();
+        let deaf = std::mem::replace(self.agents.lock().unwrap().get_mut(&run).unwrap(), deaf);
+        std::mem::forget(deaf);
+        let door = self.state.borrow()[&run].clone();
+        self.connect(&run, false);
+        door.events.line(&run, false).await;
+    }
+
     pub fn connect(&self, run: &RunId, up: bool) {
         self.state.send_modify(|doors| {
             if let Some(door) = doors.get_mut(run) {
