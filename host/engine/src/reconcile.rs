@@ -63,6 +63,9 @@ impl Engine {
         for cloud in self.clouds.values() {
             let (engine, cloud) = (Arc::clone(self), Arc::clone(cloud));
             self.spawn(async move {
+                if let Err(error) = cloud.sources().await {
+                    tracing::warn!(backend = cloud.name, %error, "the backend does not tell where images may come from");
+                }
                 loop {
                     engine.remove_orphans(&cloud).await;
                     tokio::time::sleep(tuning::RECONCILE).await;
@@ -85,7 +88,9 @@ impl Engine {
                     self.report(entry, Event::Interrupted { generation }).await;
                     return Ok(());
                 };
-                self.logs.begin(&run_id(entry, generation)).await?;
+                if let Err(error) = self.logs.begin(&run_id(entry, generation)).await {
+                    tracing::error!(container = entry.id(), %error, "the log of a running container cannot be opened");
+                }
                 self.supervise(Arc::clone(entry), generation, Some(intent));
                 if let Some(stop) = &state.stop {
                     if stop.killed {

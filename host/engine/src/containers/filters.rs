@@ -16,7 +16,7 @@ use crate::{
     images::Names,
 };
 
-const ACCEPTED: [&str; 16] = [
+const ACCEPTED: [&str; 15] = [
     "ancestor",
     "before",
     "exited",
@@ -32,7 +32,6 @@ const ACCEPTED: [&str; 16] = [
     "since",
     "status",
     "volume",
-    "label!",
 ];
 
 /// Parsed, with names resolved.
@@ -42,7 +41,6 @@ pub(super) struct ListFilters {
     statuses: Vec<String>,
     exited: Vec<i32>,
     labels: Vec<String>,
-    without_labels: Vec<String>,
     /// Image ids; some that match nothing when none was found.
     ancestors: Option<Vec<String>>,
     before: Option<(Timestamp, String)>,
@@ -90,7 +88,6 @@ impl ListFilters {
             )?,
             exited: exited.collect::<Result<_>>()?,
             labels: values("label"),
-            without_labels: values("label!"),
             ancestors,
             before: other("before")?,
             since: other("since")?,
@@ -120,7 +117,6 @@ impl ListFilters {
             && (self.exited.is_empty()
                 || (view.state.launched > 0 && !view.state.is_live() && self.exited.contains(&view.state.exit_code)))
             && filters::labels(&self.labels, |key| spec.label(key))
-            && (self.without_labels.is_empty() || !filters::labels(&self.without_labels, |key| spec.label(key)))
             && self.ancestors.as_ref().is_none_or(|ids| ids.contains(&spec.image_id) || ids.contains(&spec.image))
             && self.before.as_ref().is_none_or(|(time, id)| key < (*time, id.as_str()))
             && self.since.as_ref().is_none_or(|(time, id)| key > (*time, id.as_str()))

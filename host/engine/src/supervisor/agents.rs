@@ -70,8 +70,10 @@ impl AgentEvents for Agents {
             let Ok(engine) = self.engine() else { return 0 };
             match engine.logs.length(run, output).await {
                 Ok(length) => return length,
+                // `output` turns the agent away.
+                Err(LogError::Damaged { .. }) => return 0,
                 // A wrong answer would lose or double output: the agent waits for the right one.
-                Err(error) => tracing::error!(%run, %error, "a log cannot be read"),
+                Err(error @ LogError::Io { .. }) => tracing::error!(%run, %error, "a log cannot be read"),
             }
             if pause(&engine).await.is_none() {
                 return 0;

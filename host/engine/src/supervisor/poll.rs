@@ -74,10 +74,13 @@ impl Poller {
 
 impl Engine {
     /// Looks at a job from now on, and tells its run what the cloud says.
+    /// The first look is after a while: an agent is faster to tell that it is there.
     pub(super) fn watch(&self, cloud: &Arc<Cloud>, run: &Arc<Run>, handle: JobHandle) {
         let mut state = cloud.poller.state();
         let job = handle.name.clone();
-        state.watched.insert(job, Watched { handle, run: Arc::clone(run), due: Instant::now() });
+        state
+            .watched
+            .insert(job, Watched { handle, run: Arc::clone(run), due: Instant::now() + tuning::POLL });
         let first = !std::mem::replace(&mut state.running, true);
         drop(state);
         cloud.poller.changed.notify_one();
