@@ -134,14 +134,8 @@ fn lists_and_filters_show_what_they_should() {
 fn logs_take_all_their_options() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
-    docker
-        .args(["run", "--name", "log", "busybox", "sh", "-c", "for i in 1 2 3; do echo $i; done; echo e >&2"])
-        .ok();
-    assert_eq!(
-        docker.run("logs --tail 2 log").ok().lines().count() + 1,
-        2,
-        "one of the two is on standard error"
-    );
+    docker.args(["run", "--name", "log", "busybox", "sh", "-c", "for i in 1 2 3; do echo $i; done"]).ok();
+    assert_eq!(docker.run("logs --tail 2 log").ok(), "2\n3");
     let stamped = docker.run("logs --timestamps log").ok();
     let first = stamped.lines().next().unwrap();
     let (stamp, rest) = first.split_once(' ').unwrap();
@@ -150,8 +144,9 @@ fn logs_take_all_their_options() {
     assert_eq!(docker.run("logs --since 1h log").ok().lines().count(), 3);
     assert_eq!(docker.run("logs --until 1h log").ok(), "");
     assert_eq!(docker.run("logs --follow log").ok(), "1\n2\n3");
-    let output = docker.run("logs log");
-    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("1\n2\n3\n", "e\n"));
+    docker.args(["run", "--name", "both", "busybox", "sh", "-c", "echo o; echo e >&2"]).ok();
+    let output = docker.run("logs both");
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("o\n", "e\n"));
 }
 
 #[test]
