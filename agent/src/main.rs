@@ -22,8 +22,9 @@ use std::process::exit;
 macro_rules! say {
     ($($argument:tt)*) => {{
         use std::io::Write as _;
-        // Nobody can be told that nobody listens.
-        let _ = writeln!(std::io::stderr(), "sockerless-agent: {}", format_args!($($argument)*));
+        // In one piece, since others write there, too. Nobody can be told that nobody listens.
+        let line = format!("sockerless-agent: {}\n", format_args!($($argument)*));
+        let _ = std::io::stderr().write_all(line.as_bytes());
     }};
 }
 pub(crate) use say;

@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
     net::Shutdown,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd, RawFd},
         unix::{
             fs::{DirBuilderExt, MetadataExt, fchown},
             net::UnixStream,
@@ -55,6 +55,7 @@ fn become_process(line: &mut UnixStream) -> Result<Never, Failure> {
     let mut plan = Vec::new();
     line.read_to_end(&mut plan).map_err(|error| Failure::other(error.to_string()))?;
     let plan: Plan = serde_json::from_slice(&plan).map_err(|error| Failure::other(error.to_string()))?;
+    close_inherited(&[line.as_raw_fd(), plan.stdin.unwrap_or_default()]);
     let step = |name: &'static str| move |errno: Errno| Failure::new(name, errno);
 
     setsid().map_err(step("setsid"))?;
@@ -86,6 +87,20 @@ fn become_process(line: &mut UnixStream) -> Result<Never, Failure> {
     let mut stderr = std::io::stderr();
     let _ = writeln!(stderr, "exec {program}: {}", words(errno));
     exit(CANNOT_EXECUTE)
+}
+
+/// What a runtime left open before the agent is none of the process's business.
+fn close_inherited(keep: &[RawFd]) {
+    let numbers: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    for number in numbers.into_iter().filter(|number| *number > 2 && !keep.contains(number)) {
+        // Nothing in this program owns it; the listing's own is closed already.
+        let _ = close(number);
+    }
 }
 
 fn input(plan: &Plan) -> Result<OwnedFd, Failure> {
