@@ -9,7 +9,8 @@ use super::{network, process, spec::Spec, status, table::View};
 use crate::{Engine, Result, life::Phase};
 
 impl Engine {
-    /// `GET /containers/{id}/json`. Sizes are those of the image; what the container writes stays in the cloud.
+    /// `GET /containers/{id}/json`. The size is that of the image: how much a
+    /// container has written to its own file system is known to no cloud.
     ///
     /// Errors: 404.
     pub fn inspect(&self, reference: &str, size: bool) -> Result<ContainerInspectResponse> {
@@ -45,8 +46,8 @@ impl Engine {
                 name: spec.backend.clone(),
                 data: std::collections::HashMap::new(),
             }),
-            size_rw: size.then_some(0),
-            size_root_fs: size.then_some(0),
+            size_rw: None,
+            size_root_fs: self.images.names().size(&spec.image_id).filter(|_| size),
             mounts: Some(mounts(spec)),
             config: Some(spec.config.clone()),
             network_settings: Some(network::settings(spec, &view)),

@@ -20,16 +20,19 @@ pub(crate) struct Names {
     /// Tags and digests in familiar form.
     by_name: HashMap<String, String>,
     ids: Vec<String>,
+    /// Bytes, by id.
+    sizes: HashMap<String, u64>,
 }
 
 impl ImageIndex {
     pub async fn refresh(&self, registry: &dyn Registry) {
         let mut names = Names::default();
-        for Image { id, tags, digests, .. } in registry.list().await {
+        for Image { id, tags, digests, size, .. } in registry.list().await {
             for name in tags.into_iter().chain(digests) {
                 let name = Reference::parse(&name).map(|reference| reference.with_tag()).unwrap_or(name);
                 names.by_name.insert(name, id.clone());
             }
+            names.sizes.insert(id.clone(), size);
             names.ids.push(id);
         }
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
@@ -43,6 +46,11 @@ impl ImageIndex {
 impl Names {
     pub fn count(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Bytes of an image; none for one that is not here any more.
+    pub fn size(&self, id: &str) -> Option<i64> {
+        i64::try_from(*self.sizes.get(id)?).ok()
     }
 
     /// The id that a name stands for now.

@@ -104,7 +104,7 @@ async fn a_summary_shows_what_ps_shows() {
     assert_eq!(summary.command.as_deref(), Some("exit 3"));
     assert_eq!(summary.status.as_deref(), Some("Exited (3) Less than a second ago"));
     assert_eq!(summary.image.as_deref(), Some("busybox"));
-    assert!(summary.size_rw.is_some());
+    assert_eq!((summary.size_root_fs, summary.size_rw), (Some(1000), None));
 }
 
 #[tokio::test(start_paused = true)]
