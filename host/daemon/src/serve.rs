@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, sync::Arc};
 
-use sockerless_api::{Address, ApiOptions};
+use sockerless_api::{Address, ApiOptions, Daemon};
 use sockerless_engine::{AgentBinary, Dependencies, Engine, EngineOptions};
 use sockerless_link::{AgentLink, AgentLinkConfig};
 use sockerless_ports::{Backend, Link};
@@ -60,7 +60,7 @@ pub async fn run(config: &Config) -> Result {
         listeners.push(sockerless_api::bind(&address).await?);
     }
     let addresses: Vec<String> = listeners.iter().map(|listener| listener.address().to_string()).collect();
-    let router = sockerless_api::router(engine, ApiOptions::default());
+    let router = sockerless_api::router(Arc::clone(&engine) as Arc<dyn Daemon>, ApiOptions::default());
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     println!("API listens at {}", addresses.join(", "));
     sockerless_api::serve(listeners, router, async move {
@@ -71,6 +71,7 @@ pub async fn run(config: &Config) -> Result {
         tracing::info!("ending; containers go on without the daemon");
     })
     .await;
+    engine.close().await;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Containers' output, durable: the buffer behind logs and attach.
 
-use std::time::SystemTime;
+use std::{path::PathBuf, time::SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -33,6 +33,9 @@ pub trait Logs: Send + Sync + 'static {
         container: &str,
         query: LogQuery,
     ) -> Result<BoxStream<'static, Result<LogChunk, LogError>>, LogError>;
+
+    /// Where a container's log lies, for people who look; none when it has no file of its own.
+    fn location(&self, container: &str) -> Option<PathBuf>;
 
     /// Removes all that is kept of a container; no error when nothing is.
     async fn remove(&self, container: &str) -> Result<(), LogError>;

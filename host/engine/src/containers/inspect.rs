@@ -16,11 +16,9 @@ impl Engine {
     pub fn inspect(&self, reference: &str, size: bool) -> Result<ContainerInspectResponse> {
         let entry = self.containers.find(reference)?;
         let (spec, view) = (&entry.spec, entry.view());
-        let file = |name: &str| {
-            let path = self.options.data_root.join("containers").join(&spec.id).join(name);
-            Some(path.to_string_lossy().into_owned())
-        };
-        let keeps_log = spec.log_driver() != "none";
+        let log = (spec.log_driver() != "none").then(|| self.logs.location(&spec.id)).flatten();
+        // These files of dockerd's are made by the cloud here, out of this machine's sight.
+        let no_file = Some(String::new());
         Ok(ContainerInspectResponse {
             id: Some(spec.id.clone()),
             created: Some(spec.created.to_string()),
@@ -28,10 +26,10 @@ impl Engine {
             args: Some(spec.args.clone()),
             state: Some(state(&view)),
             image: Some(spec.image_id.clone()),
-            resolv_conf_path: file("resolv.conf"),
-            hostname_path: file("hostname"),
-            hosts_path: file("hosts"),
-            log_path: if keeps_log { file("output.log") } else { Some(String::new()) },
+            resolv_conf_path: no_file.clone(),
+            hostname_path: no_file.clone(),
+            hosts_path: no_file,
+            log_path: Some(log.unwrap_or_default().to_string_lossy().into_owned()),
             name: Some(format!("/{}", view.name)),
             restart_count: Some(0),
             driver: Some(spec.backend.clone()),

@@ -116,6 +116,10 @@ impl ContainerLogs {
 
 #[async_trait]
 impl Logs for ContainerLogs {
+    fn location(&self, container: &str) -> Option<PathBuf> {
+        Some(self.root.join(container).join(format::FIRST_FILE))
+    }
+
     async fn begin(&self, run: &RunId) -> Result<(), LogError> {
         self.mark(run, |log| {
             let (latest, live) = latest(log);

@@ -47,6 +47,10 @@ impl FakeLogs {
 
 #[async_trait]
 impl Logs for FakeLogs {
+    fn location(&self, _: &str) -> Option<std::path::PathBuf> {
+        None
+    }
+
     async fn begin(&self, run: &RunId) -> Result<(), LogError> {
         self.change(&run.container, |log| (log.live, log.gone) = (true, false));
         Ok(())
