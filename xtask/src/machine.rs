@@ -2,14 +2,14 @@
 //! named with the one command that does it.
 
 use std::{
-    env, fs,
+    fs,
     path::Path,
     process::{Command, Stdio},
 };
 
 use crate::{
     Result,
-    command::{exists, root, run},
+    command::{exists, read, root, run},
 };
 
 /// Rust targets that are built for beside the machine's own.
@@ -63,9 +63,8 @@ pub fn prepare_build() -> Result {
         // A toolchain without rustup has its targets from the distribution; cargo tells what is missing.
         return Ok(());
     }
-    let list = |what: &str| {
-        crate::command::read(Command::new("rustup").current_dir(root()).args([what, "list", "--installed"]))
-    };
+    let list =
+        |what: &str| read(Command::new("rustup").current_dir(root()).args([what, "list", "--installed"]));
     let targets = list("target")?;
     let missing: Vec<&str> = TARGETS.into_iter().filter(|target| !targets.contains(target)).collect();
     if !missing.is_empty() {
@@ -163,9 +162,14 @@ fn user_namespaces() -> Result {
                     sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
             .into());
     }
-    let user = env::var("USER").unwrap_or_default();
+    if fs::File::options().read(true).write(true).open("/dev/net/tun").is_err() {
+        return Err("containers without root need the device /dev/net/tun; please run: \
+                    sudo modprobe tun && sudo chmod 666 /dev/net/tun"
+            .into());
+    }
+    let user = read(Command::new("id").arg("-un"))?.trim().to_owned();
     let mapped = fs::read_to_string("/etc/subuid").unwrap_or_default();
-    if !mapped.lines().any(|line| line.split(':').next() == Some(&user)) {
+    if !mapped.lines().any(|line| line.split(':').next() == Some(user.as_str())) {
         return Err(format!(
             "user {user} has no range of subordinate ids; please run: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
         )
