@@ -83,7 +83,8 @@ fn issue(simulator: &Simulator) -> Result<Value, ApiError> {
 pub async fn serve(simulator: &Simulator, request: Request<Body>) -> Response {
     let path = request.uri().path().to_owned();
     let answer = match (request.method(), path.as_str()) {
-        (_, path) if path.starts_with("/computeMetadata/") => metadata(simulator, &request),
+        // Clients ask the root whether this is a metadata server.
+        (_, path) if path == "/" || path.starts_with("/computeMetadata/") => metadata(simulator, &request),
         (&Method::POST, "/token" | "/oauth2/token" | "/oauth2/v4/token" | "/v1/token") => {
             token(simulator, request).await
         }

@@ -21,6 +21,8 @@ mod runner;
 mod schema;
 mod server;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod time;
 
 pub use config::{Config, Info, Quotas};

@@ -1,6 +1,8 @@
 //! The process: its listener, its parts, and which of them a request is for.
 
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -35,6 +37,9 @@ pub enum StartError {
     /// The executor.
     #[error("the executor: {0}")]
     Executor(String),
+    /// Another simulator uses the state folder.
+    #[error("{0} is in use by another simulator")]
+    InUse(String),
 }
 
 /// A simulator's parts, shared by all requests.
@@ -51,9 +56,11 @@ pub struct Simulator {
 
 /// A simulator that answers.
 pub struct Server {
-    simulator: Arc<Simulator>,
+    pub(crate) simulator: Arc<Simulator>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    /// Held while it runs.
+    _lock: File,
 }
 
 impl Server {
@@ -107,6 +114,7 @@ where
     let folder = |error| StartError::Io(config.state.display().to_string(), error);
     std::fs::create_dir_all(&config.state).map_err(folder)?;
     config.state = config.state.canonicalize().map_err(folder)?;
+    let lock = lock(&config.state)?;
     let db = Arc::new(Database::open(&config.state.join("google.db"), db::SCHEMA)?);
     let listener = listen(&db, config.listen).await?;
     let address = listener.local_addr().map_err(|error| StartError::Io("listener".to_owned(), error))?;
@@ -160,7 +168,19 @@ where
             tracing::error!(%error, "the listener failed");
         }
     });
-    Ok(Server { simulator, stop, serving })
+    Ok(Server { simulator, stop, serving, _lock: lock })
+}
+
+/// One process owns a state folder; the lock goes with the process, however it ends.
+fn lock(state: &Path) -> Result<File, StartError> {
+    let path = state.join("lock");
+    let failed = |error| StartError::Io(path.display().to_string(), error);
+    let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse(state.display().to_string())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
 }
 
 /// Port 0 takes the last port again where it is free: jobs name their images by it.
@@ -175,7 +195,7 @@ async fn listen(db: &Database, wanted: SocketAddr) -> Result<TcpListener, StartE
 }
 
 /// The paths of the services do not collide, apart from `/v2`, which Google's APIs and OCI registries share.
-async fn dispatch(State(simulator): State<Arc<Simulator>>, request: Request<Body>) -> Response {
+pub(crate) async fn dispatch(State(simulator): State<Arc<Simulator>>, request: Request<Body>) -> Response {
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
     let response = match path.trim_start_matches('/').split('/').next().unwrap_or_default() {
@@ -183,7 +203,7 @@ async fn dispatch(State(simulator): State<Arc<Simulator>>, request: Request<Body
         "v2" if run::is_run(&path) => run::serve(simulator, request).await.into_response(),
         "v2" => registry::serve(simulator, request).await,
         "storage" | "upload" | "download" | "resumable" | "batch" => storage::serve(simulator, request).await,
-        "token" | "oauth2" | "v1" | "computeMetadata" => auth::serve(&simulator, request).await,
+        "" | "token" | "oauth2" | "v1" | "computeMetadata" => auth::serve(&simulator, request).await,
         "simulator" if path == "/simulator/v1/info" => Json(simulator.info.clone()).into_response(),
         _ => ApiError::new(Code::NotFound, format!("The requested URL {path} was not found on this server."))
             .into_response(),

@@ -102,6 +102,8 @@ pub async fn run(attempt: &Attempt<'_>, plan: Plan) -> Result<Outcome> {
     let outcome = loop {
         let event = tokio::select! {
             event = running.events.recv() => event,
+            // What ends from now on ends by the simulator's own end.
+            () = simulator.run.closing.cancelled() => break Outcome::unstarted(Reason::Common("INTERNAL"), "The simulator ended."),
             () = attempt.cancel.cancelled(), if !stopping => {
                 stopping = true;
                 running.stop.stop(limits::STOP_GRACE);

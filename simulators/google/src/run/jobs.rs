@@ -187,6 +187,7 @@ pub fn patch(
     }
     let job = store::update(&simulator.db, &name, |doc| *doc = job)?
         .ok_or_else(|| not_found(location, "JOB", id))?;
+    store::reopen(&simulator.db, &name)?;
     let operation = operations::start(simulator, location, "Job", &job)?;
     reconcile::begin(simulator, &job, &operation, token);
     Ok(operation)

@@ -263,7 +263,10 @@ fn resources(container: &mut Value, at: &str) -> Result<()> {
             "cpu" | "memory" => {}
             "nvidia.com/gpu" => return Err(unimplemented(&format!("{at}.{key}"), "accelerators")),
             _ => {
-                return wrong(key, "Only 'memory', 'cpu' and 'nvidia.com/gpu' keys are supported.".to_owned());
+                return wrong(
+                    key,
+                    "Only 'memory', 'cpu' and 'nvidia.com/gpu' keys are supported.".to_owned(),
+                );
             }
         }
     }

@@ -88,6 +88,12 @@ pub fn finish(db: &Database, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Marks a finished document as one that changes again.
+pub fn reopen(db: &Database, name: &str) -> Result<()> {
+    db.lock().prepare_cached("UPDATE run_resources SET done = 0 WHERE name = ?1")?.execute([name])?;
+    Ok(())
+}
+
 /// Names of what was not finished, oldest first.
 pub fn open(db: &Database, kind: Kind) -> rusqlite::Result<Vec<String>> {
     let connection = db.lock();

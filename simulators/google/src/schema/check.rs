@@ -88,7 +88,8 @@ impl Api {
         for key in keys {
             let mut key = key;
             // Protobuf's JSON takes a field's original name too; Google's own clients use it.
-            if request && key.contains('_') && !fields.contains_key(&key) && fields.contains_key(&camel(&key)) {
+            if request && key.contains('_') && !fields.contains_key(&key) && fields.contains_key(&camel(&key))
+            {
                 let entry = object.remove(&key).unwrap_or_default();
                 key = camel(&key);
                 object.insert(key.clone(), entry);
