@@ -30,10 +30,21 @@ pub const DISCONNECTED: usize = 64 << 20;
 pub const BUFFER_LEAST: usize = 64 << 10;
 /// Output of one stream that waits for the cloud's log, bytes; more is left out of that log.
 pub const TEE: usize = 1 << 20;
+/// The log is written to in batches: between two looks for more.
+pub const TEE_PAUSE: Duration = Duration::from_millis(2);
 /// What the cloud's log gets at the end to take the rest.
 pub const TEE_END: Duration = Duration::from_secs(2);
 /// A log that is not ready (its pipe does not block) is tried again after this.
 pub const TEE_RETRY: Duration = Duration::from_millis(10);
+
+/// A message with this much output, bytes, is followed by more.
+pub const MUCH: usize = 4 << 10;
+/// Output below this is gathered while some is under way, bytes, …
+pub const WORTHWHILE: u64 = 128 << 10;
+/// … but not for longer than this.
+pub const GATHER: Duration = Duration::from_millis(2);
+/// Room for one read below which a new buffer is taken, bytes.
+pub const PIECE_LEAST: usize = 8 << 10;
 
 /// One read of the connection, bytes.
 pub const READ: usize = 32 << 10;

@@ -102,6 +102,8 @@ async fn receive(shared: &Shared, source: &mut Source) -> Lost {
 async fn send(shared: &Shared, sink: &mut Sink) -> Lost {
     let mut message = BytesMut::new();
     loop {
+        // At the latest after that time it is sent.
+        let _ = timeout(tuning::GATHER, gathered(shared)).await;
         let more = shared.to_send.notified();
         if let Err(error) = shared.state().send(&mut message) {
             return Violation::from(error).into();
@@ -117,5 +119,16 @@ async fn send(shared: &Shared, sink: &mut Sink) -> Lost {
         if let Err(error) = sink.send(Message::Binary(message.split().freeze())).await {
             return Box::new(error).into();
         }
+    }
+}
+
+/// Until there is enough to send, or no reason to wait.
+async fn gathered(shared: &Shared) {
+    loop {
+        let more = shared.to_send.notified();
+        if !shared.state().may_gather() {
+            return;
+        }
+        more.await;
     }
 }

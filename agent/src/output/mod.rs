@@ -19,7 +19,7 @@ pub async fn carry(shared: Rc<Shared>, output: Output, mut from: Receiver, tee: 
     let mut buffer = BytesMut::new();
     loop {
         shared.room(output).await;
-        if buffer.capacity() < tuning::PIECE {
+        if buffer.capacity() < tuning::PIECE_LEAST {
             buffer.reserve(tuning::PIECE);
         }
         let read = from.read_buf(&mut buffer);

@@ -67,8 +67,10 @@ impl Tee {
         waiting.note_left_out();
         waiting.held += bytes.len();
         waiting.items.push_back(Item::Bytes(bytes.clone()));
-        drop(waiting);
-        self.0.changed.notify_all();
+        if !waiting.writing {
+            drop(waiting);
+            self.0.changed.notify_all();
+        }
     }
 
     /// Takes no more, and waits until the log has everything, but not for long. Blocks.
@@ -102,34 +104,46 @@ impl Queue {
     fn write(&self, mut file: File) {
         let mut waiting = self.lock();
         loop {
-            waiting.writing = false;
-            let Some(item) = waiting.items.pop_front() else {
+            if waiting.items.is_empty() {
+                waiting.writing = false;
                 self.changed.notify_all();
                 if waiting.closed {
                     return;
                 }
                 waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
                 continue;
-            };
-            waiting.writing = true;
-            if let Item::Bytes(bytes) = &item {
-                waiting.held -= bytes.len();
             }
+            waiting.writing = true;
+            let items = std::mem::take(&mut waiting.items);
             drop(waiting);
-            let written = match &item {
-                Item::Bytes(bytes) => write_all(&mut file, bytes),
-                Item::LeftOut(count) => {
-                    let line = format!("\n[sockerless: {count} bytes left out here, the log was too slow]\n");
-                    write_all(&mut file, line.as_bytes())
+            for item in items {
+                if self.write_item(&mut file, item).is_err() {
+                    // There is nobody to tell: the log itself is gone.
+                    let mut waiting = self.lock();
+                    waiting.broken = true;
+                    waiting.items.clear();
+                    return self.changed.notify_all();
                 }
-            };
+            }
             waiting = self.lock();
-            if written.is_err() {
-                // There is nobody to tell: the log itself is gone.
-                waiting.broken = true;
-                waiting.items.clear();
-                self.changed.notify_all();
-                return;
+            if !waiting.closed {
+                // Whoever writes much is not to wake this thread for each piece.
+                let pause = self.changed.wait_timeout(waiting, tuning::TEE_PAUSE);
+                waiting = pause.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+
+    fn write_item(&self, file: &mut File, item: Item) -> io::Result<()> {
+        match item {
+            Item::Bytes(bytes) => {
+                let written = write_all(file, &bytes);
+                self.lock().held -= bytes.len();
+                written
+            }
+            Item::LeftOut(count) => {
+                let line = format!("\n[sockerless: {count} bytes left out here, the log was too slow]\n");
+                write_all(file, line.as_bytes())
             }
         }
     }

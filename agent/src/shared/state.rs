@@ -58,6 +58,8 @@ pub struct State {
     terminal: Option<OwnedFd>,
     pub(super) started: Option<u32>,
     pub(super) started_due: bool,
+    /// The last message with output had much of it.
+    pub(super) much: bool,
     pub(super) end: Option<FromAgent>,
     pub(super) end_due: bool,
     /// Came before there was a process.
@@ -90,6 +92,7 @@ impl State {
             terminal: None,
             started: None,
             started_due: false,
+            much: false,
             end: None,
             end_due: false,
             early: Vec::new(),

@@ -111,6 +111,16 @@ impl Outbox {
         usize::try_from(self.allowed.saturating_sub(self.end)).unwrap_or(usize::MAX)
     }
 
+    /// How many bytes wait to be sent.
+    pub fn waiting(&self) -> u64 {
+        self.end - self.sent
+    }
+
+    /// How many bytes were sent on this connection and not acknowledged.
+    pub fn under_way(&self) -> u64 {
+        self.sent - self.acknowledged
+    }
+
     /// Bytes of memory that it takes, roughly.
     pub fn held(&self) -> usize {
         let bytes = usize::try_from(self.end - self.acknowledged).unwrap_or(usize::MAX);
