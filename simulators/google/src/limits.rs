@@ -45,6 +45,11 @@ pub const PAGE: usize = 100;
 /// Longest wait that `operations.wait` grants before it answers "not done".
 pub const OPERATION_WAIT: Duration = Duration::from_secs(30);
 
+/// Finished operations that are kept.
+pub const OPERATIONS: i64 = 1_000;
+/// Operations that finish between two clean-ups of old ones.
+pub const OPERATIONS_TRIM: u64 = 64;
+
 /// Body of a JSON request, bytes (10 MiB: Google's front end).
 pub const JSON_BODY: usize = 10 << 20;
 /// Metadata part of a multipart upload, bytes.

@@ -77,7 +77,8 @@ impl Outcome {
         if self.code != 0 {
             result["status"] = json!({"code": self.code, "message": self.message});
         }
-        if let Some(code) = self.exit_code {
+        // 0 is protobuf's default, which its JSON leaves out.
+        if let Some(code) = self.exit_code.filter(|code| *code != 0) {
             result["exitCode"] = json!(code);
         }
         if let Some(signal) = self.signal {

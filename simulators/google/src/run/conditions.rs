@@ -65,8 +65,19 @@ pub fn set(doc: &mut Value, condition: Value) {
     }
 }
 
-/// Adds to a count of an execution.
+/// Adds to a count. One of zero is left out, as protobuf's JSON does it with every default.
 pub fn add(doc: &mut Value, field: &str, change: i64) {
     let count = doc[field].as_i64().unwrap_or_default() + change;
-    doc[field] = json!(count.max(0));
+    if count > 0 {
+        doc[field] = json!(count);
+    } else {
+        clear(doc, field);
+    }
+}
+
+/// Takes a field away.
+pub fn clear(doc: &mut Value, field: &str) {
+    if let Some(doc) = doc.as_object_mut() {
+        doc.remove(field);
+    }
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{self, Attempt, Outcome};
-use super::conditions::{Reason, State, add, condition, set};
+use super::conditions::{Reason, State, add, clear, condition, set};
 use super::names::{Location, parent, short};
 use super::store::{self, Kind};
 use super::{Stage, plan};
@@ -134,7 +134,7 @@ pub fn complete(
     let now = time::micros(time::now());
     store::update(&simulator.db, name, |doc| {
         doc["completionTime"] = json!(now);
-        doc["reconciling"] = json!(false);
+        clear(doc, "reconciling");
         set(doc, condition("Completed", state, message, reason));
         change(doc);
     })?;
@@ -228,7 +228,7 @@ fn cancelled(simulator: &Simulator, execution: &str, task: &str) -> Result<End> 
 fn finish_task(simulator: &Simulator, task: &str, condition: Value) -> Result<()> {
     store::update(&simulator.db, task, |doc| {
         doc["completionTime"] = json!(time::micros(time::now()));
-        doc["reconciling"] = json!(false);
+        clear(doc, "reconciling");
         set(doc, condition);
     })?;
     store::finish(&simulator.db, task)
@@ -247,12 +247,12 @@ fn document(execution: &Value, name: &str, index: i64) -> Value {
         "updateTime": now,
         "job": execution["job"],
         "execution": short(parent(name)),
-        "index": index,
         "reconciling": true,
         "conditions": [condition("Completed", State::Reconciling, "", None)],
         "logUri": execution["logUri"],
         "etag": store::etag(),
     });
+    add(&mut task, "index", index);
     for field in ["labels", "annotations"] {
         if !execution[field].is_null() {
             task[field] = execution[field].clone();

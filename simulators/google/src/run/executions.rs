@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::conditions::{Reason, State, condition, set};
+use super::conditions::{Reason, State, add, clear, condition, set};
 use super::names::{Location, exists, not_found, parent, short};
 use super::store::{self, Kind};
 use super::{Live, Stage, driver, jobs, operations, reconcile, rules};
@@ -150,13 +150,18 @@ pub fn start(
             );
             return Err(ApiError::new(Code::ResourceExhausted, message));
         }
+        // A job that is being deleted collects its executions behind this very lock.
+        let current = store::get(&simulator.db, job_name)?;
+        if current.is_none_or(|current| current["uid"] != job["uid"] || !current["deleteTime"].is_null()) {
+            return Err(not_found(location, "JOB", short(job_name)));
+        }
         if !store::insert(&simulator.db, Kind::Execution, job_name, &name, execution)? {
             return Err(exists(short(&name)));
         }
         live.insert(name.clone(), Live { cancel: cancel.clone(), stage: stage.clone() });
     }
     store::update(&simulator.db, job_name, |doc| {
-        super::conditions::add(doc, "executionCount", 1);
+        add(doc, "executionCount", 1);
         doc["latestCreatedExecution"] = json!({
             "name": short(&name),
             "createTime": execution["createTime"],
@@ -265,6 +270,10 @@ pub fn of_job(simulator: &Simulator, job: &str) -> Vec<String> {
 
 /// Closes an execution whose processes went with the simulator's last process.
 pub fn lost(simulator: &Simulator, name: &str) -> Result<()> {
+    if store::get(&simulator.db, name)?.is_some_and(|execution| !execution["deleteTime"].is_null()) {
+        store::delete(&simulator.db, name)?;
+        return Ok(());
+    }
     const MESSAGE: &str = "The execution was lost: the infrastructure that ran it has failed.";
     let reason = Some(Reason::Common("INTERNAL"));
     let (tasks, _) = store::list(&simulator.db, Kind::Task, name, 0, None)?;
@@ -272,7 +281,7 @@ pub fn lost(simulator: &Simulator, name: &str) -> Result<()> {
         if let Some(task) = task["name"].as_str() {
             store::update(&simulator.db, task, |doc| {
                 doc["completionTime"] = json!(time::micros(time::now()));
-                doc["reconciling"] = json!(false);
+                clear(doc, "reconciling");
                 doc["lastAttemptResult"] = json!({"status": {"code": 13, "message": MESSAGE}});
                 set(doc, condition("Completed", State::Failed, MESSAGE, reason));
             })?;
@@ -283,6 +292,7 @@ pub fn lost(simulator: &Simulator, name: &str) -> Result<()> {
             - doc["succeededCount"].as_i64().unwrap_or_default()
             - doc["failedCount"].as_i64().unwrap_or_default()
             - doc["cancelledCount"].as_i64().unwrap_or_default();
-        super::conditions::add(doc, "failedCount", open);
+        add(doc, "failedCount", open);
+        clear(doc, "runningCount");
     })
 }

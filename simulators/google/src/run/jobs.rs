@@ -108,7 +108,6 @@ fn fresh(location: &Location, name: &str, mut job: Value) -> Value {
     let account = auth::service_account(&location.project);
     job["creator"] = json!(account);
     job["lastModifier"] = json!(account);
-    job["executionCount"] = json!(0);
     job["etag"] = json!(store::etag());
     reconciling(&mut job);
     job

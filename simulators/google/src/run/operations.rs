@@ -44,7 +44,15 @@ pub fn finish(
         }
     })?;
     store::finish(&simulator.db, operation)?;
-    simulator.run.finished.send_modify(|count| *count += 1);
+    let mut number = 0;
+    simulator.run.finished.send_modify(|count| {
+        *count += 1;
+        number = *count;
+    });
+    if number % limits::OPERATIONS_TRIM == 0 {
+        let parent = Location::of(operation).map(|location| location.name()).unwrap_or_default();
+        store::forget(&simulator.db, Kind::Operation, &parent, limits::OPERATIONS)?;
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::conditions::{Reason, State, condition};
+use super::conditions::{Reason, State, clear, condition};
 use super::image::Image;
 use super::jobs::Token;
 use super::names::{Location, not_found, short};
@@ -104,9 +104,7 @@ fn settle(
             return;
         }
         doc["observedGeneration"] = doc["generation"].clone();
-        if let Some(doc) = doc.as_object_mut() {
-            doc.remove("reconciling");
-        }
+        clear(doc, "reconciling");
         doc["terminalCondition"] = condition("Ready", state, message, reason);
         doc["conditions"] = json!([condition("ResourcesAvailable", state, message, reason)]);
     })?;
@@ -118,7 +116,9 @@ fn settle(
 /// Settles a job whose reconciliation the last process did not finish.
 pub fn lost(simulator: &Simulator, name: &str) -> Result<()> {
     if let Some(job) = store::get(&simulator.db, name)? {
-        if job["reconciling"] == true {
+        if !job["deleteTime"].is_null() {
+            store::delete(&simulator.db, name)?;
+        } else if job["reconciling"] == true {
             settle(simulator, &job, State::Succeeded, "", None)?;
         } else {
             store::finish(&simulator.db, name)?;
@@ -181,6 +181,11 @@ pub fn begin_delete(simulator: &Arc<Simulator>, resource: &Value, operation: &Va
     let (simulator_too, resource) = (simulator.clone(), resource.clone());
     spawn(simulator, operation, kind, async move {
         let name = text(&resource, "name");
+        // From here on nothing starts in it; the next process would go on with the deletion.
+        store::update(&simulator_too.db, &name, |doc| {
+            doc["deleteTime"] = json!(crate::time::micros(crate::time::now()));
+        })?;
+        store::reopen(&simulator_too.db, &name)?;
         let running =
             if kind == "Job" { executions::of_job(&simulator_too, &name) } else { vec![name.clone()] };
         let mut stages: Vec<_> =
@@ -189,9 +194,8 @@ pub fn begin_delete(simulator: &Arc<Simulator>, resource: &Value, operation: &Va
             reached(stage, &Stage::Succeeded).await;
         }
         tokio::time::sleep(simulator_too.config.profile.latency(Step::Reconcile)).await;
-        let mut last = store::get(&simulator_too.db, &name)?.unwrap_or(resource);
+        let last = store::get(&simulator_too.db, &name)?.unwrap_or(resource);
         store::delete(&simulator_too.db, &name)?;
-        last["deleteTime"] = json!(crate::time::micros(crate::time::now()));
         Ok(last)
     });
 }

@@ -113,6 +113,17 @@ pub fn delete(db: &Database, name: &str) -> Result<bool> {
     Ok(removed == 1)
 }
 
+/// Removes finished documents of a collection but for the newest ones.
+pub fn forget(db: &Database, kind: Kind, parent: &str, keep: i64) -> Result<()> {
+    db.lock()
+        .prepare_cached(
+            "DELETE FROM run_resources WHERE kind = ?1 AND parent = ?2 AND done = 1 AND seq <
+             (SELECT seq FROM run_resources WHERE kind = ?1 AND parent = ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3)",
+        )?
+        .execute((kind.word(), parent, keep))?;
+    Ok(())
+}
+
 /// How many a collection holds.
 pub fn count(db: &Database, kind: Kind, parent: &str) -> Result<usize> {
     let connection = db.lock();

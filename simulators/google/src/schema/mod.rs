@@ -2,6 +2,7 @@
 
 mod check;
 mod query;
+mod scalar;
 mod table;
 
 pub use query::Query;
