@@ -89,7 +89,7 @@ impl Shared {
     }
 
     /// A signal from the cloud.
-    pub fn from_cloud(&self, signal: i32) {
+    pub fn cloud_sent(&self, signal: i32) {
         {
             let mut state = self.state();
             state.signal(signal);

@@ -25,7 +25,7 @@ pub fn forward(shared: &Rc<Shared>) -> io::Result<()> {
         let shared = Rc::clone(shared);
         tokio::task::spawn_local(async move {
             while signals.recv().await.is_some() {
-                shared.from_cloud(number);
+                shared.cloud_sent(number);
             }
         });
     }

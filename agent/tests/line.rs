@@ -55,13 +55,7 @@ async fn a_daemon_that_restarts_gets_what_was_written_meanwhile_and_the_exit_cod
     let port = world.daemon.stop().await;
     std::fs::write(&go, "").unwrap();
     // 54 MB fit into the agent's buffer: the process ends without a daemon.
-    timeout(PATIENCE, async {
-        while !done.exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .unwrap();
+    until(|| done.exists()).await;
     world.daemon = Daemon::start(port).await;
     world.daemon.admit(&world.engine);
     assert_eq!(world.engine.exit().await.code, 7);
@@ -85,15 +79,8 @@ async fn while_the_daemon_is_away_memory_is_bounded_and_the_writer_waits() {
     let port = daemon.stop().await;
     // The process sleeps in a write once all buffers are full.
     let child = engine.kept.borrow().started[0];
-    timeout(PATIENCE, async {
-        while !std::fs::read_to_string(format!("/proc/{child}/task/{child}/children"))
-            .is_ok_and(|children| waits_in_a_pipe(children.trim()))
-        {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .unwrap();
+    let children = format!("/proc/{child}/task/{child}/children");
+    until(|| std::fs::read_to_string(&children).is_ok_and(|children| waits_in_a_pipe(children.trim()))).await;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let resident: u64 = status
         .lines()
@@ -188,18 +175,30 @@ async fn an_agent_that_the_engine_refuses_ends() {
 
 #[tokio::test]
 async fn small_writes_are_told_in_large_pieces_when_the_engine_is_slow() {
-    let world = World::new(shell(
-        "i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i+1)); done; echo end >&2; sleep 1000",
-    ))
-    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let done = folder.path().join("done");
+    let script = format!(
+        "i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i+1)); done; touch {}; echo end >&2; sleep 1000",
+        done.display()
+    );
+    let world = World::new(shell(&script)).await;
     world.engine.open.send_replace(false);
-    world.engine.until(|kept| kept.started.len() == 1).await;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    until(|| done.exists()).await;
     world.engine.open.send_replace(true);
-    let kept = world.engine.until(|kept| kept.stderr == b"end\n").await;
+    let kept = world.engine.until(|kept| kept.stderr == b"end\n" && kept.stdout.ends_with(b"\n1999\n")).await;
     assert!(kept.stdout.starts_with(b"0\n1\n2\n"));
     assert!(kept.calls < 1000, "{} calls", kept.calls);
     world.link().dismiss(&world.run);
+}
+
+/// Looks until something outside of this process has come about.
+async fn until(mut condition: impl FnMut() -> bool) {
+    let looking = async {
+        while !condition() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, looking).await.expect("waited in vain");
 }
 
 #[tokio::test]

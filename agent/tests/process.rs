@@ -244,3 +244,40 @@ async fn the_ticket_cannot_be_read_from_outside() {
     let mut world = world;
     assert_eq!(world.code().await, Some(143));
 }
+
+#[tokio::test]
+async fn as_the_first_process_it_collects_orphans_and_furnishes_the_container() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let scratch = folder.path().to_str().unwrap().to_owned();
+    let script = format!(
+        "hostname; grep {scratch} /proc/mounts | cut -d' ' -f3,4; (sleep 0.05 &); sleep 0.2; grep -l 'State:.Z' /proc/[0-9]*/status; sleep 1000 & exit 6"
+    );
+    let daemon = fixture::Daemon::start(0).await;
+    let launch =
+        Launch { hostname: Some("boxed".into()), tmpfs: vec![(scratch, "size=1m".into())], ..shell(&script) };
+    let engine = fixture::Engine::new(launch);
+    daemon.admit(&engine);
+    let inside = fixture::agent(daemon.port);
+    let mut outside = tokio::process::Command::new("unshare");
+    outside
+        .args(["--fork", "--kill-child", "--pid", "--mount-proc", "--uts", "--mount"])
+        .arg(inside.as_std().get_program());
+    outside
+        .envs(inside.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .kill_on_drop(true);
+    let mut agent =
+        outside.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    assert_eq!(engine.exit().await.code, 6);
+    let said = text(&engine.kept.borrow().stdout);
+    let (name, mount) = said.split_once('\n').unwrap();
+    assert_eq!(name, "boxed");
+    assert!(
+        mount.starts_with("tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k")
+            && mount.trim_end().lines().count() == 1,
+        "{said}"
+    );
+    assert_eq!(tokio::time::timeout(fixture::PATIENCE, agent.wait()).await.unwrap().unwrap().code(), Some(6));
+}

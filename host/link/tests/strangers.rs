@@ -1,0 +1,261 @@
+//! Agents that do not behave, and strangers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_util::{SinkExt, StreamExt};
+use sha2::{Digest as _, Sha256};
+use sockerless_agent_wire::{
+    Frame, Frames, FromAgent, FromDaemon, Hello, Key, Position, VERSIONS, Versions, limits, streams,
+};
+use sockerless_link::{AgentLink, AgentLinkConfig};
+use sockerless_ports::link::{
+    Admission, AgentEvents, Digest, Exit, Launch, LaunchFailure, Link, Output, Refusal, RunId,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+/// Passes on what it is told; keeps nothing and takes no output.
+struct Engine(mpsc::UnboundedSender<String>);
+
+#[async_trait]
+impl AgentEvents for Engine {
+    async fn bound(&self, _: &RunId, _: Digest) -> Result<(), Refusal> {
+        self.say("bound")
+    }
+    async fn launch(&self, _: &RunId) -> Result<Launch, Refusal> {
+        self.say("launch")?;
+        Ok(Launch { argv: vec!["x".into()], ..Launch::default() })
+    }
+    async fn started(&self, _: &RunId, pid: u32) {
+        self.say(&format!("started {pid}")).unwrap();
+    }
+    async fn failed(&self, _: &RunId, _: LaunchFailure) {
+        self.say("failed").unwrap();
+    }
+    async fn kept(&self, _: &RunId, _: Output) -> u64 {
+        100
+    }
+    async fn output(&self, _: &RunId, _: Output, offset: u64, bytes: Bytes) -> Result<(), Refusal> {
+        self.say(&format!("output {offset} {}", String::from_utf8_lossy(&bytes)))?;
+        Err(Refusal("no more of this".to_owned()))
+    }
+    async fn exited(&self, _: &RunId, exit: Exit) {
+        self.say(&format!("exited {}", exit.code)).unwrap();
+    }
+    async fn line(&self, _: &RunId, up: bool) {
+        self.say(&format!("line {up}")).unwrap();
+    }
+}
+
+impl Engine {
+    fn say(&self, what: &str) -> Result<(), Refusal> {
+        self.0.send(what.to_owned()).map_err(|_| Refusal("the test is over".to_owned()))
+    }
+}
+
+struct World {
+    link: Arc<AgentLink>,
+    port: u16,
+    told: mpsc::UnboundedReceiver<String>,
+}
+
+fn run() -> RunId {
+    RunId { container: "abc".to_owned(), generation: 2 }
+}
+
+async fn world() -> World {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let link = AgentLink::new(AgentLinkConfig { callback_url: Some("ws://here".to_owned()), tls: None });
+    assert_eq!(link.callback_url().as_deref(), Some("ws://here"));
+    let (engine, told) = mpsc::unbounded_channel();
+    let ticket = Sha256::digest([1; 32]).into();
+    link.admit(Admission { run: run(), ticket, secret: None }, Arc::new(Engine(engine)));
+    tokio::spawn(Arc::clone(&link).serve(listener));
+    World { link, port, told }
+}
+
+fn hello() -> Hello {
+    Hello {
+        versions: VERSIONS,
+        software: "test".to_owned(),
+        run: run().to_string(),
+        ticket: Some(Key::new([1; 32])),
+        secret: Key::new([2; 32]),
+        idle: false,
+        streams: vec![Position { stream: streams::STDIN, offset: 0, credit: 10 }],
+        commands: 0,
+    }
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn dial(world: &World) -> Socket {
+    connect_async(format!("ws://127.0.0.1:{}/agent/v1", world.port)).await.unwrap().0
+}
+
+async fn send(socket: &mut Socket, frames: &[Frame]) {
+    let mut message = BytesMut::new();
+    frames.iter().for_each(|frame| frame.encode(&mut message));
+    socket.send(Message::Binary(message.freeze())).await.unwrap();
+}
+
+async fn greet(world: &World, hello: Hello) -> (Socket, FromDaemon) {
+    let mut socket = dial(world).await;
+    send(&mut socket, &[Frame::control(&FromAgent::Hello(Box::new(hello))).unwrap()]).await;
+    let answer = next(&mut socket).await.unwrap();
+    (socket, answer)
+}
+
+/// The next control message; none at the end of the connection.
+async fn next(socket: &mut Socket) -> Option<FromDaemon> {
+    while let Some(Ok(message)) = socket.next().await {
+        if let Message::Binary(bytes) = message {
+            for frame in Frames::new(bytes) {
+                if let Frame::Control(json) = frame.unwrap() {
+                    return Some(FromDaemon::parse(&json).unwrap());
+                }
+            }
+        }
+    }
+    None
+}
+
+fn refused(answer: FromDaemon) -> (String, bool) {
+    match answer {
+        FromDaemon::Refused { reason, again } => (reason, again),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_agent_of_another_version_is_refused_with_both_versions() {
+    let world = world().await;
+    let versions = Versions { min: 7, max: 9 };
+    let (reason, again) = refused(greet(&world, Hello { versions, ..hello() }).await.1);
+    assert!(reason.contains("7 to 9") && reason.contains("1 to 1"), "{reason}");
+    assert!(!again);
+}
+
+#[tokio::test]
+async fn an_unknown_run_may_be_known_later_a_wrong_key_never_fits() {
+    let mut world = world().await;
+    for run in ["abc.3", "abd.2", "abc", "", "abc.x"] {
+        let (_, again) = refused(greet(&world, Hello { run: run.to_owned(), ..hello() }).await.1);
+        assert!(again, "{run}");
+    }
+    for ticket in [None, Some(Key::new([9; 32]))] {
+        let (reason, again) = refused(greet(&world, Hello { ticket, ..hello() }).await.1);
+        assert!(!again && reason.contains("ticket"), "{reason}");
+    }
+    assert!(world.told.try_recv().is_err(), "the engine was not bothered");
+    let (_socket, welcome) = greet(&world, hello()).await;
+    let FromDaemon::Welcome { version: 1, streams: positions } = welcome else { panic!("{welcome:?}") };
+    assert_eq!(
+        positions[0],
+        Position { stream: streams::STDOUT, offset: 100, credit: limits::OUTPUT_WINDOW }
+    );
+    assert_eq!(world.told.recv().await.unwrap(), "bound");
+    // The ticket alone is of no use any more, the secret alone is enough.
+    let other = Key::new([3; 32]);
+    assert!(!refused(greet(&world, Hello { secret: other, ..hello() }).await.1).1);
+    let (_again, welcome) = greet(&world, Hello { ticket: None, ..hello() }).await;
+    assert!(matches!(welcome, FromDaemon::Welcome { .. }));
+}
+
+#[tokio::test]
+async fn a_connection_that_comes_anew_replaces_the_one_before() {
+    let mut world = world().await;
+    let (mut first, _) = greet(&world, hello()).await;
+    let (_second, _) = greet(&world, hello()).await;
+    assert_eq!(next(&mut first).await, None);
+    for told in ["bound", "line true", "line false", "line true"] {
+        assert_eq!(world.told.recv().await.unwrap(), told);
+    }
+    assert!(world.link.is_connected(&run()));
+}
+
+#[tokio::test]
+async fn who_breaks_the_protocol_is_cut_off() {
+    for frame in [
+        Frame::Data { stream: streams::STDOUT, offset: 101, bytes: Bytes::from_static(b"gap") },
+        Frame::Data { stream: 99, offset: 0, bytes: Bytes::from_static(b"no such stream") },
+        Frame::Finish { stream: streams::STDOUT, offset: 1 },
+        Frame::Acknowledge { stream: streams::STDIN, offset: 11, credit: 0 },
+        Frame::Control(Bytes::from_static(b"no json")),
+        Frame::control(&FromAgent::Hello(Box::new(hello()))).unwrap(),
+    ] {
+        let mut world = world().await;
+        let (mut socket, _) = greet(&world, hello()).await;
+        send(&mut socket, &[frame]).await;
+        assert_eq!(next(&mut socket).await, None);
+        for told in ["bound", "line true", "line false"] {
+            assert_eq!(world.told.recv().await.unwrap(), told);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_engine_has_already_is_not_told_again_and_its_refusal_reaches_the_agent() {
+    let mut world = world().await;
+    let (mut socket, _) = greet(&world, Hello { idle: true, ..hello() }).await;
+    assert!(matches!(next(&mut socket).await, Some(FromDaemon::Launch(_))));
+    let data = Frame::Data { stream: streams::STDOUT, offset: 98, bytes: Bytes::from_static(b"98new") };
+    let started = Frame::control(&FromAgent::Started { pid: 5 }).unwrap();
+    send(&mut socket, &[started.clone(), started, data]).await;
+    assert_eq!(refused(next(&mut socket).await.unwrap()), ("no more of this".to_owned(), false));
+    for told in ["bound", "line true", "launch", "started 5", "output 100 new", "line false"] {
+        assert_eq!(world.told.recv().await.unwrap(), told);
+    }
+}
+
+#[tokio::test]
+async fn the_end_is_confirmed_on_each_connection_but_told_once() {
+    let mut world = world().await;
+    let exited = FromAgent::Exited { code: 3, signal: None, out_of_memory: false, time: 0 };
+    for _ in 0..2 {
+        let (mut socket, _) = greet(&world, hello()).await;
+        send(&mut socket, &[Frame::control(&exited).unwrap()]).await;
+        assert_eq!(next(&mut socket).await, Some(FromDaemon::Confirmed));
+    }
+    for told in ["bound", "line true", "exited 3", "line false", "line true"] {
+        assert_eq!(world.told.recv().await.unwrap(), told);
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_falls_silent_is_dead_after_fifteen_seconds() {
+    let mut world = world().await;
+    let (_socket, _) = greet(&world, hello()).await;
+    for told in ["bound", "line true"] {
+        assert_eq!(world.told.recv().await.unwrap(), told);
+    }
+    tokio::time::pause();
+    let begin = tokio::time::Instant::now();
+    assert_eq!(world.told.recv().await.unwrap(), "line false");
+    assert_eq!(begin.elapsed().as_secs(), 15);
+    assert!(!world.link.is_connected(&run()));
+}
+
+#[tokio::test]
+async fn other_requests_are_answered_as_http() {
+    let world = world().await;
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", "HTTP/1.1 404"),
+        ("GET /agent/v1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", "HTTP/1.1 426"),
+        ("nonsense\r\n\r\n", "HTTP/1.1 400"),
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", world.port)).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(status), "{answer}");
+    }
+}
