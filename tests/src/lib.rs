@@ -3,6 +3,9 @@
 //! Every test starts its own daemon with its own state and simulator, and ends both, so that tests
 //! neither see each other nor leave anything behind.
 
+// A fixture that cannot be had is a test that fails: panics are how tests say so.
+#![allow(clippy::expect_used, clippy::panic)]
+
 pub mod cli;
 pub mod daemon;
 pub mod dist;

@@ -69,26 +69,18 @@ fn a_hundred_megabytes_arrive_byte_for_byte() {
     let daemon = Daemon::with_busybox();
     // Numbered lines: a lost, doubled or moved piece changes the sum.
     let script = "seq 1 20000000 | head -c 100000000";
-    let mut child = daemon
-        .docker()
-        .command(["run", "--name", "big", "busybox", "sh", "-c", script])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let arrived = digest(child.stdout.take().unwrap());
-    assert!(child.wait().unwrap().success());
-    let expected = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
-    let expected = digest(expected.stdout.unwrap());
+    let arrived =
+        digest(&mut daemon.docker().command(["run", "--name", "big", "busybox", "sh", "-c", script]));
+    let expected = digest(Command::new("sh").args(["-c", script]));
     assert_eq!(arrived, expected);
-    let logs = daemon.docker().command(["logs", "big"]).stdout(Stdio::piped()).spawn().unwrap();
-    assert_eq!(digest(logs.stdout.unwrap()), expected);
+    assert_eq!(digest(&mut daemon.docker().command(["logs", "big"])), expected);
 }
 
-fn digest(mut from: impl Read) -> (usize, String) {
-    let mut bytes = Vec::new();
-    from.read_to_end(&mut bytes).unwrap();
-    (bytes.len(), images::sha256(&bytes))
+/// How much a command writes, and what.
+fn digest(command: &mut Command) -> (usize, String) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.stdout.len(), images::sha256(&output.stdout))
 }
 
 #[test]

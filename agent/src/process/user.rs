@@ -168,6 +168,7 @@ mod tests {
         }
     }
 
+    #[allow(clippy::type_complexity)] // what a table of cases is read from
     fn become_(user: &str, groups: &[&str]) -> Result<(u32, u32, Vec<u32>, String), (i32, String)> {
         let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
         let person = files()

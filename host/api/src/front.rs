@@ -31,24 +31,25 @@ async fn front(State((routes, min)): State<(Router, ApiVersion)>, request: Reque
             Err(_) => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the daemon failed; see its log")
                 .into_response(),
         },
-        Err(response) => response,
+        Err(response) => *response,
     };
     headers::apply(response.headers_mut());
     response
 }
 
-fn prepare(mut request: Request, min: ApiVersion) -> Result<Request, Response> {
-    let (version, path) = version::split(request.uri().path(), min).map_err(IntoResponse::into_response)?;
+fn prepare(mut request: Request, min: ApiVersion) -> Result<Request, Box<Response>> {
+    let refuse = |error: ApiError| Box::new(error.into_response());
+    let (version, path) = version::split(request.uri().path(), min).map_err(refuse)?;
     match *request.method() {
         // axum answers HEAD wherever it answers GET; dockerd has it on two routes.
         Method::HEAD if path != "/_ping" && !path.ends_with("/archive") => {
-            return Err(ApiError::page_not_found().into_response());
+            return Err(refuse(ApiError::page_not_found()));
         }
-        Method::OPTIONS => return Err(respond::empty(StatusCode::OK)),
+        Method::OPTIONS => return Err(Box::new(respond::empty(StatusCode::OK))),
         _ => {}
     }
     if path.len() != request.uri().path().len() {
-        let uri = strip(request.uri(), path).ok_or_else(|| ApiError::page_not_found().into_response())?;
+        let uri = strip(request.uri(), path).ok_or_else(|| refuse(ApiError::page_not_found()))?;
         *request.uri_mut() = uri;
     }
     request.extensions_mut().insert(version);

@@ -18,6 +18,12 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
+
+    /// The same error with the words for what was tried before its own.
+    #[must_use]
+    pub fn prefixed(self, tried: &str) -> Self {
+        Self { kind: self.kind, message: format!("{tried}: {}", self.message) }
+    }
 }
 
 /// The classes of errors that the Docker Engine API tells apart.

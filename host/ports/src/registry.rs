@@ -35,12 +35,21 @@ pub trait Registry: Send + Sync + 'static {
 
     /// Takes a name away, and the image with its last one. `in_use` are ids of images that
     /// containers need.
-    async fn remove(&self, reference: &str, force: bool, in_use: &[ImageUse]) -> Result<Vec<Removed>, ImageError>;
+    async fn remove(
+        &self,
+        reference: &str,
+        force: bool,
+        in_use: &[ImageUse],
+    ) -> Result<Vec<Removed>, ImageError>;
 
     /// Makes sure that the cloud can pull the image, copying what it cannot get by itself, and
     /// gives the reference to use there (by digest).
-    async fn provide(&self, id: &str, sources: &crate::backend::ImageSources, progress: Progress)
-    -> Result<String, ImageError>;
+    async fn provide(
+        &self,
+        id: &str,
+        sources: &crate::backend::ImageSources,
+        progress: Progress,
+    ) -> Result<String, ImageError>;
 }
 
 /// Bytes of an archive, as they come from a client.

@@ -32,7 +32,7 @@ impl Platform {
             !part.is_empty()
                 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.')
         };
-        if parts.len() > 3 || !parts.iter().all(|part| proper(part)) {
+        if parts.len() > 3 || !parts.iter().all(proper) {
             return Err(ImageError::Invalid(format!(
                 "\"{text}\": invalid platform: os/architecture[/variant] is expected"
             )));

@@ -51,7 +51,7 @@ fn line(event: &EventMessage) -> Option<Bytes> {
     let attributes = actor.and_then(|actor| actor.attributes.as_ref());
     let line = Line {
         status: event.action.as_deref().filter(|_| old),
-        id: actor.and_then(|actor| actor.id.as_deref()),
+        id: actor.and_then(|actor| actor.id.as_deref()).filter(|id| !id.is_empty()),
         from: attributes
             .filter(|_| event.typ == Some(EventMessageTypeEnum::CONTAINER))
             .and_then(|attributes| attributes.get("image"))

@@ -73,23 +73,17 @@ pub(crate) fn host(mut host: HostConfig, options: &EngineOptions, backend: &str)
         host.memory_swap = Some(memory.saturating_mul(2));
     }
     host.memory_swappiness = host.memory_swappiness.filter(|value| *value != -1);
-    host.pids_limit = host.pids_limit.filter(|value| *value != 0);
+    host.pids_limit = host.pids_limit.filter(|value| *value > 0);
+    for binding in host.port_bindings.iter_mut().flat_map(|all| all.values_mut()).flatten().flatten() {
+        binding.host_ip.get_or_insert_default();
+        binding.host_port.get_or_insert_default();
+    }
+    host.mounts = host.mounts.filter(|mounts| !mounts.is_empty());
     host.oom_kill_disable.get_or_insert_default();
     host.blkio_weight.get_or_insert_default();
     for flag in [&mut host.auto_remove, &mut host.publish_all_ports, &mut host.readonly_rootfs] {
         flag.get_or_insert_default();
     }
-    host.dns.get_or_insert_default();
-    host.dns_options.get_or_insert_default();
-    host.dns_search.get_or_insert_default();
-    host.devices.get_or_insert_default();
-    host.port_bindings.get_or_insert_default();
-    host.blkio_weight_device.get_or_insert_default();
-    host.blkio_device_read_bps.get_or_insert_default();
-    host.blkio_device_write_bps.get_or_insert_default();
-    host.blkio_device_read_iops.get_or_insert_default();
-    host.blkio_device_write_iops.get_or_insert_default();
-    host.ulimits.get_or_insert_default();
     host.console_size.get_or_insert_with(|| vec![0, 0]);
     host.isolation.get_or_insert(HostConfigIsolationEnum::EMPTY);
     if host.shm_size.unwrap_or(0) == 0 {
@@ -110,11 +104,11 @@ pub(crate) fn host(mut host: HostConfig, options: &EngineOptions, backend: &str)
     let log = host.log_config.get_or_insert(HostConfigLogConfig { typ: None, config: None });
     or(&mut log.typ, &options.log_driver);
     log.config.get_or_insert_with(HashMap::new);
-    let paths = |paths: &[&str]| {
-        if privileged { Vec::new() } else { paths.iter().map(|path| (*path).to_owned()).collect() }
-    };
-    host.masked_paths.get_or_insert_with(|| paths(&MASKED));
-    host.readonly_paths.get_or_insert_with(|| paths(&READ_ONLY));
+    if !privileged {
+        let paths = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+        host.masked_paths.get_or_insert_with(|| paths(&MASKED));
+        host.readonly_paths.get_or_insert_with(|| paths(&READ_ONLY));
+    }
     host
 }
 
@@ -136,7 +130,66 @@ pub(crate) fn config(mut config: ContainerConfig, short_id: &str) -> ContainerCo
     ] {
         flag.get_or_insert_default();
     }
+    if let Some(dir) = config.working_dir.as_mut().filter(|dir| !dir.is_empty()) {
+        *dir = clean(dir);
+    }
+    config.stop_signal = config.stop_signal.filter(|signal| !signal.is_empty());
     config.labels.get_or_insert_default();
     config.env.get_or_insert_default();
     config
+}
+
+/// An absolute path without `.`, `..` and doubled or closing slashes.
+fn clean(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_working_directory_is_cleaned_as_dockerd_cleans_it() {
+        for (given, kept) in
+            [("/x/", "/x"), ("/x/../y", "/y"), ("/", "/"), ("/../..", "/"), ("//a/./b", "/a/b")]
+        {
+            let working_dir = Some(given.to_owned());
+            let config =
+                config(ContainerConfig { working_dir, ..ContainerConfig::default() }, "0123456789ab");
+            assert_eq!(config.working_dir.as_deref(), Some(kept), "{given}");
+        }
+        let config = config(ContainerConfig::default(), "0123456789ab");
+        assert_eq!(config.working_dir.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn what_a_client_left_out_stays_out() {
+        let options = crate::EngineOptions::default();
+        let host = host(HostConfig::default(), &options, "cloud");
+        assert!(host.dns.is_none() && host.devices.is_none() && host.port_bindings.is_none());
+        let privileged = HostConfig { privileged: Some(true), ..HostConfig::default() };
+        let host = super::host(privileged, &options, "cloud");
+        assert!(host.masked_paths.is_none() && host.readonly_paths.is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn cleaning_twice_is_cleaning_once(path in "/[a-c./]{0,20}") {
+            let once = clean(&path);
+            prop_assert_eq!(clean(&once), once.clone());
+            prop_assert!(once.starts_with('/') && !once.contains("//"));
+        }
+    }
 }

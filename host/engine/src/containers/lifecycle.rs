@@ -18,6 +18,9 @@ use crate::{
     tuning,
 };
 
+/// What dockerd puts before each error about a new name.
+const NEW_NAME: &str = "Error when allocating new name";
+
 impl Engine {
     /// `POST /containers/{id}/start`. Returns when the process runs, as in dockerd; the start goes on
     /// when the caller goes away.
@@ -110,11 +113,15 @@ impl Engine {
     ///
     /// Errors: 400 for an unknown signal, 409 when it does not run, 501 for a signal that only an agent could send.
     pub async fn kill(&self, reference: &str, signal: Option<&str>) -> Result<()> {
-        let entry = self.containers.find(reference)?;
+        // The signal first, as dockerd does; and only its router's errors say what was tried.
         let signal = match signal {
             None | Some("") => 9,
             Some(signal) => signals::parse(signal)?,
         };
+        let entry = self
+            .containers
+            .find(reference)
+            .map_err(|error| error.prefixed(&format!("cannot kill container: {reference}")))?;
         match self.apply(&entry, Event::Kill { signal }).await {
             Ok(_) => Ok(()),
             Err(Rejection::Refused(Refused::NeedsAgent)) => {
@@ -136,7 +143,7 @@ impl Engine {
         if name.is_empty() {
             return Err(Error::new(ErrorKind::Invalid, "Neither old nor new names may be empty"));
         }
-        let name = names::parse(name)?;
+        let name = names::parse(name).map_err(|error| error.prefixed(NEW_NAME))?;
         let engine = self.shared()?;
         self.complete(async move { engine.rename_now(&entry, name).await }).await
     }
@@ -151,7 +158,9 @@ impl Engine {
             let message = "Renaming a container with the same name as its current name";
             return Err(Error::new(ErrorKind::Invalid, message));
         }
-        self.containers.reserve(&name, entry.id()).map_err(|holder| name_in_use(&name, &holder))?;
+        self.containers
+            .reserve(&name, entry.id())
+            .map_err(|holder| name_in_use(&name, &holder).prefixed(NEW_NAME))?;
         let kept = match ContainerRecord::put(&entry.spec, &name, &before.state) {
             Ok(change) => self.commit(vec![change]).await,
             Err(error) => Err(error),

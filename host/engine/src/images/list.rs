@@ -57,7 +57,6 @@ impl Engine {
     }
 
     fn summary(&self, image: Image, names: Shown) -> ImageSummary {
-        let containers = self.containers.all().iter().filter(|entry| entry.spec.image_id == image.id).count();
         ImageSummary {
             parent_id: String::new(),
             repo_tags: names.tags,
@@ -67,7 +66,8 @@ impl Engine {
             shared_size: -1,
             virtual_size: None,
             labels: image.config.labels.into_iter().collect(),
-            containers: i64::try_from(containers).unwrap_or(i64::MAX),
+            // As in dockerd: not counted.
+            containers: -1,
             manifests: None,
             descriptor: None,
             id: image.id,

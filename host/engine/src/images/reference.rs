@@ -29,7 +29,9 @@ impl Reference {
             _ => (None, name),
         };
         if path.bytes().any(|byte| byte.is_ascii_uppercase()) && !path.is_empty() {
-            let message = format!("invalid reference format: repository name ({path}) must be lowercase");
+            let official = if domain.is_none() && !path.contains('/') { "library/" } else { "" };
+            let message =
+                format!("invalid reference format: repository name ({official}{path}) must be lowercase");
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         let good = path.split('/').all(is_component)

@@ -87,7 +87,8 @@ impl Engine {
         self.images.refresh(self.registry.as_ref()).await;
         let items = removed.into_iter().map(|item| match item {
             Removed::Untagged(name) => {
-                self.events.image("untag", id, &name, []);
+                // dockerd names the image by its id here, not the name that went.
+                self.events.image("untag", id, id, []);
                 ImageDeleteResponseItem { untagged: Some(name), deleted: None }
             }
             Removed::Deleted(deleted) => {

@@ -194,11 +194,10 @@ impl Life {
                     self.send(SIGKILL, 0);
                 }
             }
-            Event::KillOverdue { .. } => {
-                if self.state.stop.as_ref().is_some_and(|stop| stop.killed) {
-                    self.effects.push(Effect::StopJob { generation, grace: 0 });
-                }
+            Event::KillOverdue { .. } if self.state.stop.as_ref().is_some_and(|stop| stop.killed) => {
+                self.effects.push(Effect::StopJob { generation, grace: 0 });
             }
+            Event::KillOverdue { .. } => {}
             Event::Abandon { .. } => match self.state.phase {
                 Phase::Starting => self.end_unstarted(stopped("it was removed before its process ran")),
                 _ => self.end(Verdict {

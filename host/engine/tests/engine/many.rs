@@ -8,7 +8,7 @@ async fn fifty_containers_at_once_all_end_with_their_own_code_and_output() {
             let engine = world.engine.clone();
             tokio::spawn(async move {
                 let text = format!("number {number}");
-                let argv = if number % 2 == 0 { vec!["echo", &text] } else { vec!["exit", "5"] };
+                let argv = if number.is_multiple_of(2) { vec!["echo", &text] } else { vec!["exit", "5"] };
                 let id = engine.create(request("", &argv)).await.unwrap().id;
                 let exit = engine.wait(&id, Default::default());
                 drop(exit);

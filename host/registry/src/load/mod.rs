@@ -53,8 +53,8 @@ impl Images {
             Ok::<_, ImageError>(all)
         })?;
         blocking(move || {
-            let kept = contents.layers.values().filter(|layer| needed.contains(&layer.digest));
-            kept.map(|layer| blobs.keep(&layer.file, &layer.digest)).collect::<Result<(), _>>()
+            let mut kept = contents.layers.values().filter(|layer| needed.contains(&layer.digest));
+            kept.try_for_each(|layer| blobs.keep(&layer.file, &layer.digest))
         })
         .await?;
         let mut loaded = Vec::new();

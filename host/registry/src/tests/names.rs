@@ -60,7 +60,7 @@ fn malformed_names_are_refused_in_dockers_words() {
     }
     let digits = "0".repeat(64);
     assert!(invalid(&digits).contains("cannot specify 64-byte hexadecimal strings"));
-    assert!(invalid(&"a/".repeat(130).trim_end_matches('/').to_owned()).contains("255 characters"));
+    assert!(invalid("a/".repeat(130).trim_end_matches('/')).contains("255 characters"));
     assert!(matches!(Reference::parse("a:"), Err(ImageError::Invalid(_))));
 }
 

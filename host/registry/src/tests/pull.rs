@@ -15,7 +15,7 @@ async fn a_pull_fetches_manifest_and_configuration_and_no_layer() {
     let bench = Bench::new().await;
     let name = hub.url("a/b:1");
     let (image, told) = bench.pull_as(&name, None, None).await.unwrap();
-    assert_eq!(image.tags, [name.clone()]);
+    assert_eq!(image.tags, std::slice::from_ref(&name));
     assert_eq!(image.digests, [format!("{}@{digest}", hub.url("a/b"))]);
     assert_eq!((image.manifest_digest, image.config.cmd), (digest.clone(), Some(vec!["sh".to_owned()])));
     assert_eq!(image.size, image.history.iter().map(|h| h.size).sum::<u64>());
