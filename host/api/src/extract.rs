@@ -105,7 +105,9 @@ impl Params {
 
     /// `filters` in both forms: `{"k":{"v":true}}` and, from old clients, `{"k":["v"]}`.
     pub fn filters(&self) -> Result<Filters, ApiError> {
-        let Some(text) = self.text("filters") else { return Ok(Filters::new()) };
+        let Some(text) = self.text("filters").filter(|text| text.trim() != "null") else {
+            return Ok(Filters::new());
+        };
         if let Ok(filters) = serde_json::from_str::<BTreeMap<String, Option<BTreeMap<String, bool>>>>(text) {
             return Ok(filters
                 .into_iter()
@@ -239,6 +241,7 @@ mod tests {
         assert_eq!(read(r#"{"label":{"a=b":true,"c":true}}"#).unwrap(), expected);
         assert_eq!(read(r#"{"label":["a=b","c"]}"#).unwrap(), expected);
         assert_eq!(read("{}").unwrap(), Filters::new());
+        assert_eq!(read("null").unwrap(), Filters::new());
         assert_eq!(params("").filters().unwrap(), Filters::new());
         for bad in ["{", "[]", "7", r#"{"label":"a"}"#, r#"{"label":{"a":1}}"#] {
             assert_eq!(read(bad), Err(ApiError::invalid("invalid filter")), "{bad}");

@@ -15,6 +15,7 @@ mod headers;
 mod hijack;
 mod limits;
 mod listen;
+mod nulls;
 mod respond;
 mod routes;
 mod time;

@@ -18,7 +18,7 @@ use crate::{
     App,
     errors::ApiError,
     extract::{Id, Params},
-    respond,
+    nulls, respond,
     respond::Answer,
     version::ApiVersion,
 };
@@ -59,7 +59,7 @@ async fn list(State(daemon): State<App>, params: Params) -> Answer {
 }
 
 async fn inspect(State(daemon): State<App>, Id(id): Id, params: Params) -> Answer {
-    respond::ok(&daemon.inspect(&id, params.flag("size"))?)
+    respond::ok(&nulls::inspect(daemon.inspect(&id, params.flag("size"))?))
 }
 
 async fn start(State(daemon): State<App>, Id(id): Id, headers: HeaderMap) -> Answer {

@@ -48,13 +48,49 @@ fn request(body: Value, params: &Params, version: ApiVersion) -> Result<CreateRe
         // Up to then removing was the client's own work.
         host.remove("AutoRemove");
     }
+    enumerations(&host)?;
+    let host = model(host, "HostConfig")?;
+    if fields.is_empty() {
+        return Err(ApiError::invalid("config cannot be empty in order to create a container"));
+    }
+    if let Some(Value::Object(labels)) = fields.get_mut("Labels") {
+        // Go reads null as an empty string.
+        labels
+            .values_mut()
+            .filter(|value| value.is_null())
+            .for_each(|value| *value = Value::String(String::new()));
+    }
     Ok(CreateRequest {
         name: params.string("name"),
         platform: params.string("platform").filter(|_| version >= ApiVersion::new(1, 41)),
         config: model(fields, "")?,
-        host: model(host, "HostConfig")?,
+        host,
         networking: model(networking, "NetworkingConfig")?,
     })
+}
+
+/// What the model has as a closed set of values is text to dockerd, which has words of its own for others.
+fn enumerations(host: &Map<String, Value>) -> Result<(), ApiError> {
+    let policy = host.get("RestartPolicy").and_then(|policy| policy.get("Name")).and_then(Value::as_str);
+    if let Some(policy) = policy
+        && !["", "no", "always", "on-failure", "unless-stopped"].contains(&policy)
+    {
+        return Err(ApiError::invalid(format!(
+            "invalid restart policy: unknown policy '{policy}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
+        )));
+    }
+    let text = |name| host.get(name).and_then(Value::as_str).unwrap_or_default();
+    let isolation = text("Isolation");
+    if !["", "default"].contains(&isolation) {
+        return Err(ApiError::invalid(format!(
+            "invalid isolation: {isolation:?} - linux only supports 'default'"
+        )));
+    }
+    let cgroup = text("CgroupnsMode");
+    if !["", "private", "host"].contains(&cgroup) {
+        return Err(ApiError::invalid(format!("invalid cgroup namespace mode: {cgroup}")));
+    }
+    Ok(())
 }
 
 fn take_object(fields: &mut Map<String, Value>, name: &str) -> Result<Map<String, Value>, ApiError> {
@@ -101,10 +137,11 @@ mod tests {
 
     #[test]
     fn null_counts_as_absent_everywhere() {
-        let body = json!({"Image": "a", "ExposedPorts": null, "Volumes": null, "Labels": null, "Env": null,
+        let body = json!({"Image": "a", "ExposedPorts": null, "Volumes": null, "Labels": {"l": null}, "Env": null,
             "HostConfig": null, "NetworkingConfig": {"EndpointsConfig": {"n": null}}});
         let request = read(body).unwrap();
         assert!(request.networking.endpoints_config.unwrap().contains_key("n"));
+        assert_eq!(request.config.labels.unwrap()["l"], "");
     }
 
     #[test]
@@ -123,7 +160,14 @@ mod tests {
             (json!({"Image": 7}), "invalid type: integer `7`"),
             (json!({"HostConfig": {"Memory": "1g"}}), "HostConfig: invalid type: string \"1g\""),
             (json!({"HostConfig": []}), "HostConfig has to be an object"),
-            (json!({"HostConfig": {"RestartPolicy": {"Name": "perhaps"}}}), "unknown variant `perhaps`"),
+            (
+                json!({"HostConfig": {"RestartPolicy": {"Name": "perhaps"}}}),
+                "unknown policy 'perhaps'; use one of",
+            ),
+            (json!({"Image": "a", "HostConfig": {"CgroupnsMode": "x"}}), "invalid cgroup namespace mode: x"),
+            (json!({"Image": "a", "HostConfig": {"Isolation": "hyperv"}}), "invalid isolation: \"hyperv\""),
+            (json!({}), "config cannot be empty"),
+            (json!({"HostConfig": {}}), "config cannot be empty"),
             (json!([]), "has to be an object"),
             (json!(null), "config cannot be empty"),
         ] {

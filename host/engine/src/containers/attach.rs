@@ -66,6 +66,7 @@ impl Engine {
             let tty = entry.spec.tty();
             let input = Stdin {
                 engine: self.shared().ok(),
+                alone: !request.stdout && !request.stderr,
                 once: entry.spec.config.stdin_once.unwrap_or_default() && !tty,
                 keys: tty.then_some(keys),
                 entry: Arc::clone(&entry),
@@ -86,7 +87,7 @@ impl Engine {
         position: Position,
     ) -> Result<stream::BoxStream<'static, Result<OutputChunk>>> {
         let engine = self.shared()?;
-        let mut changes = entry.subscribe();
+        let (mut changes, mut ends) = (entry.subscribe(), entry.subscribe());
         let id = entry.id().to_owned();
         let AttachRequest { logs, stream, stdout, stderr, .. } = *request;
         let query = move |from, follow| LogQuery { stdout, stderr, from, follow, ..LogQuery::default() };
@@ -115,8 +116,16 @@ impl Engine {
             (true, true) if !one_go => before.chain(after).boxed(),
             (true, _) => before.boxed(),
             (false, true) => after.boxed(),
-            // Input alone: the client stays until the run ends, or until it goes.
-            (false, false) if stream => after.filter(|_| std::future::ready(false)).boxed(),
+            // Input alone: the client stays until the run ends, or until it has no more.
+            (false, false) if stream => stream::once(async move {
+                let over = |view: &Arc<super::View>| {
+                    view.state.ended >= generation || view.state.phase == Phase::Removed
+                };
+                // An error says that the container is gone: just as well.
+                let _ = ends.wait_for(over).await;
+            })
+            .filter_map(|()| std::future::ready(None))
+            .boxed(),
             (false, false) => stream::empty().boxed(),
         })
     }
@@ -170,6 +179,8 @@ struct Stdin {
     entry: Arc<Entry>,
     run: RunId,
     once: bool,
+    /// There is no output that the client could wait for.
+    alone: bool,
     /// Only a terminal has detach keys.
     keys: Option<DetachScanner>,
     detached: CancellationToken,
@@ -226,12 +237,17 @@ impl Input for Stdin {
     }
 
     async fn close(&mut self) -> Result<()> {
-        if !self.once || self.detached.is_cancelled() {
+        if self.detached.is_cancelled() {
             return Ok(());
         }
-        let engine = self.ready().await?;
-        // An error says that the process was faster.
-        let _ = engine.link.close_stdin(&self.run).await;
+        if self.once {
+            let engine = self.ready().await?;
+            // An error says that the process was faster.
+            let _ = engine.link.close_stdin(&self.run).await;
+        }
+        if self.alone {
+            self.detached.cancel();
+        }
         Ok(())
     }
 }

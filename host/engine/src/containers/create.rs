@@ -35,6 +35,11 @@ impl Engine {
         let name = name.filter(|name| !name.is_empty()).map(|name| names::parse(&name)).transpose()?;
         validate::config(&config)?;
         validate::host(&host)?;
+        if config.image.as_deref().unwrap_or_default().is_empty()
+            && [&config.cmd, &config.entrypoint].iter().all(|words| words.as_ref().is_none_or(Vec::is_empty))
+        {
+            return Err(Error::new(ErrorKind::Invalid, "no command specified"));
+        }
         let backend = match host.runtime.as_deref() {
             None | Some("") => self.default_backend.clone(),
             Some(runtime) => self.cloud(runtime)?.name.clone(),

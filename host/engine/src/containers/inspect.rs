@@ -2,10 +2,10 @@
 
 use bollard_stubs::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, DriverData, MountPoint,
-    MountPointTypeEnum, OciDescriptor, OciPlatform,
+    MountPointTypeEnum, MountTypeEnum, OciDescriptor, OciPlatform,
 };
 
-use super::{network, process, spec::Spec, status, table::View};
+use super::{network, spec::Spec, status, table::View};
 use crate::{Engine, Result, life::Phase};
 
 impl Engine {
@@ -87,18 +87,18 @@ fn descriptor(spec: &Spec) -> Option<OciDescriptor> {
     })
 }
 
+/// As dockerd's: what `--mount type=tmpfs` asked for, but not `--tmpfs`, which the host configuration shows.
 pub(super) fn mounts(spec: &Spec) -> Vec<MountPoint> {
-    process::tmpfs(spec)
-        .into_iter()
-        .map(|(path, options)| MountPoint {
-            typ: Some(MountPointTypeEnum::TMPFS),
-            name: None,
-            source: Some(String::new()),
-            destination: Some(path),
-            driver: None,
-            mode: Some(options),
-            rw: Some(true),
-            propagation: Some(String::new()),
-        })
-        .collect()
+    let all = spec.host.mounts.iter().flatten().filter(|mount| mount.typ == Some(MountTypeEnum::TMPFS));
+    all.map(|mount| MountPoint {
+        typ: Some(MountPointTypeEnum::TMPFS),
+        name: None,
+        source: Some(String::new()),
+        destination: mount.target.clone(),
+        driver: None,
+        mode: Some(String::new()),
+        rw: Some(!mount.read_only.unwrap_or_default()),
+        propagation: Some(String::new()),
+    })
+    .collect()
 }

@@ -83,7 +83,7 @@ pub(crate) fn command(config: &ContainerConfig) -> Result<(String, Vec<String>)>
     let mut words = config.entrypoint.iter().flatten().chain(config.cmd.iter().flatten()).cloned();
     match words.next() {
         Some(path) => Ok((path, words.collect())),
-        None => Err(Error::new(ErrorKind::Invalid, "No command specified")),
+        None => Err(Error::new(ErrorKind::Invalid, "no command specified")),
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(argv(config(words(&["sh"]), None)), ["sh"]);
         assert_eq!(argv(config(words(&[""]), words(&["ls", "-l"]))), ["ls", "-l"]);
         let reset = merge(config(words(&[""]), None), &image());
-        assert_eq!(command(&reset).unwrap_err().message, "No command specified");
+        assert_eq!(command(&reset).unwrap_err().message, "no command specified");
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod status;
 mod table;
 mod validate;
 mod warnings;
+mod words;
 
 pub use attach::{Attachment, Input};
 pub use detach::{DetachScanner, Scanned};

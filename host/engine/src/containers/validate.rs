@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bollard_stubs::models::{ContainerConfig, HostConfig, MountTypeEnum, RestartPolicyNameEnum};
 
-use super::{ports, signals};
+use super::{ports, signals, words};
 use crate::{Error, ErrorKind, Result, tuning};
 
 /// Seconds that the container may run, or a duration as `90m` or `2h`; `0` for the longest
@@ -80,6 +80,7 @@ pub(crate) fn timeout(config: &ContainerConfig) -> Result<Option<Duration>> {
 /// The part about the host. Errors: 400.
 pub(crate) fn host(host: &HostConfig) -> Result<()> {
     resources(host)?;
+    words::check(host)?;
     for (port, bindings) in host.port_bindings.iter().flatten() {
         ports::parse(port)?;
         for binding in bindings.iter().flatten() {

@@ -71,7 +71,6 @@ impl Engine {
     {
         let (progress, mut told) = mpsc::channel(tuning::PROGRESS_BUFFER);
         let task = self.spawn(work(progress));
-        let first = told.recv().await;
         let ended = async move {
             match task.await {
                 Ok(Some(result)) => result.map_err(Error::from),
@@ -81,10 +80,19 @@ impl Engine {
                 }
             }
         };
-        let Some(first) = first else {
+        // dockerd names what it pulls once it has found it. Until then an error can have its own status.
+        let mut first: Vec<_> = told.recv().await.into_iter().collect();
+        if first.first().is_some_and(|event| event.status.starts_with("Pulling from ")) {
+            first.extend(told.recv().await);
+            if first.len() == 1 {
+                let last = ended.await?;
+                return Ok(stream::iter(first.into_iter().chain(last).map(Ok)).boxed());
+            }
+        }
+        if first.is_empty() {
             let last = ended.await?;
             return Ok(stream::iter(last.into_iter().map(Ok)).boxed());
-        };
+        }
         let rest =
             stream::unfold(told, |mut told| async move { told.recv().await.map(|event| (Ok(event), told)) });
         let last = stream::once(ended).flat_map(|last| {
@@ -93,7 +101,7 @@ impl Engine {
                 Err(error) => vec![Err(error)],
             })
         });
-        Ok(stream::iter([Ok(first)]).chain(rest).chain(last).boxed())
+        Ok(stream::iter(first.into_iter().map(Ok)).chain(rest).chain(last).boxed())
     }
 
     /// `POST /images/{name}/tag`. Without a tag it is `latest`.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bollard_stubs::models::{
-    LocalNodeState, PluginsInfo, RegistryServiceConfig, Runtime, SwarmInfo, SystemInfo,
+    IndexInfo, LocalNodeState, PluginsInfo, RegistryServiceConfig, Runtime, SwarmInfo, SystemInfo,
     SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum, SystemInfoIsolationEnum, SystemVersion,
     SystemVersionComponents, SystemVersionPlatform,
 };
@@ -89,7 +89,15 @@ impl Engine {
             index_server_address: Some("https://index.docker.io/v1/".into()),
             registry_config: Some(RegistryServiceConfig {
                 insecure_registry_cidrs: list(&["127.0.0.0/8", "::1/128"]),
-                index_configs: Some(HashMap::new()),
+                index_configs: Some(HashMap::from([(
+                    "docker.io".to_owned(),
+                    IndexInfo {
+                        name: Some("docker.io".into()),
+                        mirrors: list(&[]),
+                        secure: Some(true),
+                        official: Some(true),
+                    },
+                )])),
                 mirrors: list(&[]),
             }),
             http_proxy: Some(String::new()),

@@ -127,3 +127,26 @@ async fn the_terminals_size_reaches_the_process() {
     world.wait(&id).await;
     assert_eq!(world.output(&id).await, "120x40\n");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_only_writes_stays_attached_until_it_has_no_more() {
+    let world = World::new().await;
+    let id = world
+        .create_with("cat", &["cat"], |request| {
+            request.config.open_stdin = Some(true);
+            request.config.stdin_once = Some(true);
+        })
+        .await;
+    world.engine.start(&id).await.unwrap();
+    let input_alone = AttachRequest { stdout: false, stderr: false, ..all() };
+    let Attachment { output, input } = world.engine.attach(&id, input_alone).await.unwrap();
+    let mut ended = tokio::spawn(text(output));
+    let minute = std::time::Duration::from_secs(60);
+    assert!(tokio::time::timeout(minute, &mut ended).await.is_err(), "it ended although the container runs");
+    let mut input = input.unwrap();
+    input.write(Bytes::from("late\n")).await.unwrap();
+    input.close().await.unwrap();
+    assert_eq!(ended.await.unwrap(), "");
+    assert_eq!(world.wait(&id).await, 0);
+    assert_eq!(world.output(&id).await, "late\n");
+}

@@ -47,7 +47,7 @@ async fn bad_input_is_refused_in_dockerds_words() {
         request.config.cmd = None;
         request.config.entrypoint = Some(vec![String::new()]);
     };
-    assert_eq!(refused(&world, empty).await, invalid("No command specified"));
+    assert_eq!(refused(&world, empty).await, invalid("no command specified"));
     let platform = refused(&world, |request| request.platform = Some("linux/arm64".into())).await;
     assert_eq!(platform.0, ErrorKind::NotFound);
     assert!(
@@ -120,7 +120,11 @@ async fn names_clash_rename_and_are_free_again() {
     let error = world.engine.create(request("/one", &["sleep"])).await.unwrap_err();
     assert_eq!((error.kind, &error.message), (ErrorKind::Conflict, &taken));
     let error = world.engine.rename("two", "one").await.unwrap_err();
+    let taken = format!("Error when allocating new name: {taken}");
     assert_eq!((error.kind, &error.message), (ErrorKind::Conflict, &taken));
+    let unknown = world.engine.kill("nobody", None).await.unwrap_err();
+    assert_eq!(unknown.message, "cannot kill container: nobody: No such container: nobody");
+    assert_eq!(world.engine.kill("nobody", Some("BOGUS")).await.unwrap_err().kind, ErrorKind::Invalid);
     assert_eq!(world.engine.rename("two", "two").await.unwrap_err().kind, ErrorKind::Invalid);
     assert_eq!(world.engine.rename("two", "").await.unwrap_err().kind, ErrorKind::Invalid);
     world.engine.rename("one", "three").await.unwrap();

@@ -55,6 +55,9 @@ impl FakeRegistry {
 #[async_trait]
 impl Registry for FakeRegistry {
     async fn pull(&self, request: PullRequest, progress: Progress) -> Result<Image, ImageError> {
+        // As the real one: it names what it pulls before it has asked for it.
+        let headline = ProgressEvent { status: "Pulling from somewhere".into(), ..ProgressEvent::default() };
+        let _ = progress.send(headline).await;
         if request.reference.contains("missing") {
             return Err(ImageError::NotFound("manifest unknown".into()));
         }
