@@ -14,7 +14,7 @@ use sockerless_engine::Input;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::mpsc,
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{errors::ApiError, framing::Encoded, headers, limits};
@@ -122,12 +122,15 @@ pub async fn pump(
     input: Option<Box<dyn Input>>,
 ) {
     let (mut reader, mut writer) = tokio::io::split(connection);
+    let apart = Instant::now() + limits::HEAD_ALONE;
     let receive = async {
         receive(&mut reader, read, input).await;
         std::future::pending().await
     };
     let deliver = async {
         while let Some(bytes) = output.next().await {
+            // Some clients (docker-py) lose what they read together with the head. At a start, this time is long over.
+            sleep_until(apart).await;
             if let Err(error) = writer.write_all(&bytes).await {
                 tracing::debug!(%error, "the attached client is gone");
                 return false;
@@ -175,4 +178,30 @@ async fn receive<R: AsyncRead + Unpin>(reader: &mut R, read: Bytes, input: Optio
 async fn discard<R: AsyncRead + Unpin>(reader: &mut R) {
     // However the reading ends, the client's side has ended.
     let _ = tokio::io::copy(reader, &mut tokio::io::sink()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use sockerless_engine::{OutputChunk, OutputStream};
+    use sockerless_ports::link::Output;
+
+    use super::*;
+    use crate::framing::Form;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_output_does_not_come_in_one_piece_with_the_head() {
+        let chunk = OutputChunk { output: Output::Stdout, bytes: Bytes::from_static(b"hi\n") };
+        let output = OutputStream { tty: true, chunks: stream::iter([Ok(chunk)]).boxed() };
+        let form = Form::of(&output);
+        let (server, mut client) = tokio::io::duplex(1024);
+        let pumped = tokio::spawn(pump(Box::new(server), Bytes::new(), Encoded::new(output, form), None));
+        let mut buffer = [0; 16];
+        let early = timeout(limits::HEAD_ALONE / 3, client.read(&mut buffer)).await;
+        assert!(early.is_err(), "a client that reads more than the head would have lost it");
+        let read = client.read(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..read], b"hi\n");
+        drop(client);
+        pumped.await.unwrap();
+    }
 }

@@ -29,3 +29,7 @@ pub const BACKLOG: u32 = 1024;
 
 /// Permissions of the unix socket: owner and group, as dockerd's.
 pub const SOCKET_MODE: u32 = 0o660;
+
+/// How long the head of an answer to attach stays the last thing on its connection: time for a client to read it, too
+/// short to be felt.
+pub const HEAD_ALONE: Duration = Duration::from_millis(3);

@@ -133,6 +133,7 @@ pub(crate) fn config(mut config: ContainerConfig, short_id: &str) -> ContainerCo
     if let Some(dir) = config.working_dir.as_mut().filter(|dir| !dir.is_empty()) {
         *dir = clean(dir);
     }
+    config.network_disabled = config.network_disabled.filter(|disabled| *disabled);
     config.stop_signal = config.stop_signal.filter(|signal| !signal.is_empty());
     config.labels.get_or_insert_default();
     config.env.get_or_insert_default();
