@@ -27,7 +27,7 @@ pub fn run(filter: Option<&str>) -> Result {
     let mut in_plugins = cargo(&plugins);
     in_plugins.args(["test", "--target", &native]);
     let mut in_root = cargo(&root);
-    in_root.args(["test", "--workspace"]).env("SOCKERLESS_DIST", &dist);
+    in_root.args(["test", "--workspace", "--no-fail-fast"]).env("SOCKERLESS_DIST", &dist);
     for command in [&mut in_plugins, &mut in_root] {
         command::run(command.args(filter))?;
     }

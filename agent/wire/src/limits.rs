@@ -1,8 +1,9 @@
 //! The protocol's numbers: both ends rely on them.
 
 /// Payload of one data frame, bytes: large enough that headers and system calls do not count, small enough that a
-/// stream does not hold up the others.
-pub const DATA: usize = 256 << 10;
+/// stream does not hold up the others, and that a message stays below 128 KiB: musl's allocator, which the agent has,
+/// maps and unmaps anything larger, and so pays a page fault for every 4 KiB of output.
+pub const DATA: usize = 96 << 10;
 
 /// Size of one control message, bytes. The largest is a launch: the kernel takes 2 MiB of arguments and environment, and
 /// JSON may escape characters.

@@ -85,7 +85,8 @@ impl Call<'_> {
         guest: impl Future<Output = wasmtime::Result<Result<T, E>>>,
     ) -> Result<T, Error> {
         let limit = self.context.shared.limits.compute;
-        match timeout_at(self.deadline, metered(guest, limit)).await {
+        let begin = Instant::now();
+        let outcome = match timeout_at(self.deadline, metered(guest, limit)).await {
             Ok(Some(Ok(Ok(answer)))) => Ok(answer),
             Ok(Some(Ok(Err(error)))) => Err(self.context.explain(error.into())),
             Ok(Some(Err(trap))) => Err(self.trap(&trap)),
@@ -97,7 +98,13 @@ impl Call<'_> {
                 ErrorCode::DeadlineExceeded,
                 &format!("no answer within {} s", self.time.as_secs_f32()),
             ))),
+        };
+        let (plugin, function, took) = (&self.context.plugin, self.context.function, begin.elapsed());
+        match &outcome {
+            Ok(_) => tracing::debug!(%plugin, call = function, ?took, "ok"),
+            Err(error) => tracing::debug!(%plugin, call = function, ?took, code = %error.code, "{error}"),
         }
+        outcome
     }
 
     fn trap(&self, trap: &wasmtime::Error) -> Error {

@@ -1,6 +1,6 @@
 //! `docker ps`.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use bollard_stubs::models::{
     ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings, ContainerSummaryStateEnum,
@@ -14,7 +14,7 @@ use super::{
     network, ports, status,
     table::{Entry, View},
 };
-use crate::{Engine, ListRequest, Result, images::Names};
+use crate::{Engine, ListRequest, Result};
 
 impl Engine {
     /// `GET /containers/json`, newest first, out of memory.
@@ -25,20 +25,34 @@ impl Engine {
         let filters = ListFilters::parse(&request.filters, &self.containers, &images)?;
         let all = request.all || request.limit.is_some_and(|limit| limit > 0) || filters.imply_all();
         let mut entries = self.containers.all();
-        entries.sort_by_cached_key(|entry| Reverse((entry.spec.created, entry.spec.id.clone())));
+        entries.sort_unstable_by(|a, b| (b.spec.created, &b.spec.id).cmp(&(a.spec.created, &a.spec.id)));
         let now = Timestamp::now();
+        // Most containers share a few images, and what a name stands for takes a parser to say.
+        let mut meanings: HashMap<&str, Option<&str>> = HashMap::new();
         let matching = entries.iter().map(|entry| (entry, entry.view())).filter(|(entry, view)| {
             (all || status::word(&view.state) == "running") && filters.matches(entry, view)
         });
         let limit = request.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
         Ok(matching
             .take(limit)
-            .map(|(entry, view)| summary(entry, &view, &images, request.size, now))
+            .map(|(entry, view)| {
+                let name = entry.spec.image.as_str();
+                let meaning = *meanings.entry(name).or_insert_with(|| images.resolve(name));
+                let size = images.size(&entry.spec.image_id).filter(|_| request.size);
+                summary(entry, &view, meaning, size, now)
+            })
             .collect())
     }
 }
 
-fn summary(entry: &Arc<Entry>, view: &View, images: &Names, size: bool, now: Timestamp) -> ContainerSummary {
+/// `meaning` is the id of the image that the container's image name stands for now.
+fn summary(
+    entry: &Arc<Entry>,
+    view: &View,
+    meaning: Option<&str>,
+    size: Option<i64>,
+    now: Timestamp,
+) -> ContainerSummary {
     let spec = &entry.spec;
     let state = match status::word(&view.state) {
         "created" => ContainerSummaryStateEnum::CREATED,
@@ -48,7 +62,7 @@ fn summary(entry: &Arc<Entry>, view: &View, images: &Names, size: bool, now: Tim
         _ => ContainerSummaryStateEnum::DEAD,
     };
     // A name that was given to another image since would mislead.
-    let named = images.resolve(&spec.image).is_none_or(|id| id == spec.image_id);
+    let named = meaning.is_none_or(|id| id == spec.image_id);
     ContainerSummary {
         id: Some(spec.id.clone()),
         names: Some(vec![format!("/{}", view.name)]),
@@ -59,7 +73,7 @@ fn summary(entry: &Arc<Entry>, view: &View, images: &Names, size: bool, now: Tim
         created: Some(spec.created.as_second()),
         ports: Some(if state == ContainerSummaryStateEnum::RUNNING { exposed(spec) } else { Vec::new() }),
         size_rw: None,
-        size_root_fs: images.size(&spec.image_id).filter(|_| size),
+        size_root_fs: size,
         labels: Some(spec.config.labels.clone().unwrap_or_default()),
         state: Some(state),
         status: Some(status::text(&view.state, now)),

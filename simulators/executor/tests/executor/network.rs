@@ -59,7 +59,7 @@ async fn a_task_is_not_reached_from_this_machine_by_a_port_of_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_has_loopback_a_default_route_and_its_name() {
     with(|it| async move {
-        let script = "nc -l -p 7002 > /tmp/x & while ! echo over | nc 127.0.0.1 7002 2>/dev/null; do sleep 0.01; done; wait; cat /tmp/x
+        let script = "nc -l -p 7002 -e echo over & until nc 127.0.0.1 7002 < /dev/null 2>/dev/null; do sleep 0.01; done
                       grep -c 00000000 /proc/net/route; hostname; grep -c box /etc/hosts; cat /etc/hostname";
         let spec = TaskSpec { hostname: Some("box".into()), ..it.shell_spec(script) };
         let done = it.run(spec).await;
