@@ -28,9 +28,9 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
             | (203, 0, 113)             // documentation
             | (224.., _, _) // multicast, reserved, broadcast
     );
-    // Azure's metadata and DNS server sits on a public address that only its machines can reach.
-    let azure = (a, b, c, d) == (168, 63, 129, 16);
-    !special && !azure
+    // One cloud keeps its metadata and name server on a public address that only its machines can reach.
+    let metadata = (a, b, c, d) == (168, 63, 129, 16);
+    !special && !metadata
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
