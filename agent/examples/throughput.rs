@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use sockerless_link::{AgentLink, AgentLinkConfig};
 use sockerless_ports::link::{
     Admission, AgentEvents, Digest, Exit, Launch, LaunchFailure, Link, Output, Refusal, RunId,
+    request::Health,
 };
 use tokio::{process::Command, sync::Notify};
 
@@ -58,6 +59,10 @@ impl AgentEvents for Counter {
     async fn exited(&self, _: &RunId, _: Exit) {
         self.exited.notify_one();
     }
+    async fn health(&self, _: &RunId, _: Health) {}
+
+    async fn leaving(&self, _: &RunId) {}
+
     async fn line(&self, _: &RunId, _: bool) {}
 }
 

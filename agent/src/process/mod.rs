@@ -92,7 +92,8 @@ struct Plan {
 
 /// Starts it. Blocks for about a millisecond; longer where the file system is slow.
 pub fn start(launch: Launch) -> Result<Process, Failure> {
-    let Launch { argv, mut env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs } = launch;
+    let Launch { argv, mut env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs, health: _ } =
+        launch;
     let person = user::resolve(user.as_deref(), &groups)?;
     if !has(&env, "HOME") {
         env.retain(|variable| !variable.starts_with("HOME="));

@@ -19,6 +19,7 @@ mod key;
 pub mod limits;
 mod message;
 mod outbox;
+pub mod request;
 pub mod streams;
 
 pub use frame::{Frame, FrameError, Frames};

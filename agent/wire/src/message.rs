@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{FrameError, Key};
+use crate::{FrameError, Key, request::HealthCheck};
 
 /// A range of versions of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +151,9 @@ pub struct Launch {
     pub hostname: Option<String>,
     /// Paths and options of memory file systems.
     pub tmpfs: Vec<(String, String)>,
+    /// To be run beside the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthCheck>,
 }
 
 /// Reads a control message.

@@ -19,7 +19,10 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sockerless_ports::link::{Admission, AgentEvents, Link, LinkError, RunId, TerminalSize};
+use sockerless_ports::link::{
+    Admission, AgentEvents, Channel, Link, LinkError, RunId, TerminalSize,
+    request::{Reply, Request},
+};
 
 use crate::run::Run;
 
@@ -111,5 +114,17 @@ impl Link for AgentLink {
 
     async fn resize(&self, run: &RunId, size: TerminalSize) -> Result<(), LinkError> {
         self.run(run)?.resize(size)
+    }
+
+    async fn open(&self, run: &RunId, _request: Request) -> Result<(Reply, Box<dyn Channel>), LinkError> {
+        self.run(run).and(Err(LinkError::Closed))
+    }
+
+    async fn adopt(&self, run: &RunId, _exec: &str) -> Result<Box<dyn Channel>, LinkError> {
+        self.run(run).and(Err(LinkError::Closed))
+    }
+
+    fn succeed(&self, run: &RunId, _next: Admission, _events: Arc<dyn AgentEvents>) -> Result<(), LinkError> {
+        self.run(run).and(Err(LinkError::Closed))
     }
 }

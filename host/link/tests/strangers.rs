@@ -13,6 +13,7 @@ use sockerless_agent_wire::{
 use sockerless_link::{AgentLink, AgentLinkConfig};
 use sockerless_ports::link::{
     Admission, AgentEvents, Digest, Exit, Launch, LaunchFailure, Link, Output, Refusal, RunId,
+    request::Health,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -49,6 +50,10 @@ impl AgentEvents for Engine {
     async fn exited(&self, _: &RunId, exit: Exit) {
         self.say(&format!("exited {}", exit.code)).unwrap();
     }
+    async fn health(&self, _: &RunId, _: Health) {}
+
+    async fn leaving(&self, _: &RunId) {}
+
     async fn line(&self, _: &RunId, up: bool) {
         self.say(&format!("line {up}")).unwrap();
     }

@@ -9,6 +9,8 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+pub use sockerless_agent_wire::request;
+use sockerless_agent_wire::request::{End, Health, HealthCheck, Reply, Request};
 
 /// What the engine asks of agents. All calls concern an admitted run.
 #[async_trait]
@@ -38,6 +40,40 @@ pub trait Link: Send + Sync + 'static {
 
     /// Sets the size of the process's terminal.
     async fn resize(&self, run: &RunId, size: TerminalSize) -> Result<(), LinkError>;
+
+    /// Asks the run's agent for something, before, while or after its process runs. Returns with the agent's reply. Waits
+    /// while the line is down; who does not want to wait for ever drops the future, which takes the request back.
+    async fn open(&self, run: &RunId, request: Request) -> Result<(Reply, Box<dyn Channel>), LinkError>;
+
+    /// Finds an exec of a run that an earlier daemon opened, by its id; what it wrote and nobody acknowledged comes again.
+    /// Waits until the agent is there. Errors: [`LinkError::Closed`] when the agent does not know it.
+    async fn adopt(&self, run: &RunId, exec: &str) -> Result<Box<dyn Channel>, LinkError>;
+
+    /// The agent of a run that has ended shall do another one of the same container in its place, over the same line: `next`
+    /// is admitted, and its agent will ask for a launch as a new one does. The old run is dismissed once that happens.
+    /// Delivered also when the line is down for a moment. What the old run's channels did ends.
+    fn succeed(&self, run: &RunId, next: Admission, events: Arc<dyn AgentEvents>) -> Result<(), LinkError>;
+}
+
+/// One request under way. Bytes survive a cut of the line. Dropping it ends what it does; an exec's process alone goes on,
+/// and its output is then thrown away.
+#[async_trait]
+pub trait Channel: Send + Sync + 'static {
+    /// The next bytes of its outputs, in the order in which they came; none when all have ended. What was read before
+    /// counts as dealt with: only then the agent sends more.
+    async fn read(&self) -> Option<(Output, Bytes)>;
+
+    /// Sends bytes; returns once the line has taken them (flow control). Errors: the other end takes no more.
+    async fn write(&self, bytes: Bytes) -> Result<(), LinkError>;
+
+    /// No more bytes will be sent.
+    fn finish(&self);
+
+    /// Sets the size of an exec's terminal.
+    fn resize(&self, size: TerminalSize);
+
+    /// Waits for the end, which comes after all output was read.
+    async fn end(&self) -> Result<End, LinkError>;
 }
 
 /// What agents tell the engine. For one run calls come in order, one at a time.
@@ -65,6 +101,12 @@ pub trait AgentEvents: Send + Sync + 'static {
 
     /// The process ended and all its output has been given to `output`.
     async fn exited(&self, run: &RunId, exit: Exit);
+
+    /// The health check has new results. Only the last state counts; it is told again after a cut.
+    async fn health(&self, run: &RunId, health: Health);
+
+    /// The cloud has told the agent of an ended run to go (SIGTERM): it stays for a few seconds more.
+    async fn leaving(&self, run: &RunId);
 
     /// The line came up (again) or is down.
     async fn line(&self, run: &RunId, up: bool);
@@ -127,6 +169,8 @@ pub struct Launch {
     pub hostname: Option<String>,
     /// Paths that are to be memory file systems, with Docker's tmpfs options.
     pub tmpfs: Vec<(String, String)>,
+    /// To be run beside the process.
+    pub health: Option<HealthCheck>,
 }
 
 /// Columns and rows.

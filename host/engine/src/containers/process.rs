@@ -26,6 +26,7 @@ pub(crate) fn launch(spec: &Spec, features: Features) -> Launch {
         size: first_size(spec),
         hostname: Some(spec.hostname().to_owned()),
         tmpfs: if features.memory_volumes { Vec::new() } else { tmpfs(spec) },
+        health: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use bytes::Bytes;
 use sockerless_ports::{
-    link::{AgentEvents, Digest, Exit, Launch, LaunchFailure, Output, Refusal, RunId},
+    link::{AgentEvents, Digest, Exit, Launch, LaunchFailure, Output, Refusal, RunId, request::Health},
     logs::LogError,
 };
 
@@ -101,6 +101,10 @@ impl AgentEvents for Agents {
     async fn exited(&self, run: &RunId, exit: Exit) {
         self.tell(run, Event::Exited { generation: run.generation, exit }).await;
     }
+
+    async fn health(&self, _: &RunId, _: Health) {}
+
+    async fn leaving(&self, _: &RunId) {}
 
     async fn line(&self, run: &RunId, up: bool) {
         let Ok(engine) = self.engine() else { return };

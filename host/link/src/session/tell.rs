@@ -67,7 +67,8 @@ async fn one(run: &Run, item: Item) -> Result<(), link::Refusal> {
 }
 
 fn wire(launch: link::Launch) -> Launch {
-    let link::Launch { argv, env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs } = launch;
+    let link::Launch { argv, env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs, health } =
+        launch;
     let size = size.map(|link::TerminalSize { columns, rows }| Size { columns, rows });
-    Launch { argv, env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs }
+    Launch { argv, env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs, health }
 }

@@ -5,7 +5,13 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sockerless_ports::{Link, link::*};
+use sockerless_ports::{
+    Link,
+    link::{
+        request::{Reply, Request},
+        *,
+    },
+};
 use tokio::sync::{mpsc, watch};
 
 /// What the engine sends to an agent.
@@ -142,5 +148,17 @@ impl Link for FakeLink {
 
     async fn resize(&self, run: &RunId, size: TerminalSize) -> Result<(), LinkError> {
         self.send(run, Order::Resize(size))
+    }
+
+    async fn open(&self, run: &RunId, _request: Request) -> Result<(Reply, Box<dyn Channel>), LinkError> {
+        self.state.borrow().get(run).ok_or(LinkError::Unknown).and(Err(LinkError::Closed))
+    }
+
+    async fn adopt(&self, run: &RunId, _exec: &str) -> Result<Box<dyn Channel>, LinkError> {
+        self.state.borrow().get(run).ok_or(LinkError::Unknown).and(Err(LinkError::Closed))
+    }
+
+    fn succeed(&self, run: &RunId, _next: Admission, _events: Arc<dyn AgentEvents>) -> Result<(), LinkError> {
+        self.state.borrow().get(run).ok_or(LinkError::Unknown).and(Err(LinkError::Closed))
     }
 }
