@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use bollard_stubs::models::{
-    ContainerCreateResponse, ContainerInspectResponse, ContainerPruneResponse, ContainerSummary,
-    ContainerWaitResponse, EventMessage, HistoryResponseItem, ImageDeleteResponseItem, ImageInspect,
-    ImagePruneResponse, ImageSummary, SystemInfo, SystemVersion,
+    ContainerCreateResponse, ContainerInspectResponse, ContainerPruneResponse, ContainerWaitResponse,
+    EventMessage, HistoryResponseItem, ImageDeleteResponseItem, ImageInspect, ImagePruneResponse,
+    ImageSummary, SystemInfo, SystemVersion,
 };
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sockerless_engine::{
-    AttachRequest, Attachment, CreateRequest, Engine, EventsRequest, Filters, ListRequest, LogsRequest,
-    Outcome, OutputStream, ProgressStream, PullImage, RemoveRequest, Result, WaitCondition,
+    AttachRequest, Attachment, CreateRequest, Engine, EventsRequest, Filters, ListRequest, Listing,
+    LogsRequest, Outcome, OutputStream, ProgressStream, PullImage, RemoveRequest, Result, WaitCondition,
 };
 use sockerless_ports::{
     link::TerminalSize,
@@ -21,7 +21,7 @@ use sockerless_ports::{
 #[allow(missing_docs)]
 pub trait Daemon: Send + Sync + 'static {
     async fn create(&self, request: CreateRequest) -> Result<ContainerCreateResponse>;
-    fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>>;
+    fn list(&self, request: &ListRequest) -> Result<Listing>;
     fn inspect(&self, reference: &str, size: bool) -> Result<ContainerInspectResponse>;
     async fn start(&self, reference: &str) -> Result<Outcome>;
     async fn stop(
@@ -75,7 +75,7 @@ impl Daemon for Engine {
         Engine::create(self, request).await
     }
 
-    fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {
+    fn list(&self, request: &ListRequest) -> Result<Listing> {
         Engine::list(self, request)
     }
 

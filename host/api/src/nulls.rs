@@ -1,59 +1,30 @@
 //! `null` where dockerd writes it: the models leave out what is not set, and a client in a language without
 //! defaults (`attrs["HostConfig"]["Binds"]`) stumbles over a name that is not there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use bollard_stubs::models::{
     ContainerConfig, ContainerInspectResponse, EndpointSettings, HostConfig, NetworkSettings,
 };
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, Serializer};
 
-const CONFIG: &[&str] = &["Cmd", "Env", "Entrypoint", "Labels", "OnBuild", "Volumes"];
-const HOST_CONFIG: &[&str] = &[
-    "Binds",
-    "BlkioDeviceReadBps",
-    "BlkioDeviceReadIOps",
-    "BlkioDeviceWriteBps",
-    "BlkioDeviceWriteIOps",
-    "BlkioWeightDevice",
-    "CapAdd",
-    "CapDrop",
-    "DeviceCgroupRules",
-    "DeviceRequests",
-    "Devices",
-    "Dns",
-    "DnsOptions",
-    "DnsSearch",
-    "ExtraHosts",
-    "GroupAdd",
-    "Links",
-    "MaskedPaths",
-    "MemorySwappiness",
-    "PidsLimit",
-    "PortBindings",
-    "ReadonlyPaths",
-    "SecurityOpt",
-    "Ulimits",
-    "VolumesFrom",
-];
-const NETWORK_SETTINGS: &[&str] = &["SecondaryIPAddresses", "SecondaryIPv6Addresses"];
-const ENDPOINT: &[&str] = &["Aliases", "DNSNames", "DriverOpts", "IPAMConfig", "Links"];
-
-/// A model, and the names that it left out.
+/// A model, and the names that it leaves out.
 #[derive(Serialize)]
-pub struct Whole<T> {
+struct Whole<T, const N: usize> {
     #[serde(flatten)]
     model: T,
     #[serde(flatten)]
-    nulls: BTreeMap<&'static str, ()>,
+    nulls: Nulls<N>,
 }
 
-impl<T: Serialize> Whole<T> {
-    fn new(model: T, names: &'static [&'static str]) -> Self {
-        let present = serde_json::to_value(&model).unwrap_or(Value::Null);
-        let nulls = names.iter().filter(|name| present.get(name).is_none()).map(|name| (*name, ())).collect();
-        Self { model, nulls }
+/// Names, each with whether it is left out. Asked of the model's fields: to look for them in what is written
+/// would cost more than the writing.
+struct Nulls<const N: usize>([(&'static str, bool); N]);
+
+impl<const N: usize> Serialize for Nulls<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let names = self.0.iter().filter(|(_, left_out)| *left_out).map(|(name, _)| (name, ()));
+        serializer.collect_map(names)
     }
 }
 
@@ -65,9 +36,9 @@ pub struct Inspect {
     rest: ContainerInspectResponse,
     #[serde(rename = "ExecIDs")]
     exec_ids: Option<Vec<String>>,
-    host_config: Whole<HostConfig>,
-    config: Whole<ContainerConfig>,
-    network_settings: Whole<Networks>,
+    host_config: Whole<HostConfig, 25>,
+    config: Whole<ContainerConfig, 6>,
+    network_settings: Whole<Networks, 2>,
 }
 
 #[derive(Serialize)]
@@ -75,27 +46,87 @@ pub struct Inspect {
 struct Networks {
     #[serde(flatten)]
     rest: NetworkSettings,
-    networks: HashMap<String, Whole<EndpointSettings>>,
+    networks: HashMap<String, Whole<EndpointSettings, 5>>,
 }
 
 /// The answer with every name that dockerd writes.
 pub fn inspect(mut answer: ContainerInspectResponse) -> Inspect {
-    let mut settings = answer.network_settings.take().unwrap_or_default();
-    let networks = settings.networks.take().unwrap_or_default();
-    let networks =
-        networks.into_iter().map(|(name, endpoint)| (name, Whole::new(endpoint, ENDPOINT))).collect();
     Inspect {
         exec_ids: answer.exec_ids.take(),
-        host_config: Whole::new(answer.host_config.take().unwrap_or_default(), HOST_CONFIG),
-        config: Whole::new(answer.config.take().unwrap_or_default(), CONFIG),
-        network_settings: Whole::new(Networks { rest: settings, networks }, NETWORK_SETTINGS),
+        host_config: host_config(answer.host_config.take().unwrap_or_default()),
+        config: config(answer.config.take().unwrap_or_default()),
+        network_settings: network_settings(answer.network_settings.take().unwrap_or_default()),
         rest: answer,
     }
 }
 
+fn host_config(model: HostConfig) -> Whole<HostConfig, 25> {
+    let nulls = Nulls([
+        ("Binds", model.binds.is_none()),
+        ("BlkioDeviceReadBps", model.blkio_device_read_bps.is_none()),
+        ("BlkioDeviceReadIOps", model.blkio_device_read_iops.is_none()),
+        ("BlkioDeviceWriteBps", model.blkio_device_write_bps.is_none()),
+        ("BlkioDeviceWriteIOps", model.blkio_device_write_iops.is_none()),
+        ("BlkioWeightDevice", model.blkio_weight_device.is_none()),
+        ("CapAdd", model.cap_add.is_none()),
+        ("CapDrop", model.cap_drop.is_none()),
+        ("DeviceCgroupRules", model.device_cgroup_rules.is_none()),
+        ("DeviceRequests", model.device_requests.is_none()),
+        ("Devices", model.devices.is_none()),
+        ("Dns", model.dns.is_none()),
+        ("DnsOptions", model.dns_options.is_none()),
+        ("DnsSearch", model.dns_search.is_none()),
+        ("ExtraHosts", model.extra_hosts.is_none()),
+        ("GroupAdd", model.group_add.is_none()),
+        ("Links", model.links.is_none()),
+        ("MaskedPaths", model.masked_paths.is_none()),
+        ("MemorySwappiness", model.memory_swappiness.is_none()),
+        ("PidsLimit", model.pids_limit.is_none()),
+        ("PortBindings", model.port_bindings.is_none()),
+        ("ReadonlyPaths", model.readonly_paths.is_none()),
+        ("SecurityOpt", model.security_opt.is_none()),
+        ("Ulimits", model.ulimits.is_none()),
+        ("VolumesFrom", model.volumes_from.is_none()),
+    ]);
+    Whole { model, nulls }
+}
+
+fn config(model: ContainerConfig) -> Whole<ContainerConfig, 6> {
+    let nulls = Nulls([
+        ("Cmd", model.cmd.is_none()),
+        ("Env", model.env.is_none()),
+        ("Entrypoint", model.entrypoint.is_none()),
+        ("Labels", model.labels.is_none()),
+        ("OnBuild", model.on_build.is_none()),
+        ("Volumes", model.volumes.is_none()),
+    ]);
+    Whole { model, nulls }
+}
+
+fn network_settings(mut model: NetworkSettings) -> Whole<Networks, 2> {
+    let nulls = Nulls([
+        ("SecondaryIPAddresses", model.secondary_ip_addresses.is_none()),
+        ("SecondaryIPv6Addresses", model.secondary_ipv6_addresses.is_none()),
+    ]);
+    let networks = model.networks.take().unwrap_or_default();
+    let networks = networks.into_iter().map(|(name, model)| (name, endpoint(model))).collect();
+    Whole { model: Networks { rest: model, networks }, nulls }
+}
+
+fn endpoint(model: EndpointSettings) -> Whole<EndpointSettings, 5> {
+    let nulls = Nulls([
+        ("Aliases", model.aliases.is_none()),
+        ("DNSNames", model.dns_names.is_none()),
+        ("DriverOpts", model.driver_opts.is_none()),
+        ("IPAMConfig", model.ipam_config.is_none()),
+        ("Links", model.links.is_none()),
+    ]);
+    Whole { model, nulls }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -123,5 +154,37 @@ mod tests {
         for name in ["HostConfig", "Config", "NetworkSettings", "Networks", "Dns", "ExecIDs"] {
             assert_eq!(text.matches(&format!("\"{name}\":")).count(), 1, "{name}");
         }
+    }
+
+    /// The names are written by hand: one that is not the model's own would stand there twice once it is set.
+    #[test]
+    fn every_name_is_the_models_own() {
+        fn check<T: Serialize, const N: usize>(whole: &Whole<T, N>, set: &str) {
+            let set: Value = serde_json::from_str(set).unwrap();
+            assert_eq!(whole.nulls.0.len(), set.as_object().unwrap().len());
+            let written = serde_json::to_value(&whole.model).unwrap();
+            for (name, left_out) in whole.nulls.0 {
+                assert!(!left_out && written.get(name).is_some(), "{name}");
+            }
+        }
+        let lists = |names: &str| {
+            let all = names.split(' ').map(|name| format!("\"{name}\":[]")).collect::<Vec<_>>();
+            format!("{{{}}}", all.join(","))
+        };
+        let text = lists(
+            "Binds BlkioDeviceReadBps BlkioDeviceReadIOps BlkioDeviceWriteBps BlkioDeviceWriteIOps \
+             BlkioWeightDevice CapAdd CapDrop DeviceCgroupRules DeviceRequests Devices Dns DnsOptions DnsSearch \
+             ExtraHosts GroupAdd Links MaskedPaths ReadonlyPaths SecurityOpt Ulimits VolumesFrom",
+        )
+        .replace('}', ",\"MemorySwappiness\":0,\"PidsLimit\":0,\"PortBindings\":{}}");
+        check(&host_config(serde_json::from_str(&text).unwrap()), &text);
+        let text = lists("Cmd Env Entrypoint OnBuild").replace('}', ",\"Labels\":{},\"Volumes\":{}}");
+        check(&config(serde_json::from_str(&text).unwrap()), &text);
+        let text = lists("SecondaryIPAddresses SecondaryIPv6Addresses");
+        let settings = network_settings(serde_json::from_str(&text).unwrap());
+        let written = serde_json::to_value(&settings.model).unwrap();
+        assert!(settings.nulls.0.iter().all(|(name, left_out)| !left_out && written.get(name).is_some()));
+        let text = lists("Aliases DNSNames Links").replace('}', ",\"DriverOpts\":{},\"IPAMConfig\":{}}");
+        check(&endpoint(serde_json::from_str(&text).unwrap()), &text);
     }
 }

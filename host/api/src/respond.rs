@@ -28,6 +28,12 @@ pub fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response {
     with_body(status, JSON, Body::from(body))
 }
 
+/// 200 with a JSON document that stands already.
+pub fn written(mut document: Vec<u8>) -> Response {
+    document.push(b'\n');
+    with_body(StatusCode::OK, JSON, Body::from(document))
+}
+
 /// 200 with a JSON document.
 pub fn ok<T: Serialize + ?Sized>(value: &T) -> Answer {
     Ok(json(StatusCode::OK, value))

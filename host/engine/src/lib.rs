@@ -1,7 +1,7 @@
 //! What a container, an image and an event are, and how they live.
 //!
 //! [`Engine`] is the whole surface: one method for each thing that the Docker Engine API can ask.
-//! Answers are the API's own models; HTTP is not known here.
+//! Answers are the API's own models (a list of containers is their JSON); HTTP is not known here.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod containers;
@@ -19,7 +19,7 @@ mod system;
 mod times;
 mod tuning;
 
-pub use containers::{Attachment, DetachScanner, Input, LABEL_TIMEOUT, Scanned};
+pub use containers::{Attachment, DetachScanner, Input, LABEL_TIMEOUT, Listing, Scanned};
 pub use dependencies::*;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};

@@ -86,3 +86,6 @@ pub const NAME_TRIES: usize = 6;
 /// How often clouds are compared with the state while the daemon runs: for jobs whose making was given up
 /// without an answer.
 pub const RECONCILE: Duration = Duration::from_secs(900);
+
+/// Bytes of a container in a list, about: so much is set aside for each, so that the list is not moved as it grows.
+pub const SUMMARY: usize = 1280;

@@ -55,7 +55,7 @@ async fn list(State(daemon): State<App>, params: Params) -> Answer {
         size: params.flag("size"),
         filters,
     };
-    respond::ok(&daemon.list(&request)?)
+    Ok(respond::written(daemon.list(&request)?.json))
 }
 
 async fn inspect(State(daemon): State<App>, Id(id): Id, params: Params) -> Answer {

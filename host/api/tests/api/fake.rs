@@ -129,13 +129,14 @@ impl Daemon for Fake {
         Ok(ContainerCreateResponse { id, warnings: Vec::new() })
     }
 
-    fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {
+    fn list(&self, request: &ListRequest) -> Result<Listing> {
         self.note(format!("list {request:?}"))?;
         let containers = self.containers.lock().unwrap();
-        Ok(containers
+        let all: Vec<_> = containers
             .keys()
             .map(|id| ContainerSummary { id: Some(id.clone()), ..Default::default() })
-            .collect())
+            .collect();
+        Ok(Listing { json: serde_json::to_vec(&all).unwrap() })
     }
 
     fn inspect(&self, reference: &str, size: bool) -> Result<ContainerInspectResponse> {

@@ -1,6 +1,6 @@
 //! `docker ps`.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use bollard_stubs::models::{
     ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings, ContainerSummaryStateEnum,
@@ -8,19 +8,14 @@ use bollard_stubs::models::{
 };
 use jiff::Timestamp;
 
-use super::{
-    filters::ListFilters,
-    inspect::mounts,
-    network, ports, status,
-    table::{Entry, View},
-};
-use crate::{Engine, ListRequest, Result};
+use super::{Spec, filters::ListFilters, inspect::mounts, network, ports, status, summary::Source};
+use crate::{Engine, Error, ErrorKind, ListRequest, Result, tuning};
 
 impl Engine {
     /// `GET /containers/json`, newest first, out of memory.
     ///
     /// Errors: 400 for an unknown filter or value, 404 for a `before` or `since` that does not exist.
-    pub fn list(&self, request: &ListRequest) -> Result<Vec<ContainerSummary>> {
+    pub fn list(&self, request: &ListRequest) -> Result<Listing> {
         let images = self.images.names();
         let filters = ListFilters::parse(&request.filters, &self.containers, &images)?;
         let all = request.all || request.limit.is_some_and(|limit| limit > 0) || filters.imply_all();
@@ -33,27 +28,40 @@ impl Engine {
             (all || status::word(&view.state) == "running") && filters.matches(entry, view)
         });
         let limit = request.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-        Ok(matching
-            .take(limit)
-            .map(|(entry, view)| {
-                let name = entry.spec.image.as_str();
-                let meaning = *meanings.entry(name).or_insert_with(|| images.resolve(name));
-                let size = images.size(&entry.spec.image_id).filter(|_| request.size);
-                summary(entry, &view, meaning, size, now)
-            })
-            .collect())
+        let mut json = Vec::with_capacity(entries.len() * tuning::SUMMARY);
+        json.push(b'[');
+        for (entry, view) in matching.take(limit) {
+            let spec = &entry.spec;
+            let name = spec.image.as_str();
+            // A name that was given to another image since would mislead.
+            let named = meanings
+                .entry(name)
+                .or_insert_with(|| images.resolve(name))
+                .is_none_or(|id| id == spec.image_id);
+            let size = request.size.then(|| images.size(&spec.image_id)).flatten();
+            if json.len() > 1 {
+                json.push(b',');
+            }
+            let source = Source { view, named, size };
+            entry.summary.append(source, now, &mut json, |source| summary(spec, source)).map_err(
+                |error| Error::new(ErrorKind::Internal, format!("container {}: {error}", spec.id)),
+            )?;
+        }
+        json.push(b']');
+        Ok(Listing { json })
     }
 }
 
-/// `meaning` is the id of the image that the container's image name stands for now.
-fn summary(
-    entry: &Arc<Entry>,
-    view: &View,
-    meaning: Option<&str>,
-    size: Option<i64>,
-    now: Timestamp,
-) -> ContainerSummary {
-    let spec = &entry.spec;
+/// The answer to a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// A JSON array of the API's `ContainerSummary`.
+    pub json: Vec<u8>,
+}
+
+/// Without `status`, which depends on the clock.
+fn summary(spec: &Spec, source: &Source) -> ContainerSummary {
+    let view = &source.view;
     let state = match status::word(&view.state) {
         "created" => ContainerSummaryStateEnum::CREATED,
         "running" => ContainerSummaryStateEnum::RUNNING,
@@ -61,22 +69,20 @@ fn summary(
         "removing" => ContainerSummaryStateEnum::REMOVING,
         _ => ContainerSummaryStateEnum::DEAD,
     };
-    // A name that was given to another image since would mislead.
-    let named = meaning.is_none_or(|id| id == spec.image_id);
     ContainerSummary {
         id: Some(spec.id.clone()),
         names: Some(vec![format!("/{}", view.name)]),
-        image: Some(if named { spec.image.clone() } else { spec.image_id.clone() }),
+        image: Some(if source.named { spec.image.clone() } else { spec.image_id.clone() }),
         image_id: Some(spec.image_id.clone()),
         image_manifest_descriptor: None,
         command: Some(status::command(spec)),
         created: Some(spec.created.as_second()),
         ports: Some(if state == ContainerSummaryStateEnum::RUNNING { exposed(spec) } else { Vec::new() }),
         size_rw: None,
-        size_root_fs: size,
+        size_root_fs: source.size,
         labels: Some(spec.config.labels.clone().unwrap_or_default()),
         state: Some(state),
-        status: Some(status::text(&view.state, now)),
+        status: None,
         host_config: Some(ContainerSummaryHostConfig {
             network_mode: Some(network::name(spec).to_owned()),
             annotations: spec.host.annotations.clone(),
@@ -88,7 +94,7 @@ fn summary(
     }
 }
 
-fn exposed(spec: &super::Spec) -> Vec<Port> {
+fn exposed(spec: &Spec) -> Vec<Port> {
     let parsed = spec.config.exposed_ports.iter().flatten().filter_map(|port| ports::parse(port).ok());
     parsed
         .flat_map(|range| {

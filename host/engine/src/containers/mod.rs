@@ -18,6 +18,7 @@ mod prune;
 mod signals;
 mod spec;
 mod status;
+mod summary;
 mod table;
 mod validate;
 mod warnings;
@@ -25,6 +26,7 @@ mod words;
 
 pub use attach::{Attachment, Input};
 pub use detach::{DetachScanner, Scanned};
+pub use list::Listing;
 pub use validate::LABEL_TIMEOUT;
 
 pub(crate) use process::{launch, launch_env, launch_message, memory_volumes};

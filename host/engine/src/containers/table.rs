@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::{Mutex, Notify, watch};
 
-use super::spec::Spec;
+use super::{spec::Spec, summary::Kept};
 use crate::{Error, ErrorKind, Result, life::State};
 
 /// A container. Its view is replaced as a whole, so readers never wait for writers.
@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     pub gate: Mutex<()>,
     /// Clients that still read the output.
     pub readers: Readers,
+    /// How a list shows it.
+    pub summary: Kept,
 }
 
 /// What changes of a container.
@@ -35,7 +37,7 @@ pub(crate) struct View {
 impl Entry {
     pub fn new(spec: Arc<Spec>, name: String, state: State) -> Self {
         let view = watch::Sender::new(Arc::new(View { name, state }));
-        Self { spec, view, gate: Mutex::new(()), readers: Readers::default() }
+        Self { spec, view, gate: Mutex::new(()), readers: Readers::default(), summary: Kept::default() }
     }
 
     pub fn id(&self) -> &str {
