@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bollard_stubs::models::{
     ContainerCreateResponse, ContainerInspectResponse, ContainerPruneResponse, ContainerWaitResponse,
     EventMessage, HistoryResponseItem, ImageDeleteResponseItem, ImageInspect, ImagePruneResponse,
-    ImageSummary, SystemInfo, SystemVersion,
+    ImageSummary, SystemAuthResponse, SystemInfo, SystemVersion,
 };
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sockerless_engine::{
@@ -13,7 +13,7 @@ use sockerless_engine::{
 };
 use sockerless_ports::{
     link::TerminalSize,
-    registry::{Archive, ImportRequest},
+    registry::{Archive, ImportRequest, Login},
 };
 
 /// The engine's surface; the meaning of each method is written down at [`Engine`].
@@ -64,6 +64,7 @@ pub trait Daemon: Send + Sync + 'static {
     ) -> Result<Vec<ImageDeleteResponseItem>>;
     async fn prune_images(&self, filters: &Filters) -> Result<ImagePruneResponse>;
 
+    async fn login(&self, login: Login) -> Result<SystemAuthResponse>;
     async fn info(&self) -> Result<SystemInfo>;
     fn version(&self) -> SystemVersion;
     fn events(&self, request: EventsRequest) -> Result<BoxStream<'static, EventMessage>>;
@@ -180,6 +181,10 @@ impl Daemon for Engine {
 
     async fn prune_images(&self, filters: &Filters) -> Result<ImagePruneResponse> {
         Engine::prune_images(self, filters).await
+    }
+
+    async fn login(&self, login: Login) -> Result<SystemAuthResponse> {
+        Engine::login(self, login).await
     }
 
     async fn info(&self) -> Result<SystemInfo> {

@@ -17,6 +17,10 @@ pub trait Registry: Send + Sync + 'static {
     /// Fetches manifest and configuration and names the image.
     async fn pull(&self, request: PullRequest, progress: Progress) -> Result<Image, ImageError>;
 
+    /// Asks the login's registry whether it takes the login. Gives the identity token to use from then on instead
+    /// of the password, empty when the registry has none. Errors: `Denied` when it refuses.
+    async fn login(&self, login: Login) -> Result<String, ImageError>;
+
     /// Takes the archive of `docker save` or an OCI layout (tar, perhaps compressed). Gives the
     /// images in it.
     async fn load(&self, archive: Archive, progress: Progress) -> Result<Vec<Loaded>, ImageError>;

@@ -80,6 +80,10 @@ impl Registry for Images {
         self.pull_image(request, progress).await
     }
 
+    async fn login(&self, login: Login) -> Result<String, ImageError> {
+        self.check_login(&login).await
+    }
+
     async fn load(&self, archive: Archive, progress: Progress) -> Result<Vec<Loaded>, ImageError> {
         self.load_archive(archive, progress).await
     }

@@ -14,6 +14,7 @@ mod images;
 mod import;
 mod layer;
 mod load;
+mod login;
 mod manifest;
 mod platform;
 mod provide;

@@ -138,7 +138,8 @@ fn completed(registry: Option<&str>, path: &str) -> String {
     }
 }
 
-fn is_registry(text: &str) -> bool {
+/// Whether it is a registry's `host[:port]`.
+pub(crate) fn is_registry(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {
             if !address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') || address.is_empty() {

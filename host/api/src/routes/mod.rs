@@ -1,6 +1,7 @@
 //! The API's routes, one file for each of Docker's resources.
 
 mod attach;
+mod auth;
 mod containers;
 mod create;
 mod events;
@@ -19,6 +20,7 @@ use crate::{App, front::page_not_found};
 pub fn all() -> Router<App> {
     Router::new()
         .merge(system::routes())
+        .merge(auth::routes())
         .merge(events::routes())
         .merge(containers::routes())
         .merge(logs::routes())

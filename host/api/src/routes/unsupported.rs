@@ -30,14 +30,12 @@ const UPDATE: &str =
     "changing a container is not supported yet: it comes with the next version; create it anew";
 const TOP: &str = "listing processes is not supported yet: it comes with the next version";
 const FILES: &str = "reading a container's file system is not supported yet: it comes with the next version";
-const AUTH: &str = "this daemon cannot check logins: the registry does, at each pull; put the login under \"auths\" (or a credential helper) in the client's ~/.docker/config.json, and the client sends it along";
 const SEARCH: &str = "searching registries is not supported: search on the registry's own site";
 const DISK: &str = "disk usage is not supported: images stay in their registries and volumes in the cloud; see `docker images`";
 const DISTRIBUTION: &str =
     "inspecting images in registries is not supported yet: pull the image, or use `skopeo inspect`";
 
 const OPERATIONS: &[(MethodFilter, &str, &str)] = &[
-    (MethodFilter::POST, "/auth", AUTH),
     (MethodFilter::GET, "/system/df", DISK),
     (MethodFilter::POST, "/build", BUILD),
     (MethodFilter::POST, "/build/prune", BUILD),

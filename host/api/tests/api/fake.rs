@@ -14,7 +14,7 @@ use sockerless_api::Daemon;
 use sockerless_engine::*;
 use sockerless_ports::{
     link::{Output, TerminalSize},
-    registry::{Archive, ImportRequest, ProgressEvent},
+    registry::{Archive, ImportRequest, Login, ProgressEvent},
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -263,6 +263,12 @@ impl Daemon for Fake {
     async fn prune_images(&self, filters: &Filters) -> Result<ImagePruneResponse> {
         self.note(format!("prune-images {filters:?}"))?;
         Ok(ImagePruneResponse::default())
+    }
+
+    async fn login(&self, login: Login) -> Result<SystemAuthResponse> {
+        self.note(format!("login {} {} {}", login.username, login.password, login.serveraddress))?;
+        let identity_token = Some(login.identitytoken);
+        Ok(SystemAuthResponse { status: "Login Succeeded".into(), identity_token })
     }
 
     async fn info(&self) -> Result<SystemInfo> {

@@ -99,3 +99,22 @@ async fn load_and_import_take_a_body_of_any_size_and_type() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_login_is_handed_on_and_answered_with_what_to_use_instead() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    let body = br#"{"username":"u","password":"secret","email":null,"serveraddress":"r:5000"}"#;
+    let response = client.post_json("/v1.47/auth", body).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.body, b"{\"Status\":\"Login Succeeded\",\"IdentityToken\":\"\"}\n");
+    assert_eq!(server.fake.calls(), ["login u secret r:5000"]);
+
+    let words = "Get \"http://r:5000/v2/\": unauthorized: incorrect username or password";
+    *server.fake.refusal.lock().unwrap() = Some(Error::new(ErrorKind::Unauthorized, words));
+    let response = client.post_json("/auth", body).await;
+    assert_eq!((response.status(), response.message().as_str()), (401, words));
+    for broken in ["", "{", r#"{"username":7}"#] {
+        assert_eq!(client.post_json("/auth", broken.as_bytes()).await.status(), 400, "{broken}");
+    }
+}

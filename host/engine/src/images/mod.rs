@@ -3,6 +3,7 @@
 mod index;
 mod inspect;
 mod list;
+mod login;
 mod progress;
 mod reference;
 mod remove;

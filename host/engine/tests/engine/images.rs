@@ -1,6 +1,6 @@
 use futures_util::StreamExt;
 use sockerless_engine::{ErrorKind, EventsRequest, Filters, ProgressStream, PullImage};
-use sockerless_ports::registry::ImportRequest;
+use sockerless_ports::registry::{ImportRequest, Login};
 
 use crate::world::*;
 
@@ -30,6 +30,19 @@ async fn a_pull_tells_its_progress_and_errors_known_at_once_have_a_status() {
             Err("connection reset".to_owned())
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_the_registry_refuses_is_unauthorized() {
+    let world = World::new().await;
+    let login = |password: &str| Login { password: password.into(), ..Login::default() };
+    let answer = world.engine.login(login("secret")).await.unwrap();
+    assert_eq!(
+        (answer.status.as_str(), answer.identity_token.as_deref()),
+        ("Login Succeeded", Some("token"))
+    );
+    let error = world.engine.login(login("wrong")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unauthorized);
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,7 +25,7 @@ impl Changing<'_> {
         drop(entry);
 
         let deletes = match &named {
-            Some(name) => known.untag(&id, name, force, &uses, &mut removed)?,
+            Some(name) => known.untag(&id, (text, name), force, &uses, &mut removed)?,
             None => {
                 known.check_id(&id, force, &uses)?;
                 true
@@ -42,11 +42,11 @@ impl Changing<'_> {
 }
 
 impl Known {
-    /// Takes the name away. Gives whether the image goes with it.
+    /// Takes the name, as the user wrote it and as it is read, away. Gives whether the image goes with it.
     fn untag(
         &mut self,
         id: &str,
-        name: &Reference,
+        (text, name): (&str, &Reference),
         force: bool,
         uses: &[&ImageUse],
         removed: &mut Vec<Removed>,
@@ -62,7 +62,7 @@ impl Known {
             remaining.tags.retain(|t| *t != tag);
             tag
         };
-        let mut gone = vec![shown.clone()];
+        let mut gone = vec![shown];
         // A digest stands for its repository's tags: it goes with the last of them.
         let repository = name.familiar_name();
         if !remaining.tags.iter().any(|tag| repository_of(tag) == repository) {
@@ -76,7 +76,7 @@ impl Known {
             && let Some(user) = uses.first()
         {
             return Err(ImageError::Conflict(format!(
-                "conflict: unable to remove repository reference \"{shown}\" (must force) - container {} is using its \
+                "conflict: unable to remove repository reference \"{text}\" (must force) - container {} is using its \
                  referenced image {}",
                 short(&user.container),
                 short(id)

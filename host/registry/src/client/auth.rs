@@ -14,6 +14,9 @@ use sockerless_ports::registry::Login;
 use super::{Fault, read_at_most};
 use crate::tuning;
 
+/// How this program names itself to token servers.
+const CLIENT_ID: &str = "sockerless";
+
 /// What a registry wants (`WWW-Authenticate`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Challenge {
@@ -116,7 +119,7 @@ impl Passes {
             (Challenge::Basic, None) => return Ok(false),
             (Challenge::Basic, Some(_)) => Pass::Basic,
             (Challenge::Bearer { realm, service }, _) => {
-                let token = fetch(http, realm, service.as_deref(), &key.scope, login).await?;
+                let token = fetch(http, realm, service.as_deref(), &key.scope, login, false).await?;
                 let life = token.expires_in.map_or(tuning::TOKEN_LIFE, Duration::from_secs);
                 let until = Instant::now() + life.saturating_sub(tuning::TOKEN_MARGIN);
                 Pass::Bearer(token.value()?, until)
@@ -129,15 +132,19 @@ impl Passes {
     }
 }
 
+/// A token server's answer.
 #[derive(Debug, Deserialize)]
-struct Token {
+pub struct Token {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<u64>,
+    /// What to come back with instead of the password.
+    pub refresh_token: Option<String>,
 }
 
 impl Token {
-    fn value(self) -> Result<String, Fault> {
+    /// The token itself. Errors: there is none.
+    pub fn value(self) -> Result<String, Fault> {
         let value = self.token.or(self.access_token).filter(|token| !token.is_empty());
         value.ok_or_else(|| {
             Fault::Nonsense("authorization server did not include a token in the response".into())
@@ -145,23 +152,29 @@ impl Token {
     }
 }
 
-async fn fetch(
+/// Asks a token server, as Docker's token specification says. `scope` may be empty: then the token proves who
+/// asks and allows nothing. `offline` asks for a refresh token too.
+pub async fn fetch(
     http: &reqwest::Client,
     realm: &str,
     service: Option<&str>,
     scope: &str,
     login: Option<&Login>,
+    offline: bool,
 ) -> Result<Token, Fault> {
     let mut url = reqwest::Url::parse(realm).map_err(|e| {
         Fault::Nonsense(format!("the registry names a token server that is no URL ({realm:?}): {e}"))
     })?;
+    let scopes = scope.split(' ').filter(|scope| !scope.is_empty());
     let (method, request) = match login.filter(|login| !login.identitytoken.is_empty()) {
         Some(login) => {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             form.append_pair("grant_type", "refresh_token")
                 .append_pair("refresh_token", &login.identitytoken)
-                .append_pair("client_id", "sockerless")
-                .append_pair("scope", scope);
+                .append_pair("client_id", CLIENT_ID);
+            if !scope.is_empty() {
+                form.append_pair("scope", scope);
+            }
             if let Some(service) = service {
                 form.append_pair("service", service);
             }
@@ -172,11 +185,20 @@ async fn fetch(
             (Method::POST, request)
         }
         None => {
+            let login = login.filter(|login| !login.username.is_empty() && !login.password.is_empty());
             if let Some(service) = service {
                 url.query_pairs_mut().append_pair("service", service);
             }
-            for scope in scope.split(' ') {
+            for scope in scopes {
                 url.query_pairs_mut().append_pair("scope", scope);
+            }
+            if let Some(login) = login {
+                url.query_pairs_mut().append_pair("account", &login.username);
+            }
+            if offline {
+                url.query_pairs_mut()
+                    .append_pair("client_id", CLIENT_ID)
+                    .append_pair("offline_token", "true");
             }
             let mut request = http.get(url.clone());
             if let Some(login) = login {

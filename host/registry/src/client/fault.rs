@@ -132,6 +132,15 @@ impl Fault {
         }
     }
 
+    /// Why a request was refused, without naming the request.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Answer { code, message, .. } if code.is_empty() && !message.is_empty() => message.clone(),
+            Self::Answer { status, code, .. } if code.is_empty() => unexpected(*status),
+            _ => self.words(),
+        }
+    }
+
     /// In one line.
     pub fn words(&self) -> String {
         match self {
@@ -140,15 +149,18 @@ impl Fault {
                 (false, false) => format!("{}: {message}", code.to_lowercase().replace('_', " ")),
                 (false, true) => code.to_lowercase().replace('_', " "),
                 (true, false) => format!("{request}: {message}"),
-                (true, true) => {
-                    format!("{request}: received unexpected HTTP status: {}", status_line(*status))
-                }
+                (true, true) => format!("{request}: {}", unexpected(*status)),
             },
         }
     }
 }
 
-fn status_line(status: u16) -> String {
+fn unexpected(status: u16) -> String {
+    format!("received unexpected HTTP status: {}", status_line(status))
+}
+
+/// `401 Unauthorized`
+pub fn status_line(status: u16) -> String {
     let reason = StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or_default();
     format!("{status} {reason}")
 }

@@ -4,6 +4,7 @@
 
 mod auth;
 mod fault;
+mod login;
 mod place;
 
 use std::sync::Once;
@@ -212,9 +213,7 @@ impl Client {
         };
         let mut response = once().await?;
         if response.status() == StatusCode::UNAUTHORIZED {
-            let mut challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
-            let challenge = challenges.find_map(|value| Challenge::parse(value.to_str().ok()?));
-            if let Some(challenge) = challenge {
+            if let Some(challenge) = challenge(&response) {
                 if self.answer(key.clone(), login, &challenge).await? {
                     response = once().await?;
                 } else {
@@ -229,6 +228,12 @@ impl Client {
         }
         checked(response, &method, url).await
     }
+}
+
+/// The first challenge of an answer that this client can take up.
+fn challenge(response: &Response) -> Option<Challenge> {
+    let mut challenges = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
+    challenges.find_map(|value| Challenge::parse(value.to_str().ok()?))
 }
 
 fn accept(request: RequestBuilder) -> RequestBuilder {

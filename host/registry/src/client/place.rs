@@ -86,7 +86,8 @@ impl Places {
         }
     }
 
-    fn base(&self, registry: &str) -> String {
+    /// Scheme and authority of a registry.
+    pub fn base(&self, registry: &str) -> String {
         let host = if registry == DOCKER_HUB { HUB_HOST } else { registry };
         let scheme =
             if is_loopback(host) || self.insecure.iter().any(|r| r == registry) { "http" } else { "https" };

@@ -25,6 +25,8 @@ pub enum Door {
     Basic,
     /// The same, by token.
     Token,
+    /// Nobody is let in.
+    Shut,
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +140,9 @@ async fn serve(State(hub): State<Hub>, method: Method, uri: Uri, headers: Header
         let known =
             authorization == basic || String::from_utf8_lossy(&body.unwrap()).contains("refresh_token=again");
         return match known {
+            true if query.contains("offline_token=true") => {
+                json!({"token": "let me in", "refresh_token": "again"}).to_string().into_response()
+            }
             true => json!({"token": "let me in", "expires_in": 300}).to_string().into_response(),
             false if authorization.is_empty() => {
                 json!({"access_token": "nobody"}).to_string().into_response()
@@ -150,6 +155,7 @@ async fn serve(State(hub): State<Hub>, method: Method, uri: Uri, headers: Header
     }
     let challenge = match shelf.door {
         Door::Open => None,
+        Door::Shut => return (StatusCode::INTERNAL_SERVER_ERROR, "shut").into_response(),
         Door::Basic => (authorization != basic).then(|| "Basic realm=\"hub\"".to_owned()),
         Door::Token if authorization == "Bearer let me in" => None,
         Door::Token if authorization == "Bearer nobody" => {
@@ -161,6 +167,9 @@ async fn serve(State(hub): State<Hub>, method: Method, uri: Uri, headers: Header
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response();
     }
     let Ok(body) = body else { return StatusCode::BAD_REQUEST.into_response() };
+    if path == "/v2/" {
+        return "{}".into_response();
+    }
     let path = path.strip_prefix("/v2/").unwrap_or_default();
     if let Some((repository, target)) = path.split_once("/manifests/") {
         let key = (repository.to_owned(), target.to_owned());

@@ -4,6 +4,7 @@ mod archives;
 mod hub;
 mod kept;
 mod load;
+mod logins;
 mod names;
 mod provide;
 mod pull;

@@ -70,6 +70,13 @@ impl Registry for FakeRegistry {
         Ok(image)
     }
 
+    async fn login(&self, login: Login) -> Result<String, ImageError> {
+        match login.password.as_str() {
+            "secret" => Ok("token".into()),
+            _ => Err(ImageError::Denied("unauthorized: incorrect username or password".into())),
+        }
+    }
+
     async fn load(&self, _: Archive, _: Progress) -> Result<Vec<Loaded>, ImageError> {
         self.add(image("loaded:1", 'c'));
         let id = image("", 'c').id;
