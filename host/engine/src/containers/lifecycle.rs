@@ -238,7 +238,10 @@ impl Engine {
     ) -> Result<impl Future<Output = ContainerWaitResponse> + Send + 'static + use<>> {
         let entry = self.containers.find(reference)?;
         let mut changes = entry.subscribe();
-        let ended = changes.borrow_and_update().state.ended;
+        let (exited, ended) = {
+            let before = &changes.borrow_and_update().state;
+            (before.exited, before.ended)
+        };
         let closing = self.closing().clone();
         Ok(async move {
             let met = |view: &Arc<View>| {
@@ -246,7 +249,7 @@ impl Engine {
                 match condition {
                     WaitCondition::NotRunning => !state.is_live(),
                     // One that goes without another end will have no next exit.
-                    WaitCondition::NextExit => state.ended > ended || state.phase == Phase::Removed,
+                    WaitCondition::NextExit => state.exited > exited || state.phase == Phase::Removed,
                     WaitCondition::Removed => matches!(state.phase, Phase::Removed | Phase::Dead),
                 }
             };
@@ -336,8 +339,8 @@ fn response(state: &State, condition: WaitCondition, ended_before: u32) -> Conta
     }
     let error =
         (!state.error.is_empty()).then(|| ContainerWaitExitError { message: Some(state.error.clone()) });
-    // A failed start is told by start itself.
-    let error = error.filter(|_| state.failure.is_none());
+    // To those who waited for it, a failed start is told by start itself.
+    let error = error.filter(|_| state.failure.is_none() || condition == WaitCondition::NotRunning);
     ContainerWaitResponse { status_code: state.exit_code.into(), error }
 }
 

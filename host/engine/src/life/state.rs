@@ -36,6 +36,9 @@ pub(crate) struct State {
     pub launched: u32,
     /// The last generation that has ended, whether its process ran or not.
     pub ended: u32,
+    /// The last generation whose process has ended, or that was stopped before it had one: a start that failed is no
+    /// exit, as in dockerd.
+    pub exited: u32,
     /// An agent is expected in this generation.
     pub agent: bool,
     /// The process's number in its container; 0 when none runs.

@@ -291,6 +291,7 @@ impl Life {
         let seconds =
             self.state.started.map_or(0, |started| self.now.duration_since(started).as_secs().max(0));
         self.over(self.auto_remove && !restart, Phase::Exited);
+        self.state.exited = self.state.generation;
         self.state.finished = Some(self.now);
         self.state.exit_code = verdict.code;
         self.state.out_of_memory = verdict.out_of_memory;
@@ -312,6 +313,9 @@ impl Life {
         self.over(self.auto_remove, if self.state.launched == 0 { Phase::Created } else { Phase::Exited });
         self.state.exit_code = failure.code;
         self.state.error.clone_from(&failure.message);
+        if failure.kind == FailureKind::Stopped {
+            self.state.exited = self.state.generation;
+        }
         self.state.failure = Some(failure);
         self.erase_if_removing();
     }

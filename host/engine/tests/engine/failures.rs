@@ -36,6 +36,23 @@ async fn a_failed_start_with_auto_removal_removes_the_container() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_after_a_failed_start_is_told_of_it_and_who_waits_for_an_exit_goes_on_waiting() {
+    let world = World::new().await;
+    world.create("one", &["sleep"]).await;
+    let mut exit = Box::pin(world.engine.wait("one", WaitCondition::NextExit).unwrap());
+    world.cloud.fail("create", ErrorCode::PermissionDenied, "not yours");
+    world.engine.start("one").await.unwrap_err();
+    let answer = world.engine.wait("one", WaitCondition::NotRunning).unwrap().await;
+    assert_eq!(answer.status_code, 128);
+    assert_eq!(answer.error.unwrap().message.unwrap(), "not yours");
+    assert!(futures_util::poll!(&mut exit).is_pending());
+    world.engine.start("one").await.unwrap();
+    assert!(futures_util::poll!(&mut exit).is_pending());
+    world.engine.kill("one", None).await.unwrap();
+    assert_eq!(exit.await.status_code, 137);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_providers_message_reaches_the_user_and_stays_to_be_inspected() {
     let world = World::new().await;
     world.create("one", &["sleep"]).await;
