@@ -26,6 +26,17 @@ impl Error {
     }
 }
 
+/// What only an agent can do (a noun, as `exec` or `a terminal's size`), with the setting that is missing: 501.
+pub(crate) fn needs_agent(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "{what}: not available without an agent in the container: set the callback address \
+             (callback_url, SOCKERLESS_CALLBACK_URL) to one that the container's cloud can reach"
+        ),
+    )
+}
+
 /// The classes of errors that the Docker Engine API tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {

@@ -11,10 +11,10 @@ use sockerless_ports::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{DetachScanner, lifecycle::needs_agent, table::Entry};
+use super::{DetachScanner, table::Entry};
 use crate::{
-    AttachRequest, Engine, Error, ErrorKind, OutputChunk, OutputStream, Result, life::Phase,
-    supervisor::run_id,
+    AttachRequest, Engine, Error, ErrorKind, OutputChunk, OutputStream, Result, error::needs_agent,
+    life::Phase, supervisor::run_id,
 };
 
 /// An attached client's view of a container.
