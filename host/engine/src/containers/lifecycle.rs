@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Engine, Error, ErrorKind, Outcome, RemoveRequest, Result, WaitCondition,
+    error::needs_agent,
     life::{Event, FailureKind, Phase, Refused, State},
     supervisor::Rejection,
     tuning,
@@ -301,16 +302,6 @@ impl Engine {
             (Refused::NotRunning, _) => conflict(format!("container {id} is not running")),
         }
     }
-}
-
-/// What only an agent can do, with the setting that is missing.
-pub(super) fn needs_agent(what: &str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!(
-            "{what}: not available without an agent in the container: set the callback address (SOCKERLESS_CALLBACK_URL)"
-        ),
-    )
 }
 
 fn stop_event(entry: &Entry, signal: Option<&str>, timeout: Option<i64>, restart: bool) -> Result<Event> {
