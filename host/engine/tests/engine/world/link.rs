@@ -1,5 +1,6 @@
 use std::{
     collections::HashMap,
+    future::Future,
     sync::{Arc, Mutex},
 };
 
@@ -13,6 +14,8 @@ use sockerless_ports::{
     },
 };
 use tokio::sync::{mpsc, watch};
+
+use super::channel::{AgentEnd, Channels, script};
 
 /// What the engine sends to an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,7 @@ pub struct FakeLink {
     state: watch::Sender<HashMap<RunId, Door>>,
     /// Agents by run: they outlive the daemon.
     agents: Mutex<HashMap<RunId, mpsc::UnboundedSender<Order>>>,
+    channels: Channels,
 }
 
 /// An open door for one agent.
@@ -46,11 +50,22 @@ impl FakeLink {
             callback: callback.map(str::to_owned),
             state: watch::Sender::default(),
             agents: Mutex::default(),
+            channels: Channels::default(),
         })
+    }
+
+    /// What agents do with requests from now on: `script` runs once for each, on its own, and outlives daemons. Without one
+    /// requests are never answered.
+    pub fn serve<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        serve: impl Fn(Request, AgentEnd) -> F + Send + Sync + 'static,
+    ) {
+        self.channels.set(script(serve));
     }
 
     pub fn forget_all(&self) {
         self.state.send_modify(HashMap::clear);
+        self.channels.orphan();
     }
 
     pub fn agent(&self, run: &RunId) -> mpsc::UnboundedReceiver<Order> {
@@ -99,6 +114,14 @@ impl FakeLink {
         });
     }
 
+    /// Waits until the line is up.
+    async fn up(&self, run: &RunId) -> Result<(), LinkError> {
+        let mut state = self.state.subscribe();
+        let there = |doors: &HashMap<RunId, Door>| doors.get(run).is_none_or(|door| door.connected);
+        let doors = state.wait_for(there).await.map_err(|_| LinkError::Unknown)?;
+        doors.contains_key(run).then_some(()).ok_or(LinkError::Unknown)
+    }
+
     fn send(&self, run: &RunId, order: Order) -> Result<(), LinkError> {
         if !self.state.borrow().contains_key(run) {
             return Err(LinkError::Unknown);
@@ -128,6 +151,7 @@ impl Link for FakeLink {
         self.state.send_modify(|doors| {
             doors.remove(run);
         });
+        self.channels.dismiss(run);
     }
 
     fn is_connected(&self, run: &RunId) -> bool {
@@ -150,12 +174,15 @@ impl Link for FakeLink {
         self.send(run, Order::Resize(size))
     }
 
-    async fn open(&self, run: &RunId, _request: Request) -> Result<(Reply, Box<dyn Channel>), LinkError> {
-        self.state.borrow().get(run).ok_or(LinkError::Unknown).and(Err(LinkError::Closed))
+    async fn open(&self, run: &RunId, request: Request) -> Result<(Reply, Box<dyn Channel>), LinkError> {
+        self.up(run).await?;
+        let end = self.channels.open(run, request);
+        Ok((end.reply().await?, Box::new(end)))
     }
 
-    async fn adopt(&self, run: &RunId, _exec: &str) -> Result<Box<dyn Channel>, LinkError> {
-        self.state.borrow().get(run).ok_or(LinkError::Unknown).and(Err(LinkError::Closed))
+    async fn adopt(&self, run: &RunId, exec: &str) -> Result<Box<dyn Channel>, LinkError> {
+        self.up(run).await?;
+        Ok(Box::new(self.channels.adopt(run, exec).ok_or(LinkError::Closed)?))
     }
 
     fn succeed(&self, run: &RunId, _next: Admission, _events: Arc<dyn AgentEvents>) -> Result<(), LinkError> {

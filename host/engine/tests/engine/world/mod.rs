@@ -1,6 +1,7 @@
 //! Fakes of all ports. Time is paused, so that waiting costs none.
 
 mod agent;
+mod channel;
 mod cloud;
 mod link;
 mod logs;
@@ -14,6 +15,7 @@ use futures_util::StreamExt;
 use sockerless_engine::*;
 use sockerless_ports::Backend;
 
+pub use channel::AgentEnd;
 pub use cloud::{FakeCloud, everything};
 pub use link::FakeLink;
 pub use logs::FakeLogs;
