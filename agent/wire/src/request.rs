@@ -211,6 +211,10 @@ pub struct Entry {
     /// Its metadata or content was touched since the agent began (`st_ctime`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recent: bool,
+    /// What is below it is not listed: something is mounted there, or the agent's user may not look into it. So what the
+    /// image has there is not taken for removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 /// One process.
