@@ -18,6 +18,7 @@ use crate::{
     containers::Table,
     events::Hub,
     images::ImageIndex,
+    publish::Publisher,
     supervisor::{Cloud, Runs},
 };
 
@@ -37,6 +38,7 @@ pub struct Engine {
     pub(crate) images: ImageIndex,
     pub(crate) events: Hub,
     pub(crate) runs: Runs,
+    pub(crate) publisher: Publisher,
     store: Arc<dyn Store>,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -71,6 +73,7 @@ impl Engine {
             images: ImageIndex::default(),
             events: Hub::default(),
             runs: Runs::default(),
+            publisher: Publisher::default(),
             store,
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),

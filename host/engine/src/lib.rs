@@ -12,6 +12,7 @@ mod events;
 mod filters;
 mod images;
 mod life;
+mod publish;
 mod reconcile;
 mod requests;
 mod supervisor;

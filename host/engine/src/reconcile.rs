@@ -92,6 +92,8 @@ impl Engine {
                     tracing::error!(container = entry.id(), %error, "the log of a running container cannot be opened");
                 }
                 self.supervise(Arc::clone(entry), generation, Some(intent));
+                // Before a client can start another container that wants the same port.
+                self.publish_again(entry, generation).await;
                 if let Some(stop) = &state.stop {
                     if stop.killed {
                         self.later(entry, tuning::KILL_PATIENCE, Event::KillOverdue { generation });

@@ -71,6 +71,37 @@ pub const LOG_PAGE: u32 = 1000;
 /// How long after the end of a job without agent its last lines are awaited: clouds' logs lag.
 pub const LOG_LAG: Duration = Duration::from_secs(5);
 
+/// How long a connection to a published port waits for the agent to make it: a line that is down comes back within
+/// seconds, and a client that waits longer has given up.
+pub const DIAL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections to a published port that may wait to be taken; the kernel's own limit comes first.
+pub const BACKLOG: i32 = 4096;
+
+/// How long to wait when a connection cannot be taken, mostly because there are too many open files.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A client of a published port that says nothing for this long is asked whether it is still there, as dockerd's proxy does.
+pub const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Bytes to read at once from a client of a published port: a good part of what a channel may have under way.
+pub const COPY: usize = 64 * 1024;
+
+/// Bytes: no datagram is larger.
+pub const DATAGRAM: usize = 64 * 1024;
+
+/// How long a client of a UDP port is remembered after its last datagram, as by dockerd's proxy.
+pub const UDP_IDLE: Duration = Duration::from_secs(90);
+
+/// Clients of one UDP port at a time; datagrams of more are dropped, so that forged addresses cost little.
+pub const UDP_SESSIONS: usize = 1024;
+
+/// Datagrams of one client that wait for the line; more are dropped.
+pub const UDP_QUEUE: usize = 64;
+
+/// The ports out of which one is taken when any will do: the kernel's own range, as in dockerd.
+pub const ANY_PORT: (u16, u16) = (32_768, 60_999);
+
 /// Events that are remembered for `docker events --since`.
 pub const EVENTS_KEPT: usize = 1000;
 

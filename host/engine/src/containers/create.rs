@@ -15,8 +15,10 @@ use super::{
 };
 use crate::{
     CreateRequest, Engine, Error, ErrorKind, Result,
+    error::needs_agent,
     images::{Reference, is_id},
     life::State,
+    publish,
 };
 
 impl Engine {
@@ -93,6 +95,9 @@ impl Engine {
             id,
         });
         warnings.extend(self.check_size(&spec)?);
+        if self.link.callback_url().is_none() && !publish::wanted(&spec).is_empty() {
+            return Err(needs_agent("published ports (-p, -P)"));
+        }
         let entry = self.add(spec, name).await?;
         self.events.container(&entry, &entry.view().name, "create", &[]);
         Ok(ContainerCreateResponse { id: entry.id().to_owned(), warnings })

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 
 use bollard_stubs::models::{
     ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings, ContainerSummaryStateEnum,
-    Port,
 };
 use jiff::Timestamp;
 
-use super::{Spec, filters::ListFilters, inspect::mounts, network, ports, status, summary::Source};
-use crate::{Engine, Error, ErrorKind, ListRequest, Result, tuning};
+use super::{Spec, filters::ListFilters, inspect::mounts, network, status, summary::Source};
+use crate::{Engine, Error, ErrorKind, ListRequest, Result, life::Phase, publish, tuning};
 
 impl Engine {
     /// `GET /containers/json`, newest first, out of memory.
@@ -77,7 +76,11 @@ fn summary(spec: &Spec, source: &Source) -> ContainerSummary {
         image_manifest_descriptor: None,
         command: Some(status::command(spec)),
         created: Some(spec.created.as_second()),
-        ports: Some(if state == ContainerSummaryStateEnum::RUNNING { exposed(spec) } else { Vec::new() }),
+        ports: Some(if view.state.phase == Phase::Running {
+            publish::listed(spec, &view.state.ports)
+        } else {
+            Vec::new()
+        }),
         size_rw: None,
         size_root_fs: source.size,
         labels: Some(spec.config.labels.clone().unwrap_or_default()),
@@ -92,18 +95,4 @@ fn summary(spec: &Spec, source: &Source) -> ContainerSummary {
         }),
         mounts: Some(mounts(spec)),
     }
-}
-
-fn exposed(spec: &Spec) -> Vec<Port> {
-    let parsed = spec.config.exposed_ports.iter().flatten().filter_map(|port| ports::parse(port).ok());
-    parsed
-        .flat_map(|range| {
-            (range.first..=range.last).map(move |port| Port {
-                ip: None,
-                private_port: port,
-                public_port: None,
-                typ: Some(range.protocol),
-            })
-        })
-        .collect()
 }

@@ -21,11 +21,20 @@ pub(crate) fn parse(text: &str) -> Result<Ports> {
         "sctp" => PortTypeEnum::SCTP,
         other => return Err(Error::new(ErrorKind::Invalid, format!("invalid proto: {other}"))),
     };
-    let (first, last) = self::range(range).ok_or_else(|| invalid(text))?;
+    let (first, last) = self::range(range).ok_or_else(|| invalid(range))?;
     if first == 0 {
-        return Err(invalid(text));
+        return Err(invalid(range));
     }
     Ok(Ports { first, last, protocol })
+}
+
+/// The container's port in a binding, which is a single one. Errors: 400.
+pub(crate) fn parse_one(text: &str) -> Result<Ports> {
+    let ports = parse(text)?;
+    if ports.first != ports.last {
+        return Err(invalid(text.split('/').next().unwrap_or(text)));
+    }
+    Ok(ports)
 }
 
 /// The port of a binding: empty, a port or a range. Errors: 400.
@@ -33,7 +42,7 @@ pub(crate) fn host_port(text: &str) -> Result<Option<(u16, u16)>> {
     if text.is_empty() {
         return Ok(None);
     }
-    range(text).map(Some).ok_or_else(|| invalid(text))
+    range(text.split('/').next().unwrap_or(text)).map(Some).ok_or_else(|| invalid(text))
 }
 
 fn range(text: &str) -> Option<(u16, u16)> {

@@ -82,7 +82,7 @@ pub(crate) fn host(host: &HostConfig) -> Result<()> {
     resources(host)?;
     words::check(host)?;
     for (port, bindings) in host.port_bindings.iter().flatten() {
-        ports::parse(port)?;
+        ports::parse_one(port)?;
         for binding in bindings.iter().flatten() {
             ports::host_port(binding.host_port.as_deref().unwrap_or_default())?;
             let address = binding.host_ip.as_deref().unwrap_or_default();

@@ -6,7 +6,7 @@ use sockerless_ports::{
     registry::ImageConfig,
 };
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, publish};
 
 /// What is asked for, before the image's configuration is merged into it.
 pub(crate) struct Wishes<'a> {
@@ -42,6 +42,9 @@ pub(crate) fn refuse(wishes: &Wishes<'_>) -> Result<()> {
     }
     if host.links.as_ref().is_some_and(|links| !links.is_empty()) {
         return unsupported("links are not available in this version".into());
+    }
+    if let Some(port) = publish::is_refused(wishes.config, host) {
+        return unsupported(format!("published ports (-p, -P): only TCP and UDP can be published: {port}"));
     }
     let networks = wishes.networks.iter().copied().chain(host.network_mode.as_deref());
     for network in networks {
@@ -136,8 +139,8 @@ pub(crate) fn warn(wishes: &Wishes<'_>, manifest: &Manifest) -> Vec<String> {
     );
     let published = host.port_bindings.as_ref().is_some_and(|all| !all.is_empty());
     when(
-        published || flag(host.publish_all_ports),
-        "published ports (-p, -P): not available in this version".into(),
+        published && host.network_mode.as_deref() == Some("host"),
+        "Published ports are discarded when using host network mode".into(),
     );
     let policy = host.restart_policy.as_ref().and_then(|policy| policy.name);
     when(

@@ -4,12 +4,15 @@ use jiff::Timestamp;
 use sockerless_ports::{backend::JobStatus, link::Exit};
 
 use super::CloudEnd;
+use crate::publish::Published;
 
 /// Something that happened. Events with a generation are ignored once that generation is over.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     /// A client wants it to run.
     Start { agent: bool },
+    /// Its ports are bound.
+    Published { generation: u32, ports: Vec<Published> },
     /// The agent's process runs.
     Launched { generation: u32, pid: u32 },
     /// The process could not be executed.

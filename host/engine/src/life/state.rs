@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sockerless_ports::backend;
 
+use crate::publish::Published;
+
 /// Docker's states of a container, with the start, which takes its time in a cloud.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -56,6 +58,8 @@ pub(crate) struct State {
     pub stop: Option<Stop>,
     /// The cloud says that the job has ended, and the agent's word is awaited.
     pub cloud_end: Option<CloudEnd>,
+    /// What is published, of the last generation that got so far: the next one prefers the same ports.
+    pub ports: Vec<Published>,
     /// The agent is connected. Not durable: after a restart it is not.
     #[serde(skip)]
     pub line: bool,

@@ -30,7 +30,8 @@ pub(crate) fn step(state: &State, auto_remove: bool, event: &Event, now: Timesta
             }
         }
         Event::Line { generation, up } => life.line(*generation, *up),
-        Event::Launched { generation, .. }
+        Event::Published { generation, .. }
+        | Event::Launched { generation, .. }
         | Event::LaunchFailed { generation, .. }
         | Event::StartFailed { generation, .. }
         | Event::Exited { generation, .. }
@@ -155,6 +156,7 @@ impl Life {
     fn report(&mut self, event: &Event) {
         let generation = self.state.generation;
         match event {
+            Event::Published { ports, .. } => self.state.ports.clone_from(ports),
             Event::Launched { pid, .. } => self.launched(*pid, self.now),
             Event::LaunchFailed { code, message, .. } => {
                 let failure = Failure { kind: FailureKind::Launch, code: *code, message: message.clone() };

@@ -48,12 +48,21 @@ impl Engine {
         if let Some(intent) = &intent {
             self.runs.know_job(&intent.job);
         }
+        let fresh = intent.is_none();
         let (run, orders) = Run::new(id, intent);
         self.runs.insert(&run);
         let engine = Arc::clone(self);
         self.spawn(async move {
             let over = Over { view: entry.subscribe(), generation };
-            let handle = Box::pin(engine.look_after(&entry, &run, orders, over)).await;
+            let published = if fresh { engine.publish(&entry, generation).await } else { Ok(()) };
+            let handle = match published {
+                Ok(()) => Box::pin(engine.look_after(&entry, &run, orders, over)).await,
+                // Nothing has been made, and nothing will be.
+                Err(error) => {
+                    engine.report(&entry, Event::StartFailed { generation, message: error.message }).await;
+                    Attempt::None
+                }
+            };
             engine.farewell(&run).await;
             engine.retire(&run, handle).await;
         });

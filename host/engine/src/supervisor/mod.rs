@@ -91,6 +91,10 @@ impl Engine {
                 return Err(Rejection::Failed(error));
             }
         }
+        // Free before anybody hears of the end: they may want the same port.
+        if state.ended > before.state.ended {
+            self.unpublish(entry.id(), state.ended).await;
+        }
         let view = if state == before.state {
             before
         } else {

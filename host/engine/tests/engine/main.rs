@@ -8,6 +8,7 @@ mod failures;
 mod images;
 mod lists;
 mod many;
+mod ports;
 mod runs;
 mod stops;
 mod without_agent;

@@ -1,7 +1,7 @@
 //! Fakes of all ports. Time is paused, so that waiting costs none.
 
 mod agent;
-mod channel;
+pub mod channel;
 mod cloud;
 mod link;
 mod logs;
