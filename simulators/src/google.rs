@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use sockerless_simulator_google::{Config, Info, Profile, Server};
@@ -50,6 +51,10 @@ pub struct Arguments {
     /// An access token that is always good [default: made up once and kept]
     #[arg(long, value_name = "TOKEN", env = "SOCKERLESS_SIMULATOR_TOKEN", hide_env_values = true)]
     token: Option<String>,
+
+    /// How long the tokens that it issues are good [default: 3599]; with 0 they have expired when they come
+    #[arg(long, value_name = "SECONDS")]
+    token_life: Option<u64>,
 
     /// Written when it is ready, as JSON: pid, google, registry, host_address, bind_address, token, project, region
     #[arg(long, value_name = "FILE")]
@@ -148,6 +153,7 @@ fn config(arguments: Arguments) -> Config {
     config.region = arguments.region;
     config.docker_hub_mirror = arguments.docker_hub_mirror.map(|url| url.trim_end_matches('/').to_owned());
     config.token = arguments.token;
+    config.token_life = arguments.token_life.map_or(config.token_life, Duration::from_secs);
     config.quotas.runs_per_minute = arguments.runs_per_minute.unwrap_or(config.quotas.runs_per_minute);
     config.quotas.entries_list_per_minute = arguments.log_reads_per_minute;
     config

@@ -1,7 +1,18 @@
 //! Bad input and bad circumstances: a clear error, and nothing created.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use sockerless_tests::Daemon;
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use serde_json::Value;
+use sockerless_tests::{
+    Daemon,
+    images::{ImageSpec, busybox_layer},
+    registry::Registry,
+};
 
 const JSON: &[(&str, &str)] = &[("Content-Type", "application/json")];
 
@@ -91,6 +102,71 @@ fn a_wrong_project_is_told_in_the_providers_words_and_seen_in_ps() {
     assert!(status.starts_with("Created"), "{status}");
     let error = docker.run("inspect --format {{.State.Error}} refused").ok();
     assert!(error.contains("not-our-project"), "{error}");
+}
+
+#[test]
+fn an_expired_credential_is_told_in_the_providers_words_and_a_new_one_repairs_it() {
+    // An image that the cloud pulls itself: so that it is the cloud, and no registry, which looks at the credential.
+    let hub = Registry::start(None).unwrap();
+    hub.push(&ImageSpec::new("library/busybox:latest"), busybox_layer().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let path = file.to_str().unwrap();
+    let mirror = format!("http://{}", hub.host());
+    let arguments = format!("['--token-life', '0', '--docker-hub-mirror', '{mirror}']");
+    fs::write(&file, format!("[simulator]\narguments = {arguments}\n")).unwrap();
+    let cloud = Daemon::with(&["--config", path], &[]);
+    let ready: Value =
+        serde_json::from_slice(&fs::read(cloud.state().join("simulator/ready.json")).unwrap()).unwrap();
+    let google = ready["google"].as_str().unwrap();
+
+    // Another daemon, to which the simulator is a cloud like any other.
+    let configure = |token: &str| {
+        let endpoints: String = ["run", "storage", "logging", "artifact_registry"]
+            .map(|api| format!("{api}_endpoint = '{google}'\n"))
+            .concat();
+        let text = format!(
+            "registry_mirrors = ['{mirror}']\n[simulator]\nmode = 'off'\n\
+             [credentials.google]\nkind = 'bearer'\ntoken = '{token}'\n\
+             [backends.cloudrun]\nproject = {}\nregion = {}\n{endpoints}",
+            ready["project"], ready["region"]
+        );
+        fs::write(&file, text).unwrap();
+    };
+    configure(&expired_token(google));
+    let mut daemon = Daemon::with(&["--config", path], &[]);
+    let docker = daemon.docker();
+    docker.run("pull busybox").ok();
+    let words = docker.run("run --name refused busybox true").fails(125);
+    let expected = "Request had invalid authentication credentials.";
+    assert!(words.contains(expected), "{words}");
+    let status = docker.run("ps --all --filter name=refused --format {{.Status}}").ok();
+    assert!(status.starts_with("Created"), "{status}");
+    let error = docker.run("inspect --format {{.State.Error}} refused").ok();
+    assert!(error.contains(expected), "{error}");
+
+    configure(ready["token"].as_str().unwrap());
+    daemon.kill();
+    daemon.launch();
+    docker.run("start refused").ok();
+    assert_eq!(docker.run("wait refused").ok(), "0");
+}
+
+/// A token that the simulator's OAuth endpoint has issued and that is not good any more.
+fn expired_token(google: &str) -> String {
+    let address = google.strip_prefix("http://").unwrap();
+    let form = "grant_type=refresh_token&refresh_token=any";
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!(
+        "POST /token HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}",
+        form.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let json = &answer[answer.find('{').unwrap()..=answer.rfind('}').unwrap()];
+    serde_json::from_str::<Value>(json).unwrap()["access_token"].as_str().unwrap().to_owned()
 }
 
 #[test]

@@ -52,6 +52,36 @@ fn a_login_is_needed_where_the_registry_asks_for_one() {
 }
 
 #[test]
+fn a_login_is_checked_at_the_registry_and_used_from_then_on() {
+    let daemon = Daemon::start();
+    // «user:secret»
+    let registry = Registry::start(Some("Basic dXNlcjpzZWNyZXQ=")).unwrap();
+    registry.push(&spec("private:1"), busybox_layer().unwrap()).unwrap();
+    let (docker, host) = (daemon.docker(), registry.host());
+    let login = |host: &str, password: &str| {
+        docker.with_input(["login", "--username", "user", "--password-stdin", host], password.as_bytes())
+    };
+    let words = login(&host, "wrong").fails(1);
+    let refused = format!("login attempt to http://{host}/v2/ failed with status: 401 Unauthorized");
+    assert!(words.contains(&refused), "{words}");
+    assert!(!daemon.folder().join("docker/config.json").exists());
+
+    assert_eq!(login(&host, "secret").ok(), "Login Succeeded");
+    docker.run(&format!("pull {host}/private:1")).ok();
+    assert_eq!(docker.run(&format!("run --rm {host}/private:1")).ok(), "pulled");
+    // Without a password the CLI checks the one that it keeps.
+    let again = docker.run(&format!("login {host}"));
+    assert!(again.stdout.ends_with("Login Succeeded\n"), "{again:?}");
+    docker.run(&format!("logout {host}")).ok();
+
+    // Bound and dropped: nobody listens there.
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let words = login(&nowhere, "secret").fails(1);
+    let refused = format!("Get \"http://{nowhere}/v2/\": dial tcp {nowhere}: connect: connection refused");
+    assert!(words.contains(&refused), "{words}");
+}
+
+#[test]
 fn a_list_gives_the_image_of_the_platform() {
     let daemon = Daemon::start();
     let registry = Registry::start(None).unwrap();
@@ -104,7 +134,13 @@ fn names_come_and_go() {
     assert_eq!(docker.run("run --rm other:2 echo same").ok(), "same");
     assert!(docker.run("rmi other:2").ok().contains("Untagged: other:2"));
     docker.run("create --name user busybox").ok();
-    assert!(docker.run("rmi busybox").fails(1).contains("is using its referenced image"));
+    for written in ["busybox", "busybox:latest", "docker.io/library/busybox"] {
+        let words = docker.run(&format!("rmi {written}")).fails(1);
+        let expected = format!(
+            "conflict: unable to remove repository reference \"{written}\" (must force) - container "
+        );
+        assert!(words.contains(&expected) && words.contains(" is using its referenced image "), "{words}");
+    }
     docker.run("rm user").ok();
     assert!(docker.run("rmi busybox").ok().contains("Deleted: sha256:"));
     assert!(docker.run("run --pull never busybox").fails(125).contains("No such image"));

@@ -1,11 +1,14 @@
 //! Who calls: access tokens, the OAuth2 token endpoint, workload identity's exchange, and the metadata server.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, Code};
@@ -33,16 +36,20 @@ pub fn check(simulator: &Simulator, headers: &HeaderMap) -> Result<(), ApiError>
             "CREDENTIALS_MISSING",
         ));
     };
-    match given.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && valid(simulator, token.trim())? => {
-            Ok(())
-        }
-        _ => Err(unauthenticated(
-            "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid \
-             authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
-            "ACCESS_TOKEN_TYPE_UNSUPPORTED",
-        )),
-    }
+    let standing = match given.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => standing(simulator, token.trim())?,
+        _ => Standing::Unknown,
+    };
+    let reason = match standing {
+        Standing::Good => return Ok(()),
+        Standing::Expired => "ACCESS_TOKEN_EXPIRED",
+        Standing::Unknown => "ACCESS_TOKEN_TYPE_UNSUPPORTED",
+    };
+    Err(unauthenticated(
+        "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid \
+         authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
+        reason,
+    ))
 }
 
 /// Checks a registry's login: a bearer token, or the user `oauth2accesstoken` with one as password.
@@ -59,22 +66,41 @@ pub fn check_registry(simulator: &Simulator, headers: &HeaderMap) -> Result<bool
     }
 }
 
-/// Whether a token is known and has not expired.
-fn valid(simulator: &Simulator, token: &str) -> Result<bool, ApiError> {
+/// What is known of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Good,
+    Expired,
+    Unknown,
+}
+
+fn standing(simulator: &Simulator, token: &str) -> Result<Standing, ApiError> {
     if token == simulator.info.token {
-        return Ok(true);
+        return Ok(Standing::Good);
     }
     let db = simulator.db.lock();
-    let mut query = db.prepare_cached("SELECT 1 FROM tokens WHERE token = ?1 AND expires > ?2")?;
-    Ok(query.exists((token, time::now().as_second()))?)
+    let mut query = db.prepare_cached("SELECT expires FROM tokens WHERE token = ?1")?;
+    let expires: Option<i64> = query.query_row([token], |row| row.get(0)).optional()?;
+    Ok(match expires {
+        Some(expires) if expires > time::now().as_second() => Standing::Good,
+        Some(_) => Standing::Expired,
+        None => Standing::Unknown,
+    })
+}
+
+/// Whether a token is known and has not expired.
+fn valid(simulator: &Simulator, token: &str) -> Result<bool, ApiError> {
+    Ok(standing(simulator, token)? == Standing::Good)
 }
 
 fn issue(simulator: &Simulator) -> Result<Value, ApiError> {
     let token = ids::token();
     let now = time::now().as_second();
-    let life = i64::try_from(limits::TOKEN_LIFE.as_secs()).unwrap_or(i64::MAX);
+    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let life = seconds(simulator.config.token_life);
     let db = simulator.db.lock();
-    db.prepare_cached("DELETE FROM tokens WHERE expires <= ?1")?.execute([now])?;
+    let forgotten = now.saturating_sub(seconds(limits::EXPIRED_TOKEN_KEPT));
+    db.prepare_cached("DELETE FROM tokens WHERE expires <= ?1")?.execute([forgotten])?;
     db.prepare_cached("INSERT INTO tokens VALUES (?1, ?2)")?.execute((&token, now + life))?;
     Ok(json!({"access_token": token, "expires_in": life, "token_type": "Bearer"}))
 }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -25,6 +26,8 @@ pub struct Config {
     pub docker_hub_mirror: Option<String>,
     /// An access token that is always good. None: one that is made up once and kept.
     pub token: Option<String>,
+    /// How long the tokens that are issued are good.
+    pub token_life: Duration,
     /// What may be used.
     pub quotas: Quotas,
 }
@@ -53,6 +56,7 @@ impl Config {
             region: "us-central1".to_owned(),
             docker_hub_mirror: None,
             token: None,
+            token_life: limits::TOKEN_LIFE,
             quotas: Quotas {
                 jobs: limits::JOBS,
                 running_executions: limits::RUNNING_EXECUTIONS,

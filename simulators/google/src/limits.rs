@@ -92,5 +92,8 @@ pub const FILTER_CHARACTERS: usize = 20_000;
 
 /// Life of an access token.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(3_599);
+
+/// How long an expired token is told from one that never was.
+pub const EXPIRED_TOKEN_KEPT: Duration = Duration::from_secs(24 * 3_600);
 /// Manifest of an image, bytes (the distribution specification's recommendation).
 pub const MANIFEST: usize = 4 << 20;

@@ -77,12 +77,15 @@ async fn a_bad_grant_is_refused_as_oauth_says() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_as_good_as_none() {
-    let cloud = Cloud::start().await;
-    let past = time::now().as_second() - 1;
-    let db = &cloud.server.simulator.db;
-    db.lock().execute("INSERT INTO tokens VALUES ('old', ?1)", [past]).unwrap();
-    assert_eq!(jobs_with(&cloud, Some("Bearer old")).await.status, 401);
+async fn an_expired_token_is_told_from_one_that_never_was() {
+    let cloud = Cloud::with(Default::default(), |config| config.token_life = std::time::Duration::ZERO).await;
+    let issued = form(&cloud, &[("grant_type", "refresh_token"), ("refresh_token", "r")]).await.json();
+    let token = issued["access_token"].as_str().unwrap();
+    for (token, reason) in [(token, "ACCESS_TOKEN_EXPIRED"), ("other", "ACCESS_TOKEN_TYPE_UNSUPPORTED")] {
+        let answer = jobs_with(&cloud, Some(&format!("Bearer {token}"))).await;
+        assert_eq!((answer.status.as_u16(), answer.error().1.as_str()), (401, "UNAUTHENTICATED"));
+        assert_eq!(answer.json()["error"]["details"][0]["reason"], reason);
+    }
 }
 
 #[tokio::test]
