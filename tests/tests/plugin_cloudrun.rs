@@ -20,7 +20,7 @@ use sockerless_ports::backend::{
 };
 use sockerless_simulator_google::{Config, Profile, Runner, Running, Server, Stop, start_with};
 use sockerless_tests::dist;
-use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions};
+use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions, Proxies};
 use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc};
 
@@ -140,6 +140,7 @@ async fn cloud_with(faults: Faults) -> Cloud {
         cache_dir,
         limits: Limits::default(),
         credentials: Arc::new(credentials),
+        proxies: Proxies::default(),
     });
     let component: PathBuf = dist::program("plugins/cloudrun.wasm");
     let options = PluginOptions { settings, ..PluginOptions::default() };

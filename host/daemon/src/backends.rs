@@ -10,7 +10,7 @@ use std::{
 
 use sockerless_credentials::{CredentialSet, Credentials};
 use sockerless_ports::backend::Manifest;
-use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions};
+use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions, Proxies};
 
 use crate::{
     Result,
@@ -73,7 +73,8 @@ pub fn components(config: &Config) -> Result<BTreeMap<String, PathBuf>> {
 pub fn host(config: &Config, credentials: Arc<dyn Credentials>) -> Result<PluginHost> {
     let cache_dir = config.state.join("cache");
     fs::create_dir_all(&config.state).map_err(|error| format!("{}: {error}", config.state.display()))?;
-    Ok(PluginHost::new(HostConfig { cache_dir, limits: Limits::default(), credentials })?)
+    let proxies = Proxies::from_env()?;
+    Ok(PluginHost::new(HostConfig { cache_dir, limits: Limits::default(), credentials, proxies })?)
 }
 
 /// Loads the default backend, and of the others those whose settings suffice.

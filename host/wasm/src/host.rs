@@ -16,7 +16,7 @@ use wasmtime::{
 };
 
 use crate::{
-    Limits, Plugin,
+    Limits, Plugin, Proxies,
     call::Calls,
     contract::Guest,
     engine::{self, Ticker},
@@ -39,6 +39,8 @@ pub struct HostConfig {
     pub limits: Limits,
     /// The credentials that plugins may name.
     pub credentials: Arc<dyn Credentials>,
+    /// What requests of plugins go through.
+    pub proxies: Proxies,
 }
 
 /// A component, before it is compiled.
@@ -106,7 +108,7 @@ impl PluginHost {
     /// `Internal`: the cache folder cannot be made or belongs to somebody else, or this machine
     /// cannot run WebAssembly.
     pub fn new(config: HostConfig) -> Result<Self, Error> {
-        let HostConfig { cache_dir, limits, credentials } = config;
+        let HostConfig { cache_dir, limits, credentials, proxies } = config;
         let failed = |error: wasmtime::Error| {
             let folder = cache_dir.display();
             Error::new(ErrorCode::Internal, format!("plugin host (cache folder {folder}): {error:#}"))
@@ -119,7 +121,7 @@ impl PluginHost {
             ticker,
             limits,
             credentials,
-            clients: Clients::default(),
+            clients: Clients::new(proxies),
             placeholders: Placeholders::new(),
             instances: Semaphore::new(POOLED_INSTANCES as usize),
             linker,

@@ -24,5 +24,6 @@ mod v0_1;
 mod version;
 
 pub use host::{Component, HostConfig, PluginHost, PluginOptions};
+pub use http::Proxies;
 pub use limits::Limits;
 pub use plugin::Plugin;

@@ -6,52 +6,94 @@ use std::{
 };
 
 use reqwest::{
-    Client,
+    Client, Proxy,
     dns::{Addrs, Name, Resolve, Resolving},
     redirect::Policy,
 };
 
-use super::address::is_public;
+use url::Url;
+
+use super::{
+    address::is_public,
+    proxy::{Proxies, shown},
+};
 use crate::limits::{CONNECT, HTTP_SILENCE, POOL_IDLE, POOL_PER_HOST};
 
-/// Two pools: connections that were opened to a host of the operator's choice, which may be a
-/// private address, are never used for a host that only a manifest names. Made at the first
-/// request, since reading the machine's root certificates takes milliseconds.
-#[derive(Default)]
+/// A pool for each way. Connections that were opened to a host of the operator's choice, which may be a private address,
+/// are never used for a host that only a manifest names. Made at the first request, since reading the machine's root
+/// certificates takes milliseconds.
 pub(crate) struct Clients {
+    proxies: Proxies,
     public: OnceLock<Client>,
     operator_named: OnceLock<Client>,
+    proxied: OnceLock<Client>,
+}
+
+/// How a request reaches its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// To a public address.
+    Public,
+    /// To any address: the operator named the host.
+    OperatorNamed,
+    /// Through a proxy, which resolves the name: the address is not seen here, and unchecked. See [`Proxies`].
+    Proxied,
 }
 
 impl Clients {
-    /// The client for a request.
+    pub(crate) fn new(proxies: Proxies) -> Self {
+        let (public, operator_named, proxied) = Default::default();
+        Self { proxies, public, operator_named, proxied }
+    }
+
+    /// The proxy that a request to this URL goes through, for messages.
+    pub(crate) fn proxy(&self, url: &Url) -> Option<String> {
+        self.proxies.of(url).map(shown)
+    }
+
+    /// The client for a request to this URL.
     ///
     /// # Errors
     /// The machine's root certificates cannot be read.
-    pub(crate) fn get(&self, operator_named: bool) -> Result<&Client, reqwest::Error> {
-        let cell = if operator_named { &self.operator_named } else { &self.public };
+    pub(crate) fn get(&self, url: &Url, operator_named: bool) -> Result<&Client, reqwest::Error> {
+        let (way, cell) = if self.proxies.of(url).is_some() {
+            (Way::Proxied, &self.proxied)
+        } else if operator_named {
+            (Way::OperatorNamed, &self.operator_named)
+        } else {
+            (Way::Public, &self.public)
+        };
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let client = build(operator_named)?;
+        let client = self.build(way)?;
         Ok(cell.get_or_init(|| client))
     }
-}
 
-fn build(operator_named: bool) -> Result<Client, reqwest::Error> {
-    sockerless_credentials::install_tls_provider();
-    let builder = Client::builder()
-        .user_agent(concat!("sockerless/", env!("CARGO_PKG_VERSION")))
-        .tcp_nodelay(true)
-        // The guest gets the redirect itself; where it goes next is held to the grant again.
-        .redirect(Policy::none())
-        // Behind a proxy the resolved address would be the proxy's, and unchecked.
-        .no_proxy()
-        .connect_timeout(CONNECT)
-        .read_timeout(HTTP_SILENCE)
-        .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(POOL_PER_HOST);
-    if operator_named { builder } else { builder.dns_resolver(PublicOnly) }.build()
+    fn build(&self, way: Way) -> Result<Client, reqwest::Error> {
+        sockerless_credentials::install_tls_provider();
+        let builder = Client::builder()
+            .user_agent(concat!("sockerless/", env!("CARGO_PKG_VERSION")))
+            .tcp_nodelay(true)
+            // The guest gets the redirect itself; where it goes next is held to the grant again.
+            .redirect(Policy::none())
+            // The environment's proxies are taken here alone, where it is known what they mean for the check.
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .read_timeout(HTTP_SILENCE)
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_PER_HOST);
+        match way {
+            Way::Public => builder.dns_resolver(PublicOnly),
+            Way::OperatorNamed => builder,
+            Way::Proxied => {
+                let proxies = self.proxies.clone();
+                // Only what `get` has found to go through a proxy comes here, so nothing is sent without one.
+                builder.proxy(Proxy::custom(move |url| proxies.of(url).map(str::to_owned)))
+            }
+        }
+        .build()
+    }
 }
 
 /// The host's name stands for no address that may be reached.

@@ -6,9 +6,11 @@ mod credential;
 mod error;
 mod grant;
 mod hooks;
+mod proxy;
 mod send;
 
 pub(crate) use client::Clients;
 pub(crate) use credential::Placeholders;
 pub(crate) use grant::Grants;
 pub(crate) use hooks::Hooks;
+pub use proxy::Proxies;

@@ -72,10 +72,14 @@ async fn exchange(
             .map_err(|error| denied(format!("credential {:?}: {error}", named.name)))?;
     }
 
+    let clients = &call.shared.clients;
+    let what = match clients.proxy(&url) {
+        Some(proxy) => format!("{what} through the proxy {proxy}"),
+        None => what,
+    };
     let request = reqwest::Request::try_from(Request::from_parts(head, body))
         .map_err(|error| classify(&what, &error))?;
-    let client =
-        call.shared.clients.get(admission.operator_named).map_err(|error| classify(&what, &error))?;
+    let client = clients.get(&url, admission.operator_named).map_err(|error| classify(&what, &error))?;
     let patience = options.first_byte_timeout.map_or(HTTP_SILENCE, |wish| wish.min(HTTP_SILENCE));
     let response = timeout(patience, client.execute(request))
         .await

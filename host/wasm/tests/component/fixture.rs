@@ -9,7 +9,7 @@ use std::{
 
 use sockerless_credentials::{CredentialSet, Fixed, Secret};
 use sockerless_ports::backend::{Error, Storage as _};
-use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions};
+use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions, Proxies};
 
 /// The token of the credential `test`.
 pub const TOKEN: &str = "t0ken-of-the-tests";
@@ -70,16 +70,26 @@ impl Fixture {
         Self { host: host(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-cache"), limits) }
     }
 
+    pub fn with_proxies(proxies: Proxies) -> Self {
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-cache");
+        Self { host: host_with(&cache, Limits::default(), proxies) }
+    }
+
     pub async fn load(&self, settings: &[(&str, &str)]) -> Result<Arc<Plugin>, Error> {
         self.host.load("probe", probe(), options(settings)).await
     }
 }
 
 pub fn host(cache: &Path, limits: Limits) -> PluginHost {
+    host_with(cache, limits, Proxies::default())
+}
+
+fn host_with(cache: &Path, limits: Limits, proxies: Proxies) -> PluginHost {
     let credentials = CredentialSet::new()
         .with("test", Fixed::bearer(Secret::new(TOKEN)))
         .with("other", Fixed::bearer(Secret::new("another token")));
-    let config = HostConfig { cache_dir: cache.to_owned(), limits, credentials: Arc::new(credentials) };
+    let credentials = Arc::new(credentials);
+    let config = HostConfig { cache_dir: cache.to_owned(), limits, credentials, proxies };
     PluginHost::new(config).unwrap()
 }
 

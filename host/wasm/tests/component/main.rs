@@ -6,6 +6,7 @@ mod calls;
 mod fixture;
 mod loading;
 mod log;
+mod proxies;
 mod requests;
 mod server;
 mod swap;

@@ -46,6 +46,8 @@ impl Plugin for Probe {
                 grant("setting:endpoint", &["test"]),
                 grant("localhost", &[]),
                 grant("127.0.0.1", &[]),
+                grant("10.1.2.3", &[]),
+                grant("cloud.invalid", &["test"]),
             ],
             features: Feature::START_ON_CREATE | Feature::PAUSE,
             limits: Limits {
