@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use bollard_stubs::models::{
     ContainerCreateResponse, ContainerInspectResponse, ContainerPruneResponse, ContainerWaitResponse,
-    EventMessage, HistoryResponseItem, ImageDeleteResponseItem, ImageInspect, ImagePruneResponse,
-    ImageSummary, SystemAuthResponse, SystemInfo, SystemVersion,
+    EventMessage, ExecConfig, ExecInspectResponse, HistoryResponseItem, ImageDeleteResponseItem,
+    ImageInspect, ImagePruneResponse, ImageSummary, SystemAuthResponse, SystemInfo, SystemVersion,
 };
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sockerless_engine::{
-    AttachRequest, Attachment, CreateRequest, Engine, EventsRequest, Filters, ListRequest, Listing,
-    LogsRequest, Outcome, OutputStream, ProgressStream, PullImage, RemoveRequest, Result, WaitCondition,
+    AttachRequest, Attachment, CreateRequest, Engine, EventsRequest, ExecStart, Filters, ListRequest,
+    Listing, LogsRequest, Outcome, OutputStream, ProgressStream, PullImage, RemoveRequest, Result,
+    WaitCondition,
 };
 use sockerless_ports::{
     link::TerminalSize,
@@ -48,6 +49,10 @@ pub trait Daemon: Send + Sync + 'static {
     async fn logs(&self, reference: &str, request: LogsRequest) -> Result<OutputStream>;
     async fn attach(&self, reference: &str, request: AttachRequest) -> Result<Attachment>;
     async fn resize(&self, reference: &str, size: TerminalSize) -> Result<()>;
+    fn create_exec(&self, reference: &str, config: ExecConfig) -> Result<String>;
+    async fn start_exec(&self, id: &str, request: ExecStart) -> Result<Option<Attachment>>;
+    async fn resize_exec(&self, id: &str, size: TerminalSize) -> Result<()>;
+    fn inspect_exec(&self, id: &str) -> Result<ExecInspectResponse>;
 
     async fn pull_image(&self, request: PullImage) -> Result<ProgressStream>;
     async fn load_images(&self, archive: Archive) -> Result<ProgressStream>;
@@ -140,6 +145,22 @@ impl Daemon for Engine {
 
     async fn resize(&self, reference: &str, size: TerminalSize) -> Result<()> {
         Engine::resize(self, reference, size).await
+    }
+
+    fn create_exec(&self, reference: &str, config: ExecConfig) -> Result<String> {
+        Engine::create_exec(self, reference, config)
+    }
+
+    async fn start_exec(&self, id: &str, request: ExecStart) -> Result<Option<Attachment>> {
+        Engine::start_exec(self, id, request).await
+    }
+
+    async fn resize_exec(&self, id: &str, size: TerminalSize) -> Result<()> {
+        Engine::resize_exec(self, id, size).await
+    }
+
+    fn inspect_exec(&self, id: &str) -> Result<ExecInspectResponse> {
+        Engine::inspect_exec(self, id)
     }
 
     async fn pull_image(&self, request: PullImage) -> Result<ProgressStream> {

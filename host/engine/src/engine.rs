@@ -17,6 +17,7 @@ use crate::{
     AgentBinary, Dependencies, EngineOptions, Error, ErrorKind, Result,
     containers::Table,
     events::Hub,
+    execs::Execs,
     images::ImageIndex,
     publish::Publisher,
     supervisor::{Cloud, Runs},
@@ -35,6 +36,7 @@ pub struct Engine {
     /// This daemon's mark on all that it makes in a cloud.
     pub(crate) owner: String,
     pub(crate) containers: Table,
+    pub(crate) execs: Execs,
     pub(crate) images: ImageIndex,
     pub(crate) events: Hub,
     pub(crate) runs: Runs,
@@ -70,6 +72,7 @@ impl Engine {
             options,
             owner,
             containers: Table::default(),
+            execs: Execs::default(),
             images: ImageIndex::default(),
             events: Hub::default(),
             runs: Runs::default(),

@@ -4,11 +4,13 @@
 //! Answers are the API's own models (a list of containers is their JSON); HTTP is not known here.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod ask;
 mod containers;
 mod dependencies;
 mod engine;
 mod error;
 mod events;
+mod execs;
 mod filters;
 mod images;
 mod life;

@@ -55,6 +55,7 @@ impl Engine {
         for intent in intents.into_values() {
             self.clean_up(intent);
         }
+        self.adopt_execs().await?;
         for record in self.store().load(Kind::Daemon).await? {
             if let Some(container) = record.key.strip_prefix(LOG_NOTE) {
                 self.erase_log(container).await;

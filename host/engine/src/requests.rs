@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::SystemTime};
 use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use sockerless_ports::{link::Output, registry::Login};
+use sockerless_ports::{
+    link::{Output, TerminalSize},
+    registry::Login,
+};
 
 /// Docker's `filters`: a name and the values of which one (or all, by name) has to match.
 pub type Filters = BTreeMap<String, Vec<String>>;
@@ -91,6 +94,17 @@ pub struct OutputStream {
     pub tty: bool,
     /// Ends with the container's run, or with what was asked for.
     pub chunks: BoxStream<'static, crate::Result<OutputChunk>>,
+}
+
+/// `POST /exec/{id}/start`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExecStart {
+    /// Nobody waits for it.
+    pub detach: bool,
+    /// The client takes the output raw, without frames; whether the process has a terminal was said before.
+    pub tty: bool,
+    /// The terminal's first size.
+    pub size: Option<TerminalSize>,
 }
 
 /// `POST /containers/{id}/wait`

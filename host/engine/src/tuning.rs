@@ -29,6 +29,19 @@ pub const AGENT_PATIENCE: Duration = Duration::from_secs(120);
 /// How long an agent gets to hang up after its process has ended, before its job is deleted.
 pub const FAREWELL: Duration = Duration::from_secs(5);
 
+/// How long a request to an agent waits for its answer: a line that broke is noticed within 15 s and comes back a few
+/// seconds later; no client wants to wait much longer without a word.
+pub const LINE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a terminal's size waits for an exec that is being started, as in dockerd.
+pub const EXEC_READY: Duration = Duration::from_secs(10);
+
+/// How long an exec is shown after its end; dockerd's own sweep finds it after 5 to 10 minutes.
+pub const EXEC_KEPT: Duration = Duration::from_secs(300);
+
+/// An exec that runs for longer than this has its process's number kept. Most are over before.
+pub const EXEC_SETTLED: Duration = Duration::from_secs(1);
+
 /// First and longest pause between two tries of a call to a cloud.
 pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 

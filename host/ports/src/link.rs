@@ -182,6 +182,12 @@ pub struct TerminalSize {
     pub rows: u16,
 }
 
+impl From<TerminalSize> for sockerless_agent_wire::Size {
+    fn from(size: TerminalSize) -> Self {
+        Self { columns: size.columns, rows: size.rows }
+    }
+}
+
 /// One of a process's outputs. A terminal's is `Stdout`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

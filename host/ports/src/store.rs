@@ -21,6 +21,8 @@ pub enum Kind {
     Container,
     /// What was begun in the cloud and is not yet known to have ended.
     Intent,
+    /// Further processes in containers.
+    Exec,
     /// Networks.
     Network,
     /// Volumes.
@@ -31,8 +33,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Daemon, Self::Container, Self::Intent, Self::Network, Self::Volume, Self::Image];
+    pub const ALL: [Self; 7] =
+        [Self::Daemon, Self::Container, Self::Intent, Self::Exec, Self::Network, Self::Volume, Self::Image];
 
     /// The name of the table.
     pub fn name(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Kind {
             Self::Daemon => "daemon",
             Self::Container => "container",
             Self::Intent => "intent",
+            Self::Exec => "exec",
             Self::Network => "network",
             Self::Volume => "volume",
             Self::Image => "image",

@@ -5,6 +5,7 @@ mod auth;
 mod containers;
 mod create;
 mod events;
+mod exec;
 mod images;
 mod logs;
 mod progress;
@@ -25,6 +26,7 @@ pub fn all() -> Router<App> {
         .merge(containers::routes())
         .merge(logs::routes())
         .merge(attach::routes())
+        .merge(exec::routes())
         .merge(websocket::routes())
         .merge(images::routes())
         .merge(unsupported::routes())

@@ -16,7 +16,6 @@ pub const IMPORT_FROM_URL: &str =
     "importing from a URL is not supported: download the archive and pipe it into `docker import -`";
 
 const ARCHIVE: &str = "copying files is not supported yet: it comes with the next version; until then write files by `docker run -i` from standard input";
-const EXEC: &str = "exec is not supported yet: it comes with the next version; until then make the command part of the container's own";
 const NETWORK: &str = "networks are not supported yet: they come with a later version; containers run in the cloud's own network";
 const VOLUME: &str = "volumes are not supported yet: they come with a later version";
 const BUILD: &str = "building images is not supported yet: it comes with a later version; build elsewhere and push to a registry, or `docker load`";
@@ -52,10 +51,6 @@ const OPERATIONS: &[(MethodFilter, &str, &str)] = &[
     (MethodFilter::POST, "/containers/{id}/pause", PAUSE),
     (MethodFilter::POST, "/containers/{id}/unpause", PAUSE),
     (MethodFilter::GET.or(MethodFilter::HEAD).or(MethodFilter::PUT), "/containers/{id}/archive", ARCHIVE),
-    (MethodFilter::POST, "/containers/{id}/exec", EXEC),
-    (MethodFilter::POST, "/exec/{id}/start", EXEC),
-    (MethodFilter::POST, "/exec/{id}/resize", EXEC),
-    (MethodFilter::GET, "/exec/{id}/json", EXEC),
     (MethodFilter::GET, "/volumes", VOLUME),
     (MethodFilter::POST, "/volumes/create", VOLUME),
     (MethodFilter::POST, "/volumes/prune", VOLUME),

@@ -212,6 +212,35 @@ impl Daemon for Fake {
         self.note(format!("resize {reference} {}x{}", size.columns, size.rows))
     }
 
+    fn create_exec(&self, reference: &str, config: ExecConfig) -> Result<String> {
+        self.note(format!("create-exec {reference} {config:?}"))?;
+        self.with(reference, |_| format!("exec-of-{reference}"))
+    }
+
+    async fn start_exec(&self, id: &str, request: ExecStart) -> Result<Option<Attachment>> {
+        self.note(format!("start-exec {id} {request:?}"))?;
+        if request.detach {
+            return Ok(None);
+        }
+        let reference = id.strip_prefix("exec-of-").unwrap_or(id);
+        let output = OutputStream { tty: request.tty, ..self.open(reference)? };
+        let input = self.with(reference, |c| {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            c.stdin = Some(receiver);
+            Box::new(Sink(sender)) as Box<dyn Input>
+        })?;
+        Ok(Some(Attachment { output, input: Some(input) }))
+    }
+
+    async fn resize_exec(&self, id: &str, size: TerminalSize) -> Result<()> {
+        self.note(format!("resize-exec {id} {}x{}", size.columns, size.rows))
+    }
+
+    fn inspect_exec(&self, id: &str) -> Result<ExecInspectResponse> {
+        self.note(format!("inspect-exec {id}"))?;
+        Ok(ExecInspectResponse { id: Some(id.into()), running: Some(true), ..Default::default() })
+    }
+
     async fn pull_image(&self, request: PullImage) -> Result<ProgressStream> {
         self.note(format!("pull {request:?}"))?;
         Ok(self.progress_stream())

@@ -34,6 +34,11 @@ impl DetachScanner {
         Ok(Self { keys: keys.ok_or_else(invalid)?, held: 0 })
     }
 
+    /// The keys themselves.
+    pub fn keys(&self) -> &[u8] {
+        &self.keys
+    }
+
     /// Takes the next piece of input.
     pub fn scan(&mut self, input: &[u8]) -> Scanned {
         let mut forward = Vec::with_capacity(input.len() + self.held);

@@ -38,7 +38,7 @@ impl Engine {
             mount_label: Some(String::new()),
             process_label: Some(String::new()),
             app_armor_profile: Some(String::new()),
-            exec_ids: None,
+            exec_ids: self.execs.live(&spec.id, view.state.generation).filter(|_| view.state.is_live()),
             host_config: Some(spec.host.clone()),
             graph_driver: Some(DriverData {
                 name: spec.backend.clone(),

@@ -31,6 +31,6 @@ pub use validate::LABEL_TIMEOUT;
 
 pub(crate) use network::endpoint_id;
 pub(crate) use ports::{host_port, parse as parse_port};
-pub(crate) use process::{launch, launch_env, launch_message, memory_volumes};
+pub(crate) use process::{environment, launch, launch_env, launch_message, memory_volumes};
 pub(crate) use spec::{ContainerRecord, Spec};
 pub(crate) use table::{Entry, Table, View};

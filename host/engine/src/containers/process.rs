@@ -33,11 +33,16 @@ pub(crate) fn launch(spec: &Spec, features: Features) -> Launch {
 /// The environment as dockerd builds it: its own variables first, the container's over them; an entry
 /// without `=` takes a variable away.
 pub(crate) fn launch_env(spec: &Spec) -> Vec<String> {
+    environment(spec, spec.tty(), &[])
+}
+
+/// The same for a process of its own terminal or none, with more over it.
+pub(crate) fn environment(spec: &Spec, tty: bool, more: &[String]) -> Vec<String> {
     let mut env = vec![DEFAULT_PATH.to_owned(), format!("HOSTNAME={}", spec.hostname())];
-    if spec.tty() {
+    if tty {
         env.push("TERM=xterm".into());
     }
-    for entry in spec.config.env.iter().flatten() {
+    for entry in spec.config.env.iter().flatten().chain(more) {
         let name = variable(entry);
         let place = env.iter().position(|known| variable(known) == name);
         match (place, entry.contains('=')) {

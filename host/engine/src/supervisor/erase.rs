@@ -38,14 +38,16 @@ impl Engine {
     }
 
     async fn erase_record(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<()> {
-        let gone = Change::Delete(Kind::Container, entry.id().to_owned());
+        let mut gone = self.execs.forget(entry.id());
+        gone.push(Change::Delete(Kind::Container, entry.id().to_owned()));
         if entry.readers.is_empty() {
             self.logs.remove(entry.id()).await?;
-            return self.commit(vec![gone]).await;
+            return self.commit(gone).await;
         }
         let key = format!("{LOG_NOTE}{}", entry.id());
         let note = Record { key, content: "{}".into() };
-        self.commit(vec![gone, Change::Put(Kind::Daemon, note)]).await?;
+        gone.push(Change::Put(Kind::Daemon, note));
+        self.commit(gone).await?;
         let (engine, entry) = (Arc::clone(self), Arc::clone(entry));
         self.spawn(async move {
             entry.readers.left().await;

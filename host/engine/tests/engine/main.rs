@@ -4,6 +4,7 @@
 mod attach;
 mod crash;
 mod create;
+mod execs;
 mod failures;
 mod images;
 mod lists;
