@@ -8,14 +8,17 @@ use sockerless_ports::store::StoreError;
 use crate::tuning;
 
 /// Step n takes a database of schema n to n + 1. Released steps never change.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE daemon    (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT;
     CREATE TABLE container (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT;
     CREATE TABLE intent    (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT;
     CREATE TABLE network   (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT;
     CREATE TABLE volume    (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT;
     CREATE TABLE image     (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT;
-"];
+    ",
+    "CREATE TABLE exec (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT;",
+];
 
 /// Opens the file and brings it to the newest schema.
 pub fn open(path: &Path) -> Result<Connection, StoreError> {
