@@ -1,6 +1,7 @@
 //! The agent's life: wait, run, report, go.
 
 use std::{
+    convert::Infallible,
     rc::Rc,
     time::{Duration, Instant, SystemTime},
 };
@@ -8,23 +9,24 @@ use std::{
 use nix::libc::{SIGKILL, SIGTERM};
 use sockerless_agent_wire::{FromAgent, Launch};
 use tokio::{
-    net::unix::pipe::{Receiver, Sender},
-    signal::unix::{Signal, SignalKind, signal},
+    net::unix::pipe,
+    signal::unix::{SignalKind, signal},
+    sync::oneshot::Receiver,
     task::{JoinSet, spawn_blocking, spawn_local},
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 use crate::{
     input, line, memory,
     output::{self, tee::Tee},
     process::{
-        self, Failure, Process, Streams,
+        self, Failure, Process, Streams, children,
         reap::{self, Ended},
     },
     say,
     settings::Settings,
     shared::{Output, Shared},
-    signals, tuning,
+    signals, tuning, work,
 };
 
 /// Runs to the end; gives the agent's exit code.
@@ -38,12 +40,14 @@ pub async fn run(settings: Settings) -> i32 {
             return tuning::CANNOT_RUN;
         }
     };
+    spawn_local(children::keep(Rc::clone(&shared), children));
+    spawn_local(work::serve(Rc::clone(&shared)));
     spawn_local(line::keep(Rc::clone(&shared), settings));
     let launch = match awaited(&shared).await {
         Ok(launch) => launch,
         Err(code) => return code,
     };
-    let code = lead(&shared, *launch, children, &tees, linger).await;
+    let code = lead(&shared, *launch, &tees, linger).await;
     // The last bytes of the log; blocking is all that is left to do.
     tees.iter().for_each(|tee| tee.finish(tuning::TEE_END));
     code
@@ -75,16 +79,16 @@ async fn awaited(shared: &Shared) -> Result<Box<Launch>, i32> {
 }
 
 /// Starts the process, sees it to its end, and the news of that to the daemon.
-async fn lead(
-    shared: &Rc<Shared>,
-    launch: Launch,
-    children: Signal,
-    tees: &[Tee; 2],
-    linger: Duration,
-) -> i32 {
+async fn lead(shared: &Rc<Shared>, launch: Launch, tees: &[Tee; 2], linger: Duration) -> i32 {
     let wants_input = launch.stdin;
     let kills = memory::killed();
-    let started = spawn_blocking(move || process::start(launch)).await;
+    let template = launch.clone();
+    let starting = shared.children.starting();
+    let started = spawn_blocking(move || {
+        process::furnish(launch.hostname.as_deref(), &launch.tmpfs);
+        process::start(launch.into())
+    })
+    .await;
     let started = started.unwrap_or_else(|error| Err(Failure { code: 128, message: error.to_string() }));
     let process = match started {
         Ok(process) => process,
@@ -96,6 +100,7 @@ async fn lead(
         }
     };
     let pid = process.pid;
+    let end = starting.claim(pid);
     let mut outputs = match connect(shared, process, wants_input, tees) {
         Ok(outputs) => outputs,
         Err(error) => {
@@ -103,7 +108,10 @@ async fn lead(
             JoinSet::new()
         }
     };
-    let ended = supervise(shared, pid, children).await;
+    if let Some(check) = template.health.clone() {
+        spawn_local(work::health(Rc::clone(shared), template, check));
+    }
+    let ended = supervise(shared, pid, end).await;
     let until = Instant::now() + linger;
     let out_of_memory = ended.code == 128 + SIGKILL && kills.is_some() && memory::killed() > kills;
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -137,13 +145,13 @@ fn connect(
     let (into, from_terminal) = match process.streams {
         Streams::Pipes { stdin, stdout, stderr } => {
             shared.started(process.pid, None);
-            carry(Output::Stdout, Receiver::from_owned_fd(stdout)?, &tees[0]);
-            carry(Output::Stderr, Receiver::from_owned_fd(stderr)?, &tees[1]);
-            (stdin.map(Sender::from_owned_fd).transpose()?, false)
+            carry(Output::Stdout, pipe::Receiver::from_owned_fd(stdout)?, &tees[0]);
+            carry(Output::Stderr, pipe::Receiver::from_owned_fd(stderr)?, &tees[1]);
+            (stdin.map(pipe::Sender::from_owned_fd).transpose()?, false)
         }
         Streams::Terminal(terminal) => {
-            let into = Sender::from_owned_fd_unchecked(terminal.try_clone()?)?;
-            let from = Receiver::from_owned_fd_unchecked(terminal.try_clone()?)?;
+            let into = pipe::Sender::from_owned_fd_unchecked(terminal.try_clone()?)?;
+            let from = pipe::Receiver::from_owned_fd_unchecked(terminal.try_clone()?)?;
             shared.started(process.pid, Some(terminal));
             carry(Output::Stdout, from, &tees[0]);
             (Some(into), true)
@@ -159,30 +167,17 @@ fn connect(
     Ok(outputs)
 }
 
-/// Collects children until the process has ended and nothing is left of it.
-async fn supervise(shared: &Shared, pid: u32, mut children: Signal) -> Ended {
-    let mut ending = std::pin::pin!(end_when_refused(shared));
-    let ended = loop {
-        match reap::next() {
-            Ok(Some(ended)) if ended.pid == pid => break ended,
-            Ok(Some(_)) => continue,
-            Ok(None) => {}
-            Err(error) => {
-                say!("the process was lost: {error}");
-                break Ended { pid, code: 255, signal: None };
-            }
-        }
-        tokio::select! {
-            _ = children.recv() => {}
-            () = &mut ending => {}
-        }
+/// Waits until the process has ended and nothing is left of it.
+async fn supervise(shared: &Shared, pid: u32, end: Receiver<Ended>) -> Ended {
+    let ended = tokio::select! {
+        ended = end => ended.unwrap_or(Ended { pid, code: 255, signal: None }),
+        never = end_when_refused(shared) => match never {},
     };
     shared.state().collected();
     let until = Instant::now() + tuning::REST;
-    while reap::next().is_ok() && Instant::now() < until {
+    while shared.children.collect() && Instant::now() < until {
         reap::kill_rest();
-        let _ = timeout(tuning::REST_POLL, children.recv()).await;
-        while let Ok(Some(_)) = reap::next() {}
+        sleep(tuning::REST_POLL).await;
     }
     shared.state().gone = true;
     shared.notify();
@@ -190,7 +185,7 @@ async fn supervise(shared: &Shared, pid: u32, mut children: Signal) -> Ended {
 }
 
 /// Asks, then makes, the process go when the daemon does not want it. Never returns.
-async fn end_when_refused(shared: &Shared) {
+async fn end_when_refused(shared: &Shared) -> Infallible {
     let reason = shared.until(|state| state.refused.clone()).await;
     say!("the process is ended: {reason}");
     shared.state().signal(SIGTERM);

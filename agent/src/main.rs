@@ -15,6 +15,7 @@ mod settings;
 mod shared;
 mod signals;
 mod tuning;
+mod work;
 
 use std::process::exit;
 

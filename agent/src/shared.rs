@@ -1,5 +1,7 @@
 //! What the agent's tasks share. One thread: nothing is locked, nothing is held across an await.
 
+mod channel;
+mod channels;
 mod send;
 mod state;
 
@@ -10,9 +12,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use sockerless_agent_wire::{FromAgent, Launch};
-use tokio::sync::Notify;
+use sockerless_agent_wire::{
+    FromAgent, Launch, Position, Resumed, Violation,
+    request::{Health, Request},
+};
+use tokio::{sync::Notify, task::spawn_local, time::sleep};
 
+use crate::{process::children::Children, tuning};
+
+pub use channel::{Channel, Closed};
 pub use state::{Output, Refusal, State};
 
 /// State, and the places where tasks wait for changes of it.
@@ -22,8 +30,12 @@ pub struct Shared {
     pub to_send: Notify,
     /// There may be standard input for the process. One waits.
     pub to_input: Notify,
+    /// The daemon may ask for something. One waits.
+    to_work: Notify,
     /// Anything else has changed. Many wait.
     changed: Notify,
+    /// The agent's children.
+    pub children: Children,
 }
 
 impl Shared {
@@ -33,7 +45,9 @@ impl Shared {
             state: RefCell::new(State::new(buffer)),
             to_send: Notify::new(),
             to_input: Notify::new(),
+            to_work: Notify::new(),
             changed: Notify::new(),
+            children: Children::default(),
         })
     }
 
@@ -57,6 +71,49 @@ impl Shared {
     pub fn notify(&self) {
         self.changed.notify_waiters();
         self.to_input.notify_one();
+        self.to_send.notify_one();
+        self.to_work.notify_one();
+    }
+
+    /// What the daemon asks for next.
+    pub async fn asked(self: &Rc<Self>) -> (Channel, Request) {
+        loop {
+            let more = self.to_work.notified();
+            let next = self.state().channels.next();
+            if let Some((slot, request)) = next {
+                return (Channel::new(slot, Rc::clone(self)), request);
+            }
+            more.await;
+        }
+    }
+
+    /// The daemon's answer to a hello: the line is up.
+    pub fn resume(
+        &self,
+        positions: &[Position],
+        session: u64,
+        channels: &[Resumed],
+    ) -> Result<(), Violation> {
+        for orphan in self.state().resume(positions, session, channels)? {
+            spawn_local(async move {
+                let attached = orphan.attached();
+                sleep(tuning::ADOPTION).await;
+                orphan.forsake(attached);
+            });
+        }
+        Ok(())
+    }
+
+    /// Where the health check stands.
+    pub fn set_health(&self, health: Health) {
+        {
+            let mut state = self.state();
+            if state.health.as_ref() == Some(&health) {
+                return;
+            }
+            state.health = Some(health);
+            state.health_due = true;
+        }
         self.to_send.notify_one();
     }
 

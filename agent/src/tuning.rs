@@ -43,6 +43,15 @@ pub const MUCH: usize = 4 << 10;
 pub const WORTHWHILE: u64 = 128 << 10;
 /// … but not for longer than this.
 pub const GATHER: Duration = Duration::from_millis(2);
+/// Bytes that a stream may send before the next one has its turn.
+pub const SHARE: usize = 16 << 10;
+/// What is said about channels (replies, ends, acknowledgements) is sent in messages of about this size, bytes.
+pub const SAID: usize = 32 << 10;
+/// Execs that have ended while no daemon had them; older ones are forgotten.
+pub const REMEMBERED: usize = 1024;
+/// After a restart, a daemon gets this long to ask for the execs of the one before it; then their output is thrown away,
+/// lest they wait for ever.
+pub const ADOPTION: Duration = Duration::from_secs(60);
 /// Room for one read below which a new buffer is taken, bytes.
 pub const PIECE_LEAST: usize = 8 << 10;
 

@@ -53,7 +53,9 @@ async fn greet(
         return Err(Violation::Unexpected("answer to a hello").into());
     };
     match FromDaemon::parse(&json).map_err(Violation::from)? {
-        FromDaemon::Welcome { streams, .. } => shared.state().resume(&streams)?,
+        FromDaemon::Welcome { streams, session, channels, .. } => {
+            shared.resume(&streams, session, &channels)?;
+        }
         FromDaemon::Refused { reason, again } => return Err(Lost::Refused(Refusal { reason, again })),
         _ => return Err(Violation::Unexpected("answer to a hello").into()),
     }

@@ -3,6 +3,7 @@
 //! A child of a program with threads may do next to nothing before it becomes another program; so the agent starts itself
 //! once more, as a *stage* that has all the time it needs, says what went wrong if anything does, and becomes the process.
 
+pub mod children;
 mod lookup;
 pub mod reap;
 mod stage;
@@ -18,6 +19,7 @@ use std::{
     },
     path::Path,
     process::{Command, Stdio},
+    sync::PoisonError,
 };
 
 use nix::{
@@ -27,7 +29,7 @@ use nix::{
     unistd::{getpid, pipe2, sethostname},
 };
 use serde::{Deserialize, Serialize};
-use sockerless_agent_wire::Launch;
+use sockerless_agent_wire::{Launch, Size, request::Exec};
 
 pub use self::stage::{STAGE, stage};
 use crate::{say, tuning};
@@ -78,12 +80,42 @@ pub enum Streams {
     Terminal(OwnedFd),
 }
 
+/// What to start.
+#[derive(Debug, Default)]
+pub struct Spec {
+    pub argv: Vec<String>,
+    pub env: Vec<String>,
+    pub working_dir: String,
+    /// A working directory that is missing is made.
+    pub make_working_dir: bool,
+    pub user: Option<String>,
+    pub groups: Vec<String>,
+    pub tty: bool,
+    pub stdin: bool,
+    pub size: Option<Size>,
+}
+
+impl From<Launch> for Spec {
+    fn from(launch: Launch) -> Self {
+        let Launch { argv, env, working_dir, user, groups, tty, stdin, size, .. } = launch;
+        Self { argv, env, working_dir, make_working_dir: true, user, groups, tty, stdin, size }
+    }
+}
+
+impl From<Exec> for Spec {
+    fn from(exec: Exec) -> Self {
+        let Exec { id: _, argv, env, working_dir, user, groups, tty, stdin, size } = exec;
+        Self { argv, env, working_dir, make_working_dir: false, user, groups, tty, stdin, size }
+    }
+}
+
 /// What the stage is told.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Plan {
     argv: Vec<String>,
     env: Vec<String>,
     working_dir: String,
+    make_working_dir: bool,
     identity: Option<user::Identity>,
     terminal: bool,
     /// The number of the descriptor that is to be standard input; none for an empty one.
@@ -91,9 +123,8 @@ struct Plan {
 }
 
 /// Starts it. Blocks for about a millisecond; longer where the file system is slow.
-pub fn start(launch: Launch) -> Result<Process, Failure> {
-    let Launch { argv, mut env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs, health: _ } =
-        launch;
+pub fn start(spec: Spec) -> Result<Process, Failure> {
+    let Spec { argv, mut env, working_dir, make_working_dir, user, groups, tty, stdin, size } = spec;
     let person = user::resolve(user.as_deref(), &groups)?;
     if !has(&env, "HOME") {
         env.retain(|variable| !variable.starts_with("HOME="));
@@ -102,9 +133,9 @@ pub fn start(launch: Launch) -> Result<Process, Failure> {
     if tty && !has(&env, "TERM") {
         env.push("TERM=xterm".to_owned());
     }
-    furnish(hostname.as_deref(), &tmpfs);
     let working_dir = if working_dir.is_empty() { "/".to_owned() } else { working_dir };
-    let plan = Plan { argv, env, working_dir, identity: person.identity, terminal: tty, stdin: None };
+    let identity = person.identity;
+    let plan = Plan { argv, env, working_dir, make_working_dir, identity, terminal: tty, stdin: None };
     let failed = |errno: Errno| Failure::new("cannot prepare the process's streams", errno);
     if tty {
         let (agents, processes) = terminal::open(size).map_err(|error| failed(errno(&error)))?;
@@ -141,17 +172,21 @@ fn output_pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
 fn spawn(plan: &Plan, stdout: OwnedFd, stderr: OwnedFd) -> Result<u32, Failure> {
     let failed = |error: std::io::Error| Failure::new("cannot start the process's stage", errno(&error));
     let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
-    let child = Command::new("/proc/self/exe")
+    let mut stage = Command::new("/proc/self/exe");
+    stage
         .arg0("sockerless-agent")
         .arg(STAGE)
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::from(stdout))
-        .stderr(Stdio::from(stderr))
-        .spawn()
-        .map_err(failed)?;
-    let pid = child.id();
+        .stderr(Stdio::from(stderr));
+    let pid = {
+        let _nobody_collects = reap::SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
+        stage.spawn().map_err(failed)?.id()
+    };
+    // The other ends stay with the stage alone.
+    drop(stage);
     let plan = serde_json::to_vec(plan).map_err(|error| Failure::other(error.to_string()))?;
     // If the stage is gone already, the answer is missing, too, and the end of the child tells the rest.
     let mut answer = Vec::new();
@@ -165,7 +200,7 @@ fn spawn(plan: &Plan, stdout: OwnedFd, stderr: OwnedFd) -> Result<u32, Failure> 
 
 /// Host name and memory file systems, as far as this container may have them. Not where the agent shares either with
 /// others: there it is not the first process.
-fn furnish(hostname: Option<&str>, tmpfs: &[(String, String)]) {
+pub fn furnish(hostname: Option<&str>, tmpfs: &[(String, String)]) {
     let first = getpid().as_raw() == 1;
     if let Some(name) = hostname
         && first

@@ -1,6 +1,6 @@
 //! The end of processes: the agent collects all of them, its own and orphans.
 
-use std::{collections::HashMap, fs};
+use std::{collections::HashMap, fs, sync::Mutex};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -17,8 +17,14 @@ pub struct Ended {
     pub signal: Option<i32>,
 }
 
+/// Held while a child is started: starting it may fail after there was a child, whose end the standard library wants to
+/// collect itself.
+pub static SPAWNING: Mutex<()> = Mutex::new(());
+
 /// Collects the next child that has ended. An error when there is no child at all.
 pub fn next() -> Result<Option<Ended>, rustix::io::Errno> {
+    // Whoever starts one makes us look again.
+    let Ok(_nobody_starts) = SPAWNING.try_lock() else { return Ok(None) };
     loop {
         match wait(WaitOptions::NOHANG) {
             Ok(Some((pid, status))) => {

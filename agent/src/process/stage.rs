@@ -67,7 +67,9 @@ fn become_process(line: &mut UnixStream) -> Result<Never, Failure> {
         dup2_stdin(input(&plan)?).map_err(step("dup2"))?;
     }
     umask(Mode::from_bits_truncate(0o022));
-    make(&plan.working_dir)?;
+    if plan.make_working_dir {
+        make(&plan.working_dir)?;
+    }
     if let Some(identity) = &plan.identity {
         assume(identity)?;
     }

@@ -1,21 +1,33 @@
 //! What goes into the next message to the daemon.
 
 use bytes::BytesMut;
-use sockerless_agent_wire::{Frame, FrameError, limits, streams};
+use sockerless_agent_wire::{Frame, FrameError, FromAgent, limits, streams};
 
 use super::State;
 use crate::tuning;
 
 impl State {
     /// Little is to be said, and the process is writing much, or more than the daemon acknowledges: better to say more at
-    /// once, in a moment. What comes after a pause, such as the echo of a key, is never held up.
+    /// once, in a moment. What comes after a pause, such as the echo of a key, is never held up; nor are connections.
     pub fn may_gather(&self) -> bool {
-        let waiting = self.stdout.waiting() + self.stderr.waiting();
-        let under_way = self.stdout.under_way() + self.stderr.under_way();
-        (1..tuning::WORTHWHILE).contains(&waiting)
-            && (under_way > 0 || self.much)
-            && !self.started_due
-            && self.end.is_none()
+        if self.started_due || self.end.is_some() || self.health_due || self.channels.has_due() {
+            return false;
+        }
+        let (mut waiting, mut under_way) = (0, 0);
+        for stream in self.turns.iter() {
+            let more = match stream {
+                streams::STDOUT => Some((self.stdout.waiting(), self.stdout.under_way())),
+                streams::STDERR => Some((self.stderr.waiting(), self.stderr.under_way())),
+                _ => self.channels.in_bulk(stream),
+            };
+            let Some((more_waiting, more_under_way)) = more else { return false };
+            waiting += more_waiting;
+            under_way += more_under_way;
+            if waiting >= tuning::WORTHWHILE {
+                return false;
+            }
+        }
+        waiting > 0 && (under_way > 0 || self.much)
     }
 
     /// Appends what is to be sent now to a message.
@@ -23,7 +35,7 @@ impl State {
         if std::mem::take(&mut self.started_due)
             && let Some(pid) = self.started
         {
-            Frame::control(&sockerless_agent_wire::FromAgent::Started { pid })?.encode(message);
+            Frame::control(&FromAgent::Started { pid })?.encode(message);
         }
         if std::mem::take(&mut self.commands_due) {
             Frame::Acknowledge { stream: streams::CONTROL, offset: self.commands, credit: 0 }.encode(message);
@@ -34,12 +46,13 @@ impl State {
         if std::mem::take(&mut self.stop_due) {
             Frame::Stop { stream: streams::STDIN }.encode(message);
         }
-        // Both outputs get their share of a message when both have much.
-        let before = message.len();
-        self.stderr.send(streams::STDERR, limits::DATA / 2, message);
-        let left = limits::DATA.saturating_sub(message.len() - before);
-        self.stdout.send(streams::STDOUT, left, message);
-        let sent = message.len() - before;
+        if std::mem::take(&mut self.health_due)
+            && let Some(health) = &self.health
+        {
+            Frame::control(&FromAgent::Health(health.clone()))?.encode(message);
+        }
+        self.channels.send(tuning::SAID, message)?;
+        let sent = self.send_streams(message)?;
         if sent > 0 {
             self.much = sent >= tuning::MUCH;
         }
@@ -52,5 +65,25 @@ impl State {
             self.end_due = false;
         }
         Ok(())
+    }
+
+    /// Bytes of streams, each in its turn. Gives their number.
+    fn send_streams(&mut self, message: &mut BytesMut) -> Result<usize, FrameError> {
+        let before = message.len();
+        while let left @ 1.. = limits::DATA.saturating_sub(message.len() - before)
+            && let Some(stream) = self.turns.next()
+        {
+            // All get their share of a message when several have much.
+            let most = if self.turns.is_empty() { left } else { left.min(tuning::SHARE) };
+            let more = match stream {
+                streams::STDOUT => Some(self.stdout.send(stream, most, message) && self.stdout.is_ready()),
+                streams::STDERR => Some(self.stderr.send(stream, most, message) && self.stderr.is_ready()),
+                _ => self.channels.send_stream(stream, most, message)?,
+            };
+            if more == Some(true) {
+                self.turns.add(stream);
+            }
+        }
+        Ok(message.len() - before)
     }
 }

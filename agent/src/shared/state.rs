@@ -1,6 +1,6 @@
 //! What the agent knows, across connections.
 
-use std::{collections::VecDeque, os::fd::OwnedFd, time::Instant};
+use std::{collections::VecDeque, os::fd::OwnedFd, rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use nix::{
@@ -8,10 +8,11 @@ use nix::{
     unistd::Pid,
 };
 use sockerless_agent_wire::{
-    Frame, FromAgent, FromDaemon, Hello, Inbox, Key, Launch, Outbox, Position, Size, VERSIONS, Violation,
-    limits, streams,
+    Frame, FromAgent, FromDaemon, Hello, Inbox, Key, Launch, Outbox, Position, Resumed, Size, Turns,
+    VERSIONS, Violation, limits, request::Health, streams,
 };
 
+use super::{channel::Slot, channels::Channels};
 use crate::{process::terminal, say, tuning};
 
 /// One of the process's outputs.
@@ -67,6 +68,11 @@ pub struct State {
     /// The daemon's last command that was carried out.
     pub(super) commands: u64,
     pub(super) commands_due: bool,
+    /// Streams with something to be sent.
+    pub(super) turns: Turns,
+    pub(super) channels: Channels,
+    pub(super) health: Option<Health>,
+    pub(super) health_due: bool,
     buffer: usize,
 }
 
@@ -98,12 +104,17 @@ impl State {
             early: Vec::new(),
             commands: 0,
             commands_due: false,
+            turns: Turns::default(),
+            channels: Channels::default(),
+            health: None,
+            health_due: false,
             buffer,
         }
     }
 
     /// The first message of a connection.
     pub fn hello(&mut self, run: &str, ticket: &Key, secret: &Key) -> Hello {
+        let (session, channels) = self.channels.hello();
         Hello {
             versions: VERSIONS,
             software: env!("CARGO_PKG_VERSION").to_owned(),
@@ -113,21 +124,32 @@ impl State {
             idle: !self.busy && self.launch.is_none(),
             streams: vec![self.stdin.position(streams::STDIN)],
             commands: self.commands,
+            session,
+            channels,
         }
     }
 
-    /// The daemon's answer: the line is up.
-    pub fn resume(&mut self, positions: &[Position]) -> Result<(), Violation> {
-        for position in positions {
-            self.outbox(position.stream)?.resume(position.offset, position.credit)?;
+    /// The daemon's answer: the line is up. Gives the execs that have lost their daemon.
+    pub fn resume(
+        &mut self,
+        positions: &[Position],
+        session: u64,
+        channels: &[Resumed],
+    ) -> Result<Vec<Rc<Slot>>, Violation> {
+        self.turns.clear();
+        for Position { stream, offset, credit } in positions {
+            self.outbox(*stream)?.resume(*offset, *credit)?;
+            self.turns.add(*stream);
         }
+        let orphans = self.channels.resume(session, channels, &mut self.turns)?;
         self.connected = true;
         self.welcomed = true;
         self.started_due = self.started.is_some();
         self.end_due = self.end.is_some();
         self.stop_due = self.input_stopped;
         self.commands_due = false;
-        Ok(())
+        self.health_due = self.health.is_some();
+        Ok(orphans)
     }
 
     /// Takes a frame from the daemon.
@@ -142,13 +164,20 @@ impl State {
                 }
             }
             Frame::Finish { stream: streams::STDIN, offset } => self.stdin.finish(offset)?,
-            Frame::Data { stream, .. } | Frame::Finish { stream, .. } => {
-                return Err(Violation::NoStream(stream));
+            Frame::Acknowledge { stream: stream @ ..=streams::STDERR, offset, credit } => {
+                let outbox = self.outbox(stream)?;
+                outbox.acknowledge(offset, credit)?;
+                if outbox.is_ready() {
+                    self.turns.add(stream);
+                }
             }
-            Frame::Acknowledge { stream, offset, credit } => {
-                self.outbox(stream)?.acknowledge(offset, credit)?
+            Frame::Stop { stream: stream @ ..=streams::STDERR } => self.outbox(stream)?.stop(),
+            frame @ (Frame::Data { .. }
+            | Frame::Finish { .. }
+            | Frame::Acknowledge { .. }
+            | Frame::Stop { .. }) => {
+                self.channels.take(frame, &mut self.turns)?;
             }
-            Frame::Stop { stream } => self.outbox(stream)?.stop(),
             Frame::Alive => {}
             Frame::Control(json) => match FromDaemon::parse(&json)? {
                 FromDaemon::Launch(launch) if !self.busy => self.launch = Some(launch),
@@ -167,6 +196,17 @@ impl State {
                     }
                 }
                 FromDaemon::Confirmed => self.confirmed = true,
+                FromDaemon::Open { channel, request } => self.channels.ask(channel, *request)?,
+                FromDaemon::Adopt { channel, exec } => {
+                    self.channels.adopt(channel, &exec, &mut self.turns)?;
+                }
+                FromDaemon::Close { channel, known } => self.channels.forget(channel, known),
+                FromDaemon::ResizeChannel { channel, size } => {
+                    if let Some(slot) = self.channels.get(channel) {
+                        slot.resize(size);
+                    }
+                }
+                FromDaemon::Successor { .. } => return Err(Violation::Unexpected("successor")),
                 FromDaemon::Welcome { .. } | FromDaemon::Refused { .. } => {
                     return Err(Violation::Unexpected("answer to a hello"));
                 }
@@ -175,7 +215,7 @@ impl State {
         Ok(())
     }
 
-    fn outbox(&mut self, stream: u32) -> Result<&mut Outbox, Violation> {
+    pub(super) fn outbox(&mut self, stream: u32) -> Result<&mut Outbox, Violation> {
         match stream {
             streams::STDOUT => Ok(&mut self.stdout),
             streams::STDERR => Ok(&mut self.stderr),
@@ -200,6 +240,11 @@ impl State {
         for signal in std::mem::take(&mut self.early) {
             self.signal(signal);
         }
+    }
+
+    /// Whether the process runs.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
     }
 
     /// The process was collected: its number may soon be another's.
@@ -242,9 +287,13 @@ impl State {
     }
 
     pub(super) fn output(&mut self, output: Output, bytes: Bytes) {
-        match output {
-            Output::Stdout => self.stdout.push(bytes),
-            Output::Stderr => self.stderr.push(bytes),
+        let (outbox, stream) = match output {
+            Output::Stdout => (&mut self.stdout, streams::STDOUT),
+            Output::Stderr => (&mut self.stderr, streams::STDERR),
+        };
+        outbox.push(bytes);
+        if outbox.is_ready() {
+            self.turns.add(stream);
         }
     }
 

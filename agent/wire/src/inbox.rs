@@ -11,7 +11,8 @@ pub struct Inbox {
     next: u64,
     /// Everything before this was dealt with.
     consumed: u64,
-    /// What the peer knows to be dealt with; nothing at the beginning of a connection, where only `next` is told.
+    /// What the peer knows to be dealt with; nothing at the beginning of a connection, where only `next` is told, unless
+    /// nothing has come at all.
     told: Option<u64>,
     window: u32,
     end: Option<u64>,
@@ -20,7 +21,7 @@ pub struct Inbox {
 impl Inbox {
     /// A stream of which the first `offset` bytes were dealt with; at most `window` more are taken before they are, too.
     pub fn new(offset: u64, window: u32) -> Self {
-        Self { next: offset, consumed: offset, told: None, window, end: None }
+        Self { next: offset, consumed: offset, told: (offset == 0).then_some(0), window, end: None }
     }
 
     /// Takes bytes; gives those that are new.
@@ -84,7 +85,7 @@ impl Inbox {
 
     /// Where a new connection begins.
     pub fn position(&mut self, stream: u32) -> Position {
-        self.told = None;
+        self.told = (self.next == 0).then_some(0);
         let waiting = u32::try_from(self.next - self.consumed).unwrap_or(self.window);
         Position { stream, offset: self.next, credit: self.window.saturating_sub(waiting) }
     }

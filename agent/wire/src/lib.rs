@@ -1,8 +1,8 @@
 //! The protocol between the agent in a container and the daemon.
 //!
 //! One WebSocket per agent, dialled by the agent. Each binary message holds one or more [`Frame`]s. Everything is
-//! multiplexed by stream from the start: stream 0 is the connection's own conversation ([`FromAgent`], [`FromDaemon`]),
-//! 1 to 3 are the process's standard streams, those from [`streams::DYNAMIC`] on are opened as they are needed.
+//! multiplexed by stream: stream 0 is the connection's own conversation ([`FromAgent`], [`FromDaemon`]), 1 to 3 are the
+//! process's standard streams, all others belong to *channels* ([`FromDaemon::Open`]), one for each [`request::Request`].
 //!
 //! A stream is a sequence of bytes, counted from the beginning of the stream's life, not of the connection's: the line may
 //! break at any byte. The sender keeps what is not acknowledged in an [`Outbox`]; the receiver's [`Inbox`] knows what it
@@ -19,14 +19,18 @@ mod key;
 pub mod limits;
 mod message;
 mod outbox;
+mod pieces;
 pub mod request;
 pub mod streams;
+mod turns;
 
 pub use frame::{Frame, FrameError, Frames};
 pub use inbox::Inbox;
 pub use key::Key;
-pub use message::{FromAgent, FromDaemon, Hello, Launch, Position, Size, Versions};
+pub use message::{FromAgent, FromDaemon, Hello, Launch, Position, Resumed, Size, Versions};
 pub use outbox::Outbox;
+pub use pieces::Pieces;
+pub use turns::Turns;
 
 /// The versions of the protocol that this build speaks.
 ///

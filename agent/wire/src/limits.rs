@@ -1,5 +1,7 @@
 //! The protocol's numbers: both ends rely on them.
 
+use crate::request::Request;
+
 /// Payload of one data frame, bytes: large enough that headers and system calls do not count, small enough that a
 /// stream does not hold up the others, and that a message stays below 128 KiB: musl's allocator, which the agent has,
 /// maps and unmaps anything larger, and so pays a page fault for every 4 KiB of output.
@@ -23,3 +25,28 @@ pub const HEARTBEAT_MS: u64 = 5_000;
 
 /// An end that was silent for this long is dead, milliseconds: two heartbeats may be late.
 pub const SILENCE_MS: u64 = 15_000;
+
+/// What a receiver takes on a channel before it acknowledges, bytes: in each direction, by what the channel is for.
+pub struct Windows {
+    /// Of the input, towards the agent.
+    pub input: u32,
+    /// Of each output.
+    pub output: u32,
+    /// Whether there is a second output.
+    pub errors: bool,
+}
+
+/// The windows of a channel for a request.
+pub const fn windows(request: &Request) -> Windows {
+    match request {
+        Request::Exec(exec) => Windows { input: INPUT_WINDOW, output: OUTPUT_WINDOW, errors: !exec.tty },
+        // Many at once, each with little under way.
+        Request::Dial { .. } => Windows { input: 256 << 10, output: 256 << 10, errors: false },
+        Request::Get { .. } | Request::Put(_) | Request::Export | Request::Walk | Request::Changed => {
+            Windows { input: 1 << 20, output: 1 << 20, errors: false }
+        }
+        Request::Stat { .. } | Request::Processes | Request::Sample | Request::Freeze | Request::Thaw => {
+            Windows { input: 0, output: 0, errors: false }
+        }
+    }
+}

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{FrameError, Key, request::HealthCheck};
+use crate::{
+    FrameError, Key,
+    request::{End, Health, HealthCheck, Reply, Request},
+};
 
 /// A range of versions of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,10 +56,29 @@ pub struct Hello {
     pub streams: Vec<Position>,
     /// The last of the daemon's numbered commands that the agent has carried out; 0 for none.
     pub commands: u64,
+    /// The session that the channels belong to: what the last welcome said; none before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<u64>,
+    /// The channels that the agent has: their numbers, and where it stands in their inputs (offset, credit).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<(u32, u64, u32)>,
+}
+
+/// A channel that the daemon goes on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// Its number.
+    pub channel: u32,
+    /// The daemon has the reply.
+    pub replied: bool,
+    /// Where the daemon stands in the channel's outputs (offset, credit); none if it does not know where they begin, since
+    /// it adopts the channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<[(u64, u32); 2]>,
 }
 
 /// What the agent says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum FromAgent {
     /// Who it is; first.
@@ -84,6 +106,28 @@ pub enum FromAgent {
         /// Milliseconds since 1970.
         time: u64,
     },
+    /// The answer on a channel. Said again until the daemon has it.
+    Opened {
+        /// The channel.
+        channel: u32,
+        /// The answer.
+        reply: Reply,
+        /// Where the agent stands in the input (offset, credit).
+        input: (u64, u32),
+        /// The oldest bytes of both outputs that the agent has: not 0 when an exec is adopted.
+        outputs: [u64; 2],
+    },
+    /// A channel's work is over; its outputs are as long as their last frames say. Said again until it is closed.
+    Ended {
+        /// The channel.
+        channel: u32,
+        /// How it went.
+        end: End,
+    },
+    /// Where the health check stands. Said when that has changed, and on each connection.
+    Health(Health),
+    /// The process has ended and the cloud wants the agent to go: it stays for a few seconds more. Said on each connection.
+    Leaving,
 }
 
 /// What the daemon says.
@@ -96,6 +140,12 @@ pub enum FromDaemon {
         version: u32,
         /// Where the daemon stands in the streams towards it.
         streams: Vec<Position>,
+        /// Whose the channels are: a daemon that was restarted has another session, and none of the old one's channels.
+        #[serde(default)]
+        session: u64,
+        /// The channels that the daemon goes on with; all others are closed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        channels: Vec<Resumed>,
     },
     /// The agent is not wanted.
     Refused {
@@ -115,8 +165,41 @@ pub enum FromDaemon {
     },
     /// Set the terminal's size. Repeated after a cut.
     Resize(Size),
-    /// The end that the agent reported is known for good: it may go.
+    /// The end that the agent reported is known for good.
     Confirmed,
+    /// Opens a channel. Said again to an agent that does not know of it.
+    Open {
+        /// Its number, from 1, that of no other channel of the session.
+        channel: u32,
+        /// What for.
+        request: Box<Request>,
+    },
+    /// Opens a channel to an exec that another session, or a closed channel, has left. Answered as [`Self::Open`] is.
+    Adopt {
+        /// Its number.
+        channel: u32,
+        /// The exec's id.
+        exec: String,
+    },
+    /// The daemon wants no more of a channel. What it does ends; an exec alone goes on, without its output.
+    Close {
+        /// The channel.
+        channel: u32,
+        /// The daemon knows how it ended: an exec may be forgotten.
+        known: bool,
+    },
+    /// Set the size of an exec's terminal. Repeated after a cut.
+    ResizeChannel {
+        /// The channel.
+        channel: u32,
+        /// The size.
+        size: Size,
+    },
+    /// The run is over and the daemon wants another one in its place: the agent says hello for that, on this connection.
+    Successor {
+        /// `<container id>.<generation>`.
+        run: String,
+    },
 }
 
 /// Columns and rows.

@@ -121,6 +121,23 @@ impl Outbox {
         self.sent - self.acknowledged
     }
 
+    /// The oldest byte that is kept.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// Whether [`Outbox::send`] would have something.
+    pub fn is_ready(&self) -> bool {
+        !self.stopped
+            && (self.end.min(self.allowed) > self.sent
+                || self.finished && !self.finish_sent && self.sent == self.end)
+    }
+
+    /// Whether everything was sent on this connection, the end of the stream, too.
+    pub fn is_sent(&self) -> bool {
+        self.stopped || self.finish_sent
+    }
+
     /// Bytes of memory that it takes, roughly.
     pub fn held(&self) -> usize {
         let bytes = usize::try_from(self.end - self.acknowledged).unwrap_or(usize::MAX);

@@ -1,4 +1,7 @@
 //! Stream numbers.
+//!
+//! Each channel has four: its number times four, and one of [`INPUT`], [`OUTPUT`] and [`ERRORS`]. The process's own standard
+//! streams are those of channel 0.
 
 /// The connection's own conversation; as an acknowledged "offset" it counts the daemon's commands.
 pub const CONTROL: u32 = 0;
@@ -8,5 +11,23 @@ pub const STDIN: u32 = 1;
 pub const STDOUT: u32 = 2;
 /// Standard error.
 pub const STDERR: u32 = 3;
-/// The first number for streams that are opened as they are needed.
-pub const DYNAMIC: u32 = 16;
+
+/// A channel's input, towards the agent.
+pub const INPUT: u32 = 1;
+/// A channel's output.
+pub const OUTPUT: u32 = 2;
+/// A channel's second output.
+pub const ERRORS: u32 = 3;
+
+/// The largest number of a channel.
+pub const MOST: u32 = u32::MAX >> 2;
+
+/// The stream of a channel: `kind` is one of [`INPUT`], [`OUTPUT`], [`ERRORS`].
+pub const fn of(channel: u32, kind: u32) -> u32 {
+    channel << 2 | kind
+}
+
+/// The channel and the kind of a stream.
+pub const fn split(stream: u32) -> (u32, u32) {
+    (stream >> 2, stream & 3)
+}

@@ -6,6 +6,7 @@
 //! a slow engine, a slow process or a broken line holds up nobody else and grows nothing.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod channel;
 mod door;
 mod run;
 mod server;
@@ -24,7 +25,7 @@ use sockerless_ports::link::{
     request::{Reply, Request},
 };
 
-use crate::run::Run;
+use crate::{channel::Opening, run::Run};
 
 /// How agents reach the daemon.
 #[derive(Clone, Default)]
@@ -83,7 +84,7 @@ impl Link for AgentLink {
         let mut runs = self.runs();
         let id = admission.run.clone();
         let turn = runs.remove(&id).map(|old| {
-            old.gone.cancel();
+            old.end();
             old.turn.clone()
         });
         runs.insert(id, Arc::new(Run::new(admission, events, turn.unwrap_or_default())));
@@ -91,8 +92,7 @@ impl Link for AgentLink {
 
     fn dismiss(&self, run: &RunId) {
         if let Some(run) = self.runs().remove(run) {
-            run.gone.cancel();
-            run.room.notify_waiters();
+            run.end();
         }
     }
 
@@ -116,12 +116,15 @@ impl Link for AgentLink {
         self.run(run)?.resize(size)
     }
 
-    async fn open(&self, run: &RunId, _request: Request) -> Result<(Reply, Box<dyn Channel>), LinkError> {
-        self.run(run).and(Err(LinkError::Closed))
+    async fn open(&self, run: &RunId, request: Request) -> Result<(Reply, Box<dyn Channel>), LinkError> {
+        channel::open(self.run(run)?, Opening::Request(request)).await
     }
 
-    async fn adopt(&self, run: &RunId, _exec: &str) -> Result<Box<dyn Channel>, LinkError> {
-        self.run(run).and(Err(LinkError::Closed))
+    async fn adopt(&self, run: &RunId, exec: &str) -> Result<Box<dyn Channel>, LinkError> {
+        match channel::open(self.run(run)?, Opening::Exec(exec.to_owned())).await? {
+            (Reply::Failed(_), _) => Err(LinkError::Closed),
+            (_, channel) => Ok(channel),
+        }
     }
 
     fn succeed(&self, run: &RunId, _next: Admission, _events: Arc<dyn AgentEvents>) -> Result<(), LinkError> {

@@ -31,3 +31,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A goodbye may take this long.
 pub const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Bytes that a stream may send before the next one has its turn.
+pub const SHARE: usize = 8 << 10;
+
+/// What is said about channels (requests, acknowledgements) is sent in messages of about this size, bytes.
+pub const SAID: usize = 16 << 10;

@@ -97,6 +97,8 @@ fn hello() -> Hello {
         idle: false,
         streams: vec![Position { stream: streams::STDIN, offset: 0, credit: 10 }],
         commands: 0,
+        session: None,
+        channels: vec![],
     }
 }
 
@@ -162,7 +164,7 @@ async fn an_unknown_run_may_be_known_later_a_wrong_key_never_fits() {
     }
     assert!(world.told.try_recv().is_err(), "the engine was not bothered");
     let (_socket, welcome) = greet(&world, hello()).await;
-    let FromDaemon::Welcome { version: 1, streams: positions } = welcome else { panic!("{welcome:?}") };
+    let FromDaemon::Welcome { version: 1, streams: positions, .. } = welcome else { panic!("{welcome:?}") };
     assert_eq!(
         positions[0],
         Position { stream: streams::STDOUT, offset: 100, credit: limits::OUTPUT_WINDOW }

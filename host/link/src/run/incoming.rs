@@ -13,7 +13,14 @@ pub enum Item {
     Started(u32),
     Failed(LaunchFailure),
     Exited(Exit),
-    Output { output: Output, offset: u64, bytes: Bytes },
+    /// The newest is in the run's state.
+    Health,
+    Leaving,
+    Output {
+        output: Output,
+        offset: u64,
+        bytes: Bytes,
+    },
 }
 
 /// In the order of arrival. The streams' credit bounds it.

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 pub use incoming::Item;
-pub use state::State;
+pub use state::{State, Welcome};
 
 /// An admitted run.
 pub struct Run {
@@ -55,6 +55,13 @@ impl Run {
 
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The run was dismissed: nobody waits for anything any more.
+    pub fn end(&self) {
+        self.gone.cancel();
+        self.room.notify_waiters();
+        self.state().channels.give_up();
     }
 
     /// Repeats an attempt until it gives something, whenever something has changed.

@@ -2,8 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use sockerless_agent_wire::{
-    Frame, FrameError, FromAgent, FromDaemon, Hello, Inbox, Launch, Outbox, Position, Size, Violation,
-    limits, streams,
+    Frame, FrameError, FromAgent, FromDaemon, Hello, Inbox, Launch, Outbox, Position, Resumed, Size, Turns,
+    Violation, limits, request::Health, streams,
 };
 use sockerless_ports::link::{Exit, LaunchFailure, LinkError, Output, TerminalSize};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +12,11 @@ use super::{
     commands::Commands,
     incoming::{Incoming, Item},
 };
-use crate::{door::Rejection, tuning};
+use crate::{
+    channel::{Channels, Slot},
+    door::Rejection,
+    tuning,
+};
 
 /// What is known of a run; connections come and go.
 pub struct State {
@@ -28,6 +32,13 @@ pub struct State {
     pub launch: Option<Box<Launch>>,
     /// The end is known to the engine; to be sent.
     pub confirm: bool,
+    /// Requests under way.
+    pub channels: Channels,
+    /// The newest state of the health check, to be told.
+    health: Option<Health>,
+    leaving: bool,
+    /// Streams with something to be sent.
+    turns: Turns,
     /// To be sent as the last message.
     pub rejection: Option<Rejection>,
     stdin: Option<Outbox>,
@@ -52,6 +63,10 @@ impl Default for State {
             incoming: Incoming::default(),
             launch: None,
             confirm: false,
+            channels: Channels::default(),
+            health: None,
+            leaving: false,
+            turns: Turns::default(),
             rejection: None,
             stdin: None,
             stdin_closed: false,
@@ -67,9 +82,16 @@ impl Default for State {
     }
 }
 
+/// Where the daemon stands.
+pub struct Welcome {
+    pub streams: Vec<Position>,
+    pub session: u64,
+    pub channels: Vec<Resumed>,
+}
+
 impl State {
-    /// A new connection begins where agent and engine stand. Gives the positions to welcome the agent with.
-    pub fn resume(&mut self, hello: &Hello, kept: [u64; 2]) -> Result<Vec<Position>, Violation> {
+    /// A new connection begins where agent and engine stand. Gives what to welcome the agent with.
+    pub fn resume(&mut self, hello: &Hello, kept: [u64; 2]) -> Result<Welcome, Violation> {
         self.closing = false;
         self.launch = None;
         self.confirm = false;
@@ -78,25 +100,25 @@ impl State {
         self.stderr = Inbox::new(kept[1], limits::OUTPUT_WINDOW);
         self.commands.resume(hello.commands);
         self.size_due = self.size.is_some();
+        self.turns.clear();
         if let Some(position) = hello.streams.iter().find(|position| position.stream == streams::STDIN) {
             let stdin = self.stdin.get_or_insert_with(|| Outbox::new(position.offset));
             stdin.resume(position.offset, position.credit)?;
             if self.stdin_closed {
                 stdin.finish();
             }
+            self.turns.add(streams::STDIN);
         }
-        Ok(vec![self.stdout.position(streams::STDOUT), self.stderr.position(streams::STDERR)])
+        let streams = vec![self.stdout.position(streams::STDOUT), self.stderr.position(streams::STDERR)];
+        let (session, channels) = self.channels.resume(hello, &mut self.turns)?;
+        Ok(Welcome { streams, session, channels })
     }
 
     /// Takes a frame from the agent.
     pub fn take(&mut self, frame: Frame) -> Result<(), Violation> {
         match frame {
-            Frame::Data { stream, offset, bytes } => {
-                let output = match stream {
-                    streams::STDOUT => Output::Stdout,
-                    streams::STDERR => Output::Stderr,
-                    other => return Err(Violation::NoStream(other)),
-                };
+            Frame::Data { stream: stream @ (streams::STDOUT | streams::STDERR), offset, bytes } => {
+                let output = if stream == streams::STDOUT { Output::Stdout } else { Output::Stderr };
                 let length = bytes.len() as u64;
                 let new = self.inbox(output).accept(offset, bytes)?;
                 if !new.is_empty() {
@@ -108,14 +130,19 @@ impl State {
                 self.commands.done(offset);
                 Ok(())
             }
-            Frame::Acknowledge { stream, offset, credit } => self.stdin(stream)?.acknowledge(offset, credit),
-            Frame::Stop { stream } => {
-                self.stdin(stream)?.stop();
+            Frame::Acknowledge { stream: streams::STDIN, offset, credit } => {
+                let stdin = self.stdin.as_mut().ok_or(Violation::NoStream(streams::STDIN))?;
+                stdin.acknowledge(offset, credit)?;
+                self.turns.add(streams::STDIN);
+                Ok(())
+            }
+            Frame::Stop { stream: streams::STDIN } => {
+                self.stdin.as_mut().ok_or(Violation::NoStream(streams::STDIN))?.stop();
                 Ok(())
             }
             Frame::Control(json) => self.hear(FromAgent::parse(&json)?),
             Frame::Alive => Ok(()),
-            Frame::Finish { stream, .. } => Err(Violation::NoStream(stream)),
+            frame => self.channels.take(frame, &mut self.turns),
         }
     }
 
@@ -131,6 +158,20 @@ impl State {
             FromAgent::Failed { code, message } => self.end(Item::Failed(LaunchFailure { code, message })),
             FromAgent::Exited { code, signal, out_of_memory, time } => {
                 self.end(Item::Exited(Exit { code, signal, out_of_memory, time }));
+            }
+            FromAgent::Opened { channel, reply, input, outputs } => {
+                self.channels.opened(channel, reply, input, outputs, &mut self.turns)?;
+            }
+            FromAgent::Ended { channel, end } => self.channels.ended(channel, end),
+            FromAgent::Health(health) => {
+                if self.health.replace(health).is_none() {
+                    self.incoming.push(Item::Health);
+                }
+            }
+            FromAgent::Leaving => {
+                if !std::mem::replace(&mut self.leaving, true) {
+                    self.incoming.push(Item::Leaving);
+                }
             }
         }
         Ok(())
@@ -151,6 +192,25 @@ impl State {
         self.confirm = true;
     }
 
+    /// The state of the health check that is to be told.
+    pub fn take_health(&mut self) -> Option<Health> {
+        self.health.take()
+    }
+
+    /// The caller of a channel has dealt with what it read before. True if there is something to acknowledge.
+    pub fn dealt_with(&mut self, channel: u32) -> bool {
+        let dealt_with = self.channels.get(channel).is_some_and(Slot::dealt_with);
+        if dealt_with {
+            self.channels.dealt_with(channel);
+        }
+        dealt_with
+    }
+
+    /// A channel's input has grown, or is complete.
+    pub fn has_input(&mut self, channel: u32) {
+        self.turns.add(streams::of(channel, streams::INPUT));
+    }
+
     /// The engine keeps the next `count` bytes.
     pub fn kept(&mut self, output: Output, count: usize) {
         self.inbox(output).consume(count);
@@ -160,13 +220,6 @@ impl State {
         match output {
             Output::Stdout => &mut self.stdout,
             Output::Stderr => &mut self.stderr,
-        }
-    }
-
-    fn stdin(&mut self, stream: u32) -> Result<&mut Outbox, Violation> {
-        match &mut self.stdin {
-            Some(stdin) if stream == streams::STDIN => Ok(stdin),
-            _ => Err(Violation::NoStream(stream)),
         }
     }
 
@@ -184,6 +237,7 @@ impl State {
             return None;
         }
         stdin.push(bytes.split_to(room));
+        self.turns.add(streams::STDIN);
         Some(Ok(()))
     }
 
@@ -192,6 +246,7 @@ impl State {
         self.stdin_closed = true;
         if let Some(stdin) = &mut self.stdin {
             stdin.finish();
+            self.turns.add(streams::STDIN);
         }
     }
 
@@ -238,9 +293,27 @@ impl State {
         if std::mem::take(&mut self.confirm) {
             Frame::control(&FromDaemon::Confirmed)?.encode(message);
         }
-        if let Some(stdin) = &mut self.stdin {
-            stdin.send(streams::STDIN, tuning::INPUT, message);
-        }
+        self.channels.send(message, &mut self.turns)?;
+        self.send_streams(message);
         Ok(false)
+    }
+
+    /// Bytes of streams, each in its turn.
+    fn send_streams(&mut self, message: &mut BytesMut) {
+        let before = message.len();
+        while let left @ 1.. = tuning::INPUT.saturating_sub(message.len() - before)
+            && let Some(stream) = self.turns.next()
+        {
+            // All get their share of a message when several have much.
+            let most = if self.turns.is_empty() { left } else { left.min(tuning::SHARE) };
+            let more = match (stream, &mut self.stdin) {
+                (streams::STDIN, Some(stdin)) => stdin.send(stream, most, message) && stdin.is_ready(),
+                (streams::STDIN, None) => false,
+                _ => self.channels.send_stream(stream, most, message),
+            };
+            if more {
+                self.turns.add(stream);
+            }
+        }
     }
 }

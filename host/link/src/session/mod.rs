@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     AgentLink,
     door::{self, Rejection},
-    run::Run,
+    run::{Run, Welcome},
     server::Socket,
     tuning,
 };
@@ -123,7 +123,9 @@ async fn session(run: &Arc<Run>, hello: &Hello, version: u32, mut sink: Sink, so
     };
     let welcome = run.state().resume(hello, kept);
     let welcome = match welcome {
-        Ok(streams) => FromDaemon::Welcome { version, streams },
+        Ok(Welcome { streams, session, channels }) => {
+            FromDaemon::Welcome { version, streams, session, channels }
+        }
         Err(violation) => {
             tracing::warn!(run = %run.id, %violation, "an agent cannot go on where the daemon is");
             return goodbye(&mut sink, Rejection::for_now(violation.to_string())).await;

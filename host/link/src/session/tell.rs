@@ -56,6 +56,13 @@ async fn one(run: &Run, item: Item) -> Result<(), link::Refusal> {
             run.events.exited(&run.id, exit).await;
             run.state().end_told();
         }
+        Item::Health => {
+            let health = run.state().take_health();
+            if let Some(health) = health {
+                run.events.health(&run.id, health).await;
+            }
+        }
+        Item::Leaving => run.events.leaving(&run.id).await,
         Item::Output { output, offset, bytes } => {
             let count = bytes.len();
             run.events.output(&run.id, output, offset, bytes).await?;
