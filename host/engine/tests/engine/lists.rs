@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 
-use sockerless_engine::{ErrorKind, Filters, ListRequest};
+use bollard_stubs::models::{ContainerSummary, ContainerSummaryStateEnum};
+use futures_util::StreamExt;
+use sockerless_engine::{ErrorKind, Filters, ListRequest, PullImage};
 
 use crate::world::*;
 
@@ -12,10 +14,13 @@ fn filters(pairs: &[(&str, &str)]) -> Filters {
     filters
 }
 
+fn list(world: &World, request: &ListRequest) -> Vec<ContainerSummary> {
+    serde_json::from_slice(&world.engine.list(request).unwrap().json).unwrap()
+}
+
 fn names(world: &World, all: bool, pairs: &[(&str, &str)]) -> Vec<String> {
     let request = ListRequest { all, filters: filters(pairs), ..ListRequest::default() };
-    let list = world.engine.list(&request).unwrap();
-    list.into_iter().map(|summary| summary.names.unwrap()[0][1..].to_owned()).collect()
+    list(world, &request).into_iter().map(|summary| summary.names.unwrap()[0][1..].to_owned()).collect()
 }
 
 async fn three() -> World {
@@ -39,7 +44,7 @@ async fn the_newest_come_first_and_only_those_that_run() {
     let world = three().await;
     assert_eq!(names(&world, true, &[]), ["db", "web2", "web"]);
     assert_eq!(names(&world, false, &[]), ["web"]);
-    let limited = world.engine.list(&ListRequest { limit: Some(2), ..ListRequest::default() }).unwrap();
+    let limited = list(&world, &ListRequest { limit: Some(2), ..ListRequest::default() });
     assert_eq!(limited.len(), 2);
 }
 
@@ -100,11 +105,34 @@ async fn a_summary_shows_what_ps_shows() {
     world.run("one", &["exit", "3"]).await;
     world.wait("one").await;
     let request = ListRequest { all: true, size: true, ..ListRequest::default() };
-    let summary = world.engine.list(&request).unwrap().remove(0);
+    let summary = list(&world, &request).remove(0);
     assert_eq!(summary.command.as_deref(), Some("exit 3"));
     assert_eq!(summary.status.as_deref(), Some("Exited (3) Less than a second ago"));
     assert_eq!(summary.image.as_deref(), Some("busybox"));
     assert_eq!((summary.size_root_fs, summary.size_rw), (Some(1000), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_shows_each_change_of_a_container_and_of_its_images_name() {
+    let world = World::new().await;
+    let request = ListRequest { all: true, ..ListRequest::default() };
+    let one = |world: &World| list(world, &request).remove(0);
+    world.create("one", &["sleep"]).await;
+    assert_eq!(one(&world).status.as_deref(), Some("Created"));
+    world.engine.rename("one", "two").await.unwrap();
+    assert_eq!(one(&world).names.unwrap(), ["/two"]);
+    world.engine.start("two").await.unwrap();
+    let running = one(&world);
+    assert_eq!(running.state, Some(ContainerSummaryStateEnum::RUNNING));
+    assert!(running.status.unwrap().starts_with("Up "));
+    assert!(list(&world, &ListRequest { size: true, ..request.clone() })[0].size_root_fs.is_some());
+    assert_eq!(one(&world).size_root_fs, None);
+    let id = running.image_id.unwrap();
+    assert_eq!(running.image.as_deref(), Some("busybox"));
+    // The name goes to a newer image.
+    let pull = PullImage { reference: "busybox:latest".into(), ..PullImage::default() };
+    world.engine.pull_image(pull).await.unwrap().for_each(|event| async move { drop(event.unwrap()) }).await;
+    assert_eq!(one(&world).image, Some(id));
 }
 
 #[tokio::test(start_paused = true)]
