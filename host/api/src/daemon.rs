@@ -2,15 +2,16 @@
 
 use async_trait::async_trait;
 use bollard_stubs::models::{
-    ContainerCreateResponse, ContainerInspectResponse, ContainerPruneResponse, ContainerWaitResponse,
-    EventMessage, ExecConfig, ExecInspectResponse, HistoryResponseItem, ImageDeleteResponseItem,
-    ImageInspect, ImagePruneResponse, ImageSummary, SystemAuthResponse, SystemInfo, SystemVersion,
+    ContainerCreateResponse, ContainerInspectResponse, ContainerPruneResponse, ContainerTopResponse,
+    ContainerWaitResponse, EventMessage, ExecConfig, ExecInspectResponse, HistoryResponseItem,
+    ImageDeleteResponseItem, ImageInspect, ImagePruneResponse, ImageSummary, SystemAuthResponse, SystemInfo,
+    SystemVersion,
 };
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sockerless_engine::{
-    AttachRequest, Attachment, CreateRequest, Engine, EventsRequest, ExecStart, Filters, ListRequest,
-    Listing, LogsRequest, Outcome, OutputStream, ProgressStream, PullImage, RemoveRequest, Result,
-    WaitCondition,
+    AttachRequest, Attachment, ContainerStats, CreateRequest, Engine, EventsRequest, ExecStart, Filters,
+    ListRequest, Listing, LogsRequest, Outcome, OutputStream, ProgressStream, PullImage, RemoveRequest,
+    Result, StatsRequest, WaitCondition,
 };
 use sockerless_ports::{
     link::TerminalSize,
@@ -49,6 +50,12 @@ pub trait Daemon: Send + Sync + 'static {
     async fn logs(&self, reference: &str, request: LogsRequest) -> Result<OutputStream>;
     async fn attach(&self, reference: &str, request: AttachRequest) -> Result<Attachment>;
     async fn resize(&self, reference: &str, size: TerminalSize) -> Result<()>;
+    async fn top(&self, reference: &str, ps_args: Option<&str>) -> Result<ContainerTopResponse>;
+    async fn stats(
+        &self,
+        reference: &str,
+        request: StatsRequest,
+    ) -> Result<BoxStream<'static, ContainerStats>>;
     fn create_exec(&self, reference: &str, config: ExecConfig) -> Result<String>;
     async fn start_exec(&self, id: &str, request: ExecStart) -> Result<Option<Attachment>>;
     async fn resize_exec(&self, id: &str, size: TerminalSize) -> Result<()>;
@@ -145,6 +152,18 @@ impl Daemon for Engine {
 
     async fn resize(&self, reference: &str, size: TerminalSize) -> Result<()> {
         Engine::resize(self, reference, size).await
+    }
+
+    async fn top(&self, reference: &str, ps_args: Option<&str>) -> Result<ContainerTopResponse> {
+        Engine::top(self, reference, ps_args).await
+    }
+
+    async fn stats(
+        &self,
+        reference: &str,
+        request: StatsRequest,
+    ) -> Result<BoxStream<'static, ContainerStats>> {
+        Engine::stats(self, reference, request).await
     }
 
     fn create_exec(&self, reference: &str, config: ExecConfig) -> Result<String> {

@@ -22,7 +22,10 @@ mod system;
 mod times;
 mod tuning;
 
-pub use containers::{Attachment, DetachScanner, Input, LABEL_TIMEOUT, Listing, Scanned};
+pub use containers::{
+    Attachment, BlkioEntry, BlkioStats, ContainerStats, CpuStats, CpuUsage, DetachScanner, Input,
+    LABEL_TIMEOUT, Listing, MemoryStats, NetworkStats, PidsStats, Scanned, ThrottlingData,
+};
 pub use dependencies::*;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};

@@ -96,6 +96,15 @@ pub struct OutputStream {
     pub chunks: BoxStream<'static, crate::Result<OutputChunk>>,
 }
 
+/// `GET /containers/{id}/stats`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StatsRequest {
+    /// Once a second until the client goes.
+    pub stream: bool,
+    /// A single answer at once, with nothing to compare it with.
+    pub one_shot: bool,
+}
+
 /// `POST /exec/{id}/start`
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ExecStart {

@@ -42,6 +42,9 @@ pub const EXEC_KEPT: Duration = Duration::from_secs(300);
 /// An exec that runs for longer than this has its process's number kept. Most are over before.
 pub const EXEC_SETTLED: Duration = Duration::from_secs(1);
 
+/// Between two answers of `docker stats`, as in dockerd.
+pub const STATS_PERIOD: Duration = Duration::from_secs(1);
+
 /// First and longest pause between two tries of a call to a cloud.
 pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 

@@ -9,7 +9,9 @@ mod exec;
 mod images;
 mod logs;
 mod progress;
+mod stats;
 mod system;
+mod top;
 mod unsupported;
 mod websocket;
 
@@ -27,6 +29,8 @@ pub fn all() -> Router<App> {
         .merge(logs::routes())
         .merge(attach::routes())
         .merge(exec::routes())
+        .merge(stats::routes())
+        .merge(top::routes())
         .merge(websocket::routes())
         .merge(images::routes())
         .merge(unsupported::routes())

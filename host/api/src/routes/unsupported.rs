@@ -21,13 +21,10 @@ const VOLUME: &str = "volumes are not supported yet: they come with a later vers
 const BUILD: &str = "building images is not supported yet: it comes with a later version; build elsewhere and push to a registry, or `docker load`";
 const PLUGIN: &str = "managing plugins through the Docker API is not supported yet: use `sockerless plugin`";
 const SWARM: &str = "Swarm is not supported: the cloud schedules containers";
-const STATS: &str =
-    "statistics are not supported yet: they come with the next version; see the cloud's own metrics";
 const PAUSE: &str =
     "pausing is not supported yet: it comes with the next version; stop and start the container instead";
 const UPDATE: &str =
     "changing a container is not supported yet: it comes with the next version; create it anew";
-const TOP: &str = "listing processes is not supported yet: it comes with the next version";
 const FILES: &str = "reading a container's file system is not supported yet: it comes with the next version";
 const SEARCH: &str = "searching registries is not supported: search on the registry's own site";
 const DISK: &str = "disk usage is not supported: images stay in their registries and volumes in the cloud; see `docker images`";
@@ -43,10 +40,8 @@ const OPERATIONS: &[(MethodFilter, &str, &str)] = &[
     (MethodFilter::GET, "/distribution/{*name}", DISTRIBUTION),
     (MethodFilter::GET, "/images/search", SEARCH),
     (MethodFilter::GET, "/images/get", IMAGE_SAVE),
-    (MethodFilter::GET, "/containers/{id}/top", TOP),
     (MethodFilter::GET, "/containers/{id}/changes", FILES),
     (MethodFilter::GET, "/containers/{id}/export", FILES),
-    (MethodFilter::GET, "/containers/{id}/stats", STATS),
     (MethodFilter::POST, "/containers/{id}/update", UPDATE),
     (MethodFilter::POST, "/containers/{id}/pause", PAUSE),
     (MethodFilter::POST, "/containers/{id}/unpause", PAUSE),

@@ -118,6 +118,32 @@ async fn a_detached_exec_is_an_ordinary_answer() {
 }
 
 #[tokio::test]
+async fn top_and_stats_are_asked_as_the_cli_asks() {
+    let server = Server::start().await;
+    server.fake.add("a", false);
+    let mut client = server.client().await;
+    let top = client.request("GET", "/v1.50/containers/a/top?ps_args=-o+pid").await;
+    assert_eq!(top.json(), json!({"Titles": ["PID"], "Processes": null}));
+    client.request("GET", "/containers/a/top").await;
+    for query in ["", "?stream=1", "?stream=0", "?stream=false&one-shot=1"] {
+        assert_eq!(client.request("GET", &format!("/containers/a/stats{query}")).await.status(), 200);
+    }
+    let both = client.request("GET", "/containers/a/stats?stream=1&one-shot=1").await;
+    assert_eq!((both.status(), both.message().as_str()), (400, "cannot have stream=true and one-shot=true"));
+    let stats =
+        |stream, one_shot| format!("stats a StatsRequest {{ stream: {stream}, one_shot: {one_shot} }}");
+    let expected = [
+        "top a Some(\"-o pid\")".to_owned(),
+        "top a None".to_owned(),
+        stats(true, false),
+        stats(true, false),
+        stats(false, false),
+        stats(false, true),
+    ];
+    assert_eq!(server.fake.calls(), expected);
+}
+
+#[tokio::test]
 async fn inspect_has_no_exit_code_before_the_end() {
     let server = Server::start().await;
     let mut client = server.client().await;

@@ -212,6 +212,21 @@ impl Daemon for Fake {
         self.note(format!("resize {reference} {}x{}", size.columns, size.rows))
     }
 
+    async fn top(&self, reference: &str, ps_args: Option<&str>) -> Result<ContainerTopResponse> {
+        self.note(format!("top {reference} {ps_args:?}"))?;
+        let titles = Some(vec!["PID".into()]);
+        self.with(reference, |_| ContainerTopResponse { titles, processes: None })
+    }
+
+    async fn stats(
+        &self,
+        reference: &str,
+        request: StatsRequest,
+    ) -> Result<BoxStream<'static, ContainerStats>> {
+        self.note(format!("stats {reference} {request:?}"))?;
+        self.with(reference, |_| stream::empty().boxed())
+    }
+
     fn create_exec(&self, reference: &str, config: ExecConfig) -> Result<String> {
         self.note(format!("create-exec {reference} {config:?}"))?;
         self.with(reference, |_| format!("exec-of-{reference}"))

@@ -12,5 +12,6 @@ mod many;
 mod ports;
 mod runs;
 mod stops;
+mod usage;
 mod without_agent;
 mod world;
