@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::config::CallbackTls;
+
 /// A Docker daemon whose containers run on serverless clouds.
 ///
 /// Point the docker CLI, compose, Testcontainers or a CI runner at it with DOCKER_HOST. Without a
@@ -71,12 +73,15 @@ pub struct ServeArgs {
     /// The group that may use the socket (mode 0660)
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
-    /// The address at which containers in the cloud reach this daemon, as ws:// or wss:// URL
+    /// The address at which containers in the cloud reach this daemon, as ws:// or wss:// URL, or "none"
     #[arg(long, env = "SOCKERLESS_CALLBACK_URL", value_name = "URL")]
     pub callback_url: Option<String>,
     /// The address that the daemon listens on for them
     #[arg(long, env = "SOCKERLESS_CALLBACK_LISTEN", value_name = "ADDRESS:PORT")]
     pub callback_listen: Option<SocketAddr>,
+    /// Whether to speak TLS to them [default: auto]
+    #[arg(long, env = "SOCKERLESS_CALLBACK_TLS", value_name = "MODE")]
+    pub callback_tls: Option<CallbackTls>,
 }
 
 /// `sockerless plugin`

@@ -31,6 +31,12 @@ pub struct File {
     pub callback_url: Option<String>,
     /// The address that the daemon listens on for them.
     pub callback_listen: Option<SocketAddr>,
+    /// Whether the daemon speaks TLS to agents.
+    pub callback_tls: Option<CallbackTls>,
+    /// The certificate for that, in PEM, with its chain; without it the daemon makes its own.
+    pub callback_certificate: Option<PathBuf>,
+    /// The certificate's key, in PEM.
+    pub callback_key: Option<PathBuf>,
     /// The name of the default backend.
     pub backend: Option<String>,
     /// Folder with the components.
@@ -74,6 +80,19 @@ pub enum SimulatorMode {
     Off,
 }
 
+/// Whether the daemon speaks TLS to agents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum CallbackTls {
+    /// When the callback address begins with wss://. The simulator's does not.
+    #[default]
+    Auto,
+    /// Always, also in the simulator.
+    On,
+    /// Never: before the daemon stands a proxy that does.
+    Off,
+}
+
 /// `[backends.NAME]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -106,6 +125,8 @@ pub struct Config {
     pub callback_url: Option<String>,
     /// The address that the daemon listens on for them.
     pub callback_listen: Option<SocketAddr>,
+    /// Whether it speaks TLS to them.
+    pub callback_tls: CallbackTls,
 }
 
 /// Why the configuration cannot be used.
@@ -159,6 +180,7 @@ impl Config {
             group: args.group.or_else(|| file.group.clone()),
             callback_url: args.callback_url.or_else(|| file.callback_url.clone()),
             callback_listen: args.callback_listen.or(file.callback_listen),
+            callback_tls: args.callback_tls.or(file.callback_tls).unwrap_or_default(),
             source,
             file,
         })

@@ -64,7 +64,8 @@ async fn reachable(config: &Config, simulated: bool) -> Check {
         return Check {
             name: "callback address".into(),
             verdict: Verdict::Warn,
-            finding: "none: containers run without an agent, so without attach, stdin and signals".into(),
+            finding: "none: containers run without an agent, so without exec, stdin, cp and published ports"
+                .into(),
             remedy: "set callback_url (SOCKERLESS_CALLBACK_URL) to an address that the cloud can reach"
                 .into(),
         };

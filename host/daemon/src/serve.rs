@@ -20,11 +20,13 @@ pub async fn run(config: &Config) -> Result {
     let callback = callback::open(config, backends.simulator.as_ref()).await?;
     if callback.is_none() {
         tracing::warn!(
-            "no callback_url: containers run without an agent, so without attach, stdin and signals"
+            "no callback address: containers run without an agent, so without exec, stdin, cp and published ports"
         );
     }
-    let callback_url = callback.as_ref().map(|callback| callback.url.clone());
-    let link = AgentLink::new(AgentLinkConfig { callback_url, tls: None });
+    let link = AgentLink::new(AgentLinkConfig {
+        callback_url: callback.as_ref().map(|callback| callback.url.clone()),
+        tls: callback.as_ref().and_then(|callback| callback.tls.clone()),
+    });
     let engine = Engine::open(Dependencies {
         backends: backends
             .loaded
@@ -41,6 +43,7 @@ pub async fn run(config: &Config) -> Result {
             data_root: config.state.clone(),
             name: nix::unistd::gethostname()?.to_string_lossy().into_owned(),
             labels: config.file.labels.clone(),
+            callback_fingerprint: callback.as_ref().and_then(|callback| callback.fingerprint.clone()),
             ..EngineOptions::default()
         },
     })

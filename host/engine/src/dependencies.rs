@@ -41,6 +41,9 @@ pub struct EngineOptions {
     /// How long a container may run when its label `sockerless.timeout` does not say; none for
     /// the longest that its backend permits.
     pub timeout: Option<Duration>,
+    /// SHA-256 of the certificate that agents are to find at the callback address, in hexadecimal digits; none when public
+    /// authorities vouch for it, and without TLS.
+    pub callback_fingerprint: Option<String>,
     /// The agent's share of a container's memory in bytes, added to `--memory`.
     pub agent_memory: u64,
 }
@@ -54,6 +57,7 @@ impl Default for EngineOptions {
             version: env!("CARGO_PKG_VERSION").into(),
             log_driver: "json-file".into(),
             timeout: None,
+            callback_fingerprint: None,
             agent_memory: crate::tuning::AGENT_MEMORY,
         }
     }

@@ -89,7 +89,7 @@ impl Engine {
                     self.report(entry, Event::Interrupted { generation }).await;
                     return Ok(());
                 };
-                if let Err(error) = self.logs.begin(&run_id(entry, generation)).await {
+                if let Err(error) = self.begin_log(entry, generation).await {
                     tracing::error!(container = entry.id(), %error, "the log of a running container cannot be opened");
                 }
                 self.supervise(Arc::clone(entry), generation, Some(intent));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sockerless_ports::logs::Bounds;
+
 /// Bytes: the agent's own share of a container's memory. It idles below 10 MiB and buffers
 /// a little output for each stream.
 pub const AGENT_MEMORY: u64 = 32 * 1024 * 1024;
@@ -86,6 +88,12 @@ pub const LOG_PAGE: u32 = 1000;
 
 /// How long after the end of a job without agent its last lines are awaited: clouds' logs lag.
 pub const LOG_LAG: Duration = Duration::from_secs(5);
+
+/// The log driver `local`, as in dockerd: bytes of a file and number of files.
+pub const LOCAL_LOG: Bounds = Bounds { file_bytes: 20_000_000, files: 5 };
+
+/// The log of a container with the driver `none`: what clients that are attached have read is dropped soon.
+pub const LOG_BUFFER: Bounds = Bounds { file_bytes: 1024 * 1024, files: 2 };
 
 /// How long a connection to a published port waits for the agent to make it: a line that is down comes back within
 /// seconds, and a client that waits longer has given up.

@@ -12,8 +12,9 @@ use crate::link::{Output, RunId};
 /// memory nor the writer's time.
 #[async_trait]
 pub trait Logs: Send + Sync + 'static {
-    /// A run begins: its followers wait for more from now on.
-    async fn begin(&self, run: &RunId) -> Result<(), LogError>;
+    /// A run begins, or goes on after a restart: its followers wait for more from now on. From now on the log gets no larger
+    /// than the bounds say; none for as large as it gets.
+    async fn begin(&self, run: &RunId, bounds: Option<Bounds>) -> Result<(), LogError>;
 
     /// Appends bytes of a run's output. Returns once they outlive this process.
     async fn append(&self, run: &RunId, output: Output, bytes: Bytes) -> Result<(), LogError>;
@@ -41,6 +42,15 @@ pub trait Logs: Send + Sync + 'static {
     async fn remove(&self, container: &str) -> Result<(), LogError>;
 }
 
+/// Bounds of a log. What is oldest is dropped first, a file at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of one file, what the store adds included. A single write that is larger makes a larger file.
+    pub file_bytes: u64,
+    /// How many files there may be, at least one.
+    pub files: usize,
+}
+
 /// A place in a container's log, opaque but ordered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub u64);
@@ -62,6 +72,8 @@ pub struct LogQuery {
     pub from: Option<Position>,
     /// Go on with what is yet to come.
     pub follow: bool,
+    /// Nothing that this reader has yet to read is dropped, however large the log gets.
+    pub hold: bool,
     /// One chunk for each line: needed for time stamps, slower than as it came.
     pub lines: bool,
 }

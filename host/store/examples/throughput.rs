@@ -42,7 +42,7 @@ async fn main() {
 
     for chunk in [64 << 10, 16 << 10, 1 << 10, 64] {
         let (container, sum) = (format!("c{chunk}"), if chunk < 1024 { SUM / 32 } else { SUM });
-        logs.begin(&run(&container)).await.unwrap();
+        logs.begin(&run(&container), None).await.unwrap();
         let began = Instant::now();
         append(&logs, &container, chunk, sum).await;
         tell(
@@ -65,7 +65,7 @@ async fn main() {
     }
 
     let began = Instant::now();
-    logs.begin(&run("followed")).await.unwrap();
+    logs.begin(&run("followed"), None).await.unwrap();
     let follower = tokio::spawn({
         let logs = Arc::clone(&logs);
         async move { read(&logs, "followed", LogQuery { follow: true, ..LogQuery::default() }).await }

@@ -35,6 +35,9 @@ pub const JOIN_UP_TO: usize = 32 << 10;
 /// Bytes of a line after which `lines` gives it in parts: bounds a reader's memory.
 pub const MAX_LINE: usize = 1 << 20;
 
+/// Entries of an index that stand for dropped parts of a log, before the index is written again without them.
+pub const STALE_ENTRIES: usize = 64;
+
 /// Logs that are kept open for writing.
 pub const OPEN_WRITERS: usize = 64;
 

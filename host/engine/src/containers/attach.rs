@@ -90,7 +90,8 @@ impl Engine {
         let (mut changes, mut ends) = (entry.subscribe(), entry.subscribe());
         let id = entry.id().to_owned();
         let AttachRequest { logs, stream, stdout, stderr, .. } = *request;
-        let query = move |from, follow| LogQuery { stdout, stderr, from, follow, ..LogQuery::default() };
+        let query =
+            move |from, follow| LogQuery { stdout, stderr, from, follow, hold: true, ..LogQuery::default() };
         let wanted = stdout || stderr;
         // A run that lives is read in one go, old and new.
         let one_go = logs && stream && entry.view().state.is_live();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sockerless_ports::registry::{Image, ImageError};
 
 use super::{
-    defaults, merge, names,
+    defaults, log_options, merge, names,
     spec::{ContainerRecord, Spec},
     table::Entry,
     validate,
@@ -77,6 +77,8 @@ impl Engine {
                 "the backend {backend} ends a container after {longest} seconds at the latest"
             ));
         }
+        let host = defaults::host(host, &self.options, &backend);
+        log_options::check(host.log_config.as_ref())?;
         let config = defaults::config(merge::merge(config, &image.config), &id[..12]);
         let (path, args) = merge::command(&config)?;
         let spec = Arc::new(Spec {
@@ -85,7 +87,7 @@ impl Engine {
             image_id: image.id,
             image_manifest: image.manifest_digest,
             os: image.os,
-            host: defaults::host(host, &self.options, &backend),
+            host,
             backend,
             config,
             networking,

@@ -8,6 +8,7 @@ mod filters;
 mod inspect;
 mod lifecycle;
 mod list;
+mod log_options;
 mod merge;
 mod names;
 mod network;
@@ -32,6 +33,7 @@ pub use list::Listing;
 pub use stats::*;
 pub use validate::LABEL_TIMEOUT;
 
+pub(crate) use log_options::bounds as log_bounds;
 pub(crate) use network::endpoint_id;
 pub(crate) use ports::{host_port, parse as parse_port};
 pub(crate) use process::{environment, launch, launch_env, launch_message, memory_volumes};

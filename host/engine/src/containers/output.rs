@@ -34,6 +34,7 @@ impl Engine {
             until: request.until,
             tail: request.tail,
             from: None,
+            hold: false,
             follow: request.follow && entry.view().state.is_live(),
             lines: request.timestamps || request.details,
         };

@@ -108,11 +108,6 @@ pub(crate) fn host(host: &HostConfig) -> Result<()> {
             return invalid("can't create 'AutoRemove' container with restart policy");
         }
     }
-    if let Some(driver) = host.log_config.as_ref().and_then(|config| config.typ.as_deref())
-        && !["", "json-file", "local", "none"].contains(&driver)
-    {
-        return invalid(format!("logger: no log driver named '{driver}' is registered"));
-    }
     for path in host.tmpfs.iter().flatten().map(|(path, _)| path) {
         absolute(path)?;
     }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Engine, Error, Result,
-    containers::{Entry, View},
+    containers::{Entry, View, log_bounds},
     life::{self, Event, Report},
     tuning,
 };
@@ -54,8 +54,8 @@ impl Engine {
         let engine = Arc::clone(self);
         self.spawn(async move {
             let over = Over { view: entry.subscribe(), generation };
-            let published = if fresh { engine.publish(&entry, generation).await } else { Ok(()) };
-            let handle = match published {
+            let ready = if fresh { engine.make_ready(&entry, generation).await } else { Ok(()) };
+            let handle = match ready {
                 Ok(()) => Box::pin(engine.look_after(&entry, &run, orders, over)).await,
                 // Nothing has been made, and nothing will be.
                 Err(error) => {
@@ -66,6 +66,12 @@ impl Engine {
             engine.farewell(&run).await;
             engine.retire(&run, handle).await;
         });
+    }
+
+    /// What a start needs of this machine, in dockerd's words where it cannot be had: a log, and ports.
+    async fn make_ready(self: &Arc<Self>, entry: &Arc<Entry>, generation: u32) -> Result<()> {
+        log_bounds(&entry.spec)?;
+        self.publish(entry, generation).await
     }
 
     /// Deletes the job of a run whose container does not need it any more, or is gone.

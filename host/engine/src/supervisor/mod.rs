@@ -26,7 +26,7 @@ pub(crate) use run::{Command, Run, Runs};
 
 use crate::{
     Engine, Error, Result,
-    containers::{ContainerRecord, Entry, View},
+    containers::{ContainerRecord, Entry, View, log_bounds},
     life::{self, Announcement, Effect, Event, Refused},
     tuning,
 };
@@ -106,10 +106,16 @@ impl Engine {
         Ok(view)
     }
 
+    /// Opens the log for a run, or goes on with it. Options that cannot be used stop the start in due course.
+    pub(crate) async fn begin_log(&self, entry: &Entry, generation: u32) -> Result<()> {
+        let bounds = log_bounds(&entry.spec).unwrap_or_default();
+        Ok(self.logs.begin(&run_id(entry, generation), bounds).await?)
+    }
+
     async fn begin_logs(&self, entry: &Entry, effects: &[Effect]) -> Result<()> {
         for effect in effects {
             if let Effect::BeginLog { generation } = effect {
-                self.logs.begin(&run_id(entry, *generation)).await?;
+                self.begin_log(entry, *generation).await?;
             }
         }
         Ok(())

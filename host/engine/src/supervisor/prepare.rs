@@ -48,6 +48,9 @@ impl Engine {
                     ("SOCKERLESS_RUN".into(), run.to_string()),
                     ("SOCKERLESS_TICKET".into(), hex::encode(ticket)),
                 ];
+                if let Some(fingerprint) = &self.options.callback_fingerprint {
+                    container.env.push(("SOCKERLESS_CALLBACK_FINGERPRINT".into(), fingerprint.clone()));
+                }
             }
             _ => {
                 container.command = vec![spec.path.clone()];

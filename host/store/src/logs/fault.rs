@@ -11,6 +11,8 @@ pub enum Fault {
     Io(io::Error),
     /// Where, and what.
     Damaged(u64, &'static str),
+    /// The file that held it was dropped by rotation.
+    Dropped,
 }
 
 impl Fault {
@@ -19,6 +21,10 @@ impl Fault {
         let container = container.to_owned();
         match self {
             Self::Io(source) => LogError::Io { container, source },
+            Self::Dropped => {
+                let source = io::Error::new(io::ErrorKind::NotFound, "it was dropped by rotation");
+                LogError::Io { container, source }
+            }
             Self::Damaged(offset, what) => LogError::Damaged { container, offset, what: what.into() },
         }
     }

@@ -15,13 +15,10 @@
 //! | 24–31 | bytes of this output of this run that stand before this record |
 //!
 //! A file's name is the position of its first byte in the log, so that rotation can drop the
-//! oldest files without moving any position.
+//! oldest files without moving any position. A record is in one file as a whole.
 
 /// Bytes of a header.
 pub const HEADER: usize = 32;
-
-/// The file that holds a log from its beginning.
-pub const FIRST_FILE: &str = "00000000000000000000.log";
 
 const VERSION: u8 = 1;
 

@@ -26,6 +26,8 @@ pub type Runs = BTreeMap<u32, [u64; 2]>;
 #[derive(Debug, Clone, Default)]
 pub struct Index {
     entries: Arc<Vec<State>>,
+    /// Entries in the file that stand for dropped parts of the log.
+    stale: usize,
 }
 
 impl Index {
@@ -44,28 +46,81 @@ impl Index {
         Arc::make_mut(&mut self.entries).push(state);
     }
 
-    /// Reads the entries that are whole and lie within the log. Gives them, the bytes of the runs
+    /// What is known at the beginning of a log whose part before `floor` was dropped.
+    pub fn at(&self, floor: u64) -> State {
+        let place = self.entries.partition_point(|entry| entry.position < floor);
+        match self.entries.get(place) {
+            Some(entry) if entry.position == floor => *entry,
+            _ => State { position: floor, ..State::default() },
+        }
+    }
+
+    /// Forgets what stands for a dropped part of the log. Gives whether the file holds so much of it, more than `most`
+    /// entries, that it is better written again.
+    pub fn drop_before(&mut self, floor: u64, most: usize) -> bool {
+        let gone = self.entries.partition_point(|entry| entry.position < floor);
+        if gone > 0 {
+            Arc::make_mut(&mut self.entries).drain(..gone);
+            self.stale += gone;
+        }
+        self.stale > self.entries.len().max(most)
+    }
+
+    /// Reads the entries that are whole and lie within the log, which begins at `floor`. Gives them, the bytes of the runs
     /// up to the last, and the length of the file that is good.
-    pub fn load(path: &Path, log: u64) -> io::Result<(Self, Runs, u64)> {
-        let bytes = match std::fs::read(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            other => other?,
-        };
-        let (mut entries, mut runs) = (Vec::new(), Runs::new());
-        let mut before = 0;
+    pub fn load(path: &Path, floor: u64, log: u64) -> io::Result<(Self, Runs, u64)> {
+        let bytes = read(path)?;
+        let (mut entries, mut runs) = (Vec::<State>::new(), Runs::new());
+        let (mut before, mut good) = (0, 0);
         for bytes in bytes.chunks_exact(ENTRY) {
             let Some((state, kept)) = decode(bytes) else { break };
             if state.position < before || state.position > log {
                 break;
             }
             before = state.position;
+            good += 1;
             if state.generation > 0 {
                 runs.insert(state.generation, kept);
             }
-            entries.push(state);
+            // Of several at the same place the last one tells of the log, the others of earlier runs.
+            if entries.last().is_some_and(|last| last.position == state.position) {
+                entries.pop();
+            }
+            if state.position >= floor {
+                entries.push(state);
+            }
         }
-        let good = (entries.len() * ENTRY) as u64;
-        Ok((Self { entries: Arc::new(entries) }, runs, good))
+        let stale = good - entries.len();
+        Ok((Self { entries: Arc::new(entries), stale }, runs, (good * ENTRY) as u64))
+    }
+
+    /// Writes the file again without what stands for the part of the log before `floor`; what is known of runs stays.
+    pub fn rewrite(&mut self, path: &Path, floor: u64, runs: &Runs) -> io::Result<()> {
+        let first = self.at(floor);
+        let mut content = Vec::new();
+        for (generation, kept) in runs.iter().filter(|(generation, _)| **generation != first.generation) {
+            content.extend(encode(&State { generation: *generation, ..first }, *kept));
+        }
+        let mut kept_entries = 0;
+        for bytes in read(path)?.chunks_exact(ENTRY) {
+            let Some((state, _)) = decode(bytes) else { break };
+            if state.position >= floor {
+                content.extend_from_slice(bytes);
+                kept_entries += 1;
+            }
+        }
+        let part = path.with_added_extension("part");
+        std::fs::write(&part, &content)?;
+        std::fs::rename(&part, path)?;
+        self.stale = (content.len() / ENTRY).saturating_sub(kept_entries);
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other,
     }
 }
 

@@ -1,9 +1,10 @@
 //! One container's log.
 
 use std::{
+    collections::HashMap,
     fs::{File, OpenOptions},
     io::{self, IoSlice, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -12,12 +13,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use sockerless_ports::logs::LogError;
+use sockerless_ports::logs::{Bounds, LogError};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard, watch};
 
 use super::{
     fault::Fault,
-    format::{self, Header, Kind},
+    files::Files,
+    format::{HEADER, Header, Kind},
     index,
     recovery::{self, Known},
 };
@@ -34,6 +36,8 @@ pub struct Shape {
     pub block: usize,
     /// Bytes of a line that is given in parts.
     pub max_line: usize,
+    /// Entries of an index that may stand for dropped parts of the log.
+    pub stale: usize,
     /// Bytes read from log files.
     pub counter: Arc<AtomicU64>,
 }
@@ -45,6 +49,7 @@ impl Default for Shape {
             index_every: tuning::INDEX_EVERY,
             block: tuning::BLOCK,
             max_line: tuning::MAX_LINE,
+            stale: tuning::STALE_ENTRIES,
             counter: Arc::default(),
         }
     }
@@ -65,8 +70,8 @@ pub fn system_time(nanos: u64) -> SystemTime {
 pub struct Log {
     /// Whose it is.
     pub container: String,
-    /// Where its files are.
-    pub directory: PathBuf,
+    /// Its files.
+    pub files: Arc<Files>,
     /// See there.
     pub shape: Shape,
     loaded: OnceCell<()>,
@@ -89,6 +94,32 @@ pub struct Shared {
     pub known: Known,
     /// The log was removed: its followers end.
     pub removed: bool,
+    /// How large it may get; none for as large as it gets.
+    pub bounds: Option<Bounds>,
+    /// Readers for which nothing may be dropped: the file's position that each has come to.
+    holds: HashMap<u64, u64>,
+    /// Counts such readers.
+    holders: u64,
+}
+
+/// Keeps what comes after a position from being dropped, for a reader.
+#[derive(Debug)]
+pub struct Hold {
+    log: Arc<Log>,
+    number: u64,
+}
+
+impl Hold {
+    /// The reader has come to this position.
+    pub fn advance(&self, position: u64) {
+        self.log.shared().holds.insert(self.number, position);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.log.shared().holds.remove(&self.number);
+    }
 }
 
 impl Log {
@@ -96,7 +127,7 @@ impl Log {
     pub fn new(container: &str, directory: PathBuf, shape: Shape) -> Self {
         Self {
             container: container.to_owned(),
-            directory,
+            files: Arc::new(Files::new(directory)),
             shape,
             loaded: OnceCell::new(),
             writer: Arc::default(),
@@ -112,7 +143,7 @@ impl Log {
             .get_or_try_init(async || {
                 let log = Arc::clone(self);
                 let known = blocking(move || {
-                    recovery::open(&log.directory, log.shape.index_every, log.shape.block, &log.shape.counter)
+                    recovery::open(&log.files, log.shape.index_every, log.shape.block, &log.shape.counter)
                 })
                 .await
                 .map_err(|fault| fault.of(&self.container))?;
@@ -184,20 +215,22 @@ impl Log {
         if self.shared().removed {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the log was removed").into());
         }
-        let append =
-            |name: &str| OpenOptions::new().append(true).create(true).open(self.directory.join(name));
-        let file = match append(format::FIRST_FILE) {
+        let start = self.files.last();
+        let path = self.files.path(start);
+        let file = match append_to(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                std::fs::create_dir_all(&self.directory)?;
-                append(format::FIRST_FILE)?
+                std::fs::create_dir_all(self.files.directory())?;
+                append_to(&path)?
             }
             other => other?,
         };
-        writer.files = Some((file, append(index::FILE)?));
+        self.files.push(start);
+        writer.files = Some((file, append_to(&self.files.directory().join(index::FILE))?));
         Ok(true)
     }
 
     fn write(&self, writer: &mut Writer, kind: Kind, generation: u32, bytes: &[u8]) -> Result<(), Fault> {
+        self.rotate(writer, bytes.len())?;
         // `open` came first, and the caller holds the writer.
         let Some((file, sidecar)) = &writer.files else {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());
@@ -223,7 +256,7 @@ impl Log {
         }
         if let Err(error) = write_all(file, &header.encode(), bytes) {
             // Half a record would hide all that comes after it.
-            file.set_len(position)?;
+            file.set_len(position - self.files.last())?;
             return Err(error.into());
         }
         self.shared().known.pass(&header, bytes);
@@ -231,10 +264,51 @@ impl Log {
         Ok(())
     }
 
+    /// Begins a new file when the newest has no room for a record of so many bytes, and drops what is too old.
+    fn rotate(&self, writer: &mut Writer, bytes: usize) -> Result<(), Fault> {
+        let Some(bounds) = self.shared().bounds else { return Ok(()) };
+        let Some((file, sidecar)) = &mut writer.files else { return Ok(()) };
+        let (state, kept, marked) = {
+            let known = &self.shared().known;
+            let marked = known.index.last().is_some_and(|entry| entry.position == known.state.position);
+            (known.state, known.kept(), marked)
+        };
+        let written = state.position - self.files.last();
+        if written == 0 || written + (HEADER + bytes) as u64 <= bounds.file_bytes {
+            return Ok(());
+        }
+        // First what is known at its beginning: when the files before it are gone, nobody could count up to there.
+        if !marked {
+            index::append(sidecar, &state, kept)?;
+            self.shared().known.index.push(state);
+        }
+        *file = append_to(&self.files.path(state.position))?;
+        self.files.push(state.position);
+        let hold = self.shared().holds.values().copied().min().unwrap_or(u64::MAX);
+        if self.files.drop_oldest(bounds.files.max(1), hold)? {
+            let floor = self.files.floor();
+            let mut shared = self.shared();
+            if shared.known.index.drop_before(floor, self.shape.stale) {
+                let path = self.files.directory().join(index::FILE);
+                let Shared { known, .. } = &mut *shared;
+                known.index.rewrite(&path, floor, &known.runs)?;
+                *sidecar = append_to(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what comes after a position.
+    pub fn hold(self: &Arc<Self>, shared: &mut Shared, position: u64) -> Hold {
+        shared.holders += 1;
+        shared.holds.insert(shared.holders, position);
+        Hold { log: Arc::clone(self), number: shared.holders }
+    }
+
     /// Removes the files. Whoever follows comes to an end.
     pub fn remove(&self, writer: &mut Writer) -> Result<(), Fault> {
         writer.files = None;
-        match std::fs::remove_dir_all(&self.directory) {
+        match std::fs::remove_dir_all(self.files.directory()) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e.into()),
             _ => {}
         }
@@ -242,6 +316,10 @@ impl Log {
         self.changed.send_replace(());
         Ok(())
     }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
 }
 
 /// Header and bytes in one system call, as a rule.

@@ -6,6 +6,7 @@
 
 mod chunks;
 mod fault;
+mod files;
 mod format;
 mod index;
 mod log;
@@ -27,7 +28,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use sockerless_ports::{
     link::{Output, RunId},
-    logs::{LogChunk, LogError, LogQuery, Logs, Position},
+    logs::{Bounds, LogChunk, LogError, LogQuery, Logs, Position},
 };
 
 use crate::tuning;
@@ -117,11 +118,21 @@ impl ContainerLogs {
 #[async_trait]
 impl Logs for ContainerLogs {
     fn location(&self, container: &str) -> Option<PathBuf> {
-        Some(self.root.join(container).join(format::FIRST_FILE))
+        let known = lock(&self.logs).get(container).cloned();
+        Some(match known {
+            Some(log) => log.files.path(log.files.last()),
+            None => {
+                let files = files::Files::new(self.root.join(container));
+                // Where it would be, when there is none that can be read.
+                let last = files.discover().ok().and_then(|starts| starts.last().copied());
+                files.path(last.unwrap_or(0))
+            }
+        })
     }
 
-    async fn begin(&self, run: &RunId) -> Result<(), LogError> {
+    async fn begin(&self, run: &RunId, bounds: Option<Bounds>) -> Result<(), LogError> {
         self.mark(run, |log| {
+            log.shared().bounds = bounds;
             let (latest, live) = latest(log);
             let mut marks = Vec::new();
             if live && latest != run.generation {

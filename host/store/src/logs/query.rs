@@ -25,6 +25,8 @@ pub struct Question<'a> {
     pub query: &'a LogQuery,
     /// Places that are known.
     pub entries: &'a [State],
+    /// The beginning: what was before is dropped.
+    pub floor: State,
     /// The end.
     pub end: State,
 }
@@ -47,7 +49,7 @@ impl Question<'_> {
         if self.end.position > 0 && (self.query.tail.is_some() || self.query.since.is_some()) {
             return None;
         }
-        let position = self.query.from.unwrap_or_default().0.min(self.end.position);
+        let position = self.query.from.unwrap_or_default().0.clamp(self.floor.position, self.end.position);
         let start = State { position, ..State::default() };
         Some(self.plan(start, [0, 0]))
     }
@@ -67,11 +69,12 @@ impl Question<'_> {
     /// With `from` lines are counted from there, and a line that it cuts is one of its own: the
     /// entries, which count from the beginning, are of no use then.
     pub fn resolve(&self, records: &mut Records) -> Result<Plan, Fault> {
-        let Some(from) = self.query.from else { return self.resolve_from(records, State::default()) };
-        let base = State { position: from.0.min(self.end.position), ..State::default() };
+        let Some(from) = self.query.from else { return self.resolve_from(records, self.floor) };
+        let position = from.0.clamp(self.floor.position, self.end.position);
+        let base = State { position, ..State::default() };
         let end = walk(records, base, self.end.position, |_| true)?;
         let end = State { live: self.end.live, time: self.end.time, ..end };
-        Question { query: self.query, entries: &[], end }.resolve_from(records, base)
+        Question { query: self.query, entries: &[], floor: base, end }.resolve_from(records, base)
     }
 
     fn resolve_from(&self, records: &mut Records, base: State) -> Result<Plan, Fault> {

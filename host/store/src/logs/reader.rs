@@ -1,8 +1,6 @@
 //! A reader: follows the file behind the writer.
 
 use std::{
-    fs::File,
-    io,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -14,8 +12,8 @@ use tokio::sync::watch;
 use super::{
     chunks::Chunks,
     fault::Fault,
-    format::{self, Header, Kind},
-    log::{Log, blocking, system_time},
+    format::{Header, Kind},
+    log::{Hold, Log, blocking, system_time},
     query::{Plan, Question},
     records::{Records, Step},
     state::{State, newlines},
@@ -42,29 +40,48 @@ pub struct Reader {
     records: Option<Records>,
     chunks: Chunks,
     done: bool,
+    /// Lines are counted from where it began, and not from the log's beginning.
+    relative: bool,
+    /// Nothing is dropped that it has yet to read.
+    hold: Option<Hold>,
 }
 
 impl Reader {
     /// Finds the beginning.
     pub async fn open(log: Arc<Log>, query: LogQuery) -> Result<Self, LogError> {
+        loop {
+            match Self::try_open(&log, &query).await {
+                Ok(reader) => return Ok(reader),
+                // Rotation was faster: the log begins elsewhere now.
+                Err(Fault::Dropped) => {}
+                Err(fault) => return Err(fault.of(&log.container)),
+            }
+        }
+    }
+
+    async fn try_open(log: &Arc<Log>, query: &LogQuery) -> Result<Self, Fault> {
         let changed = log.watch();
-        let (entries, end) = {
-            let shared = log.shared();
-            (shared.known.index.entries(), shared.known.state)
+        let (entries, floor, end, hold) = {
+            let mut shared = log.shared();
+            let known = &shared.known;
+            let (entries, end) = (known.index.entries(), known.state);
+            let floor = known.index.at(log.files.floor());
+            let from = query.from.unwrap_or_default().0.clamp(floor.position, end.position);
+            let hold = query.hold.then(|| log.hold(&mut shared, from));
+            (entries, floor, end, hold)
         };
-        let question = Question { query: &query, entries: &entries, end };
+        let question = Question { query, entries: &entries, floor, end };
         let wanted = question.wanted();
         let chunks = Chunks::new(query.lines, log.shape.max_line);
         let plan = match question.simple() {
             Some(plan) => plan,
             None => {
-                let worker = Arc::clone(&log);
+                let (worker, query) = (Arc::clone(log), query.clone());
                 blocking(move || {
-                    let mut records = open(&worker, 0, end.position, wanted)?;
-                    Question { query: &query, entries: &entries, end }.resolve(&mut records)
+                    let mut records = cursor(&worker, 0, end.position, wanted);
+                    Question { query: &query, entries: &entries, floor, end }.resolve(&mut records)
                 })
-                .await
-                .map_err(|fault| fault.of(&log.container))?
+                .await?
             }
         };
         Ok(Self {
@@ -78,7 +95,9 @@ impl Reader {
             records: None,
             chunks,
             done: wanted == [false; 2],
-            log,
+            relative: query.from.is_some(),
+            hold,
+            log: Arc::clone(log),
         })
     }
 
@@ -105,7 +124,7 @@ impl Reader {
         }
         let mut records = match self.records.take() {
             Some(records) => records,
-            None => open(&self.log, self.state.position, self.end, self.wanted)?,
+            None => cursor(&self.log, self.state.position, self.end, self.wanted),
         };
         records.end = self.end;
         let step = loop {
@@ -124,14 +143,35 @@ impl Reader {
         if let Some(length) = step {
             // Chunks first: their consumer need not wait for the next block.
             if self.chunks.len() == 0 {
-                if self.end - records.at() <= tuning::INLINE as u64 {
-                    records.fill(length)?;
+                if let Some(hold) = &self.hold {
+                    hold.advance(records.at());
+                }
+                let filled = if self.end - records.at() <= tuning::INLINE as u64 {
+                    records.fill(length).map(|()| records)
                 } else {
-                    records = blocking(move || records.fill(length).map(|()| records)).await?;
+                    blocking(move || records.fill(length).map(|()| records)).await
+                };
+                match filled {
+                    Ok(filled) => records = filled,
+                    Err(Fault::Dropped) => return self.jump(),
+                    Err(fault) => return Err(fault),
                 }
             }
         }
         self.records = Some(records);
+        Ok(())
+    }
+
+    /// Rotation was faster than this reader: what it has missed is gone, and it goes on with the oldest that is left.
+    fn jump(&mut self) -> Result<(), Fault> {
+        self.chunks.end_lines();
+        let floor = self.log.shared().known.index.at(self.log.files.floor());
+        if self.relative {
+            self.state = State { position: floor.position, ..State::default() };
+            self.plan.first = [0; 2];
+        } else {
+            self.state = floor;
+        }
         Ok(())
     }
 
@@ -233,12 +273,6 @@ impl Reader {
 }
 
 /// A cursor with a file of its own.
-fn open(log: &Log, at: u64, end: u64, wanted: [bool; 2]) -> Result<Records, Fault> {
-    let file = match File::open(log.directory.join(format::FIRST_FILE)) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound && log.shared().removed => {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the log was removed").into());
-        }
-        other => other?,
-    };
-    Ok(Records::new(Arc::new(file), at, end, wanted, log.shape.block, Arc::clone(&log.shape.counter)))
+fn cursor(log: &Log, at: u64, end: u64, wanted: [bool; 2]) -> Records {
+    Records::new(Arc::clone(&log.files), at, end, wanted, log.shape.block, Arc::clone(&log.shape.counter))
 }

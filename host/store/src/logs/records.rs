@@ -13,13 +13,16 @@ use bytes::Bytes;
 
 use super::{
     fault::Fault,
+    files::Files,
     format::{HEADER, Header, Kind},
 };
 
-/// A cursor over a log's records. Never reads beyond `end`, which is where the writer has been.
+/// A cursor over a log's records, from file to file. Never reads beyond `end`, which is where the writer has been.
 #[derive(Debug)]
 pub struct Records {
-    file: Arc<File>,
+    files: Arc<Files>,
+    /// The file that is open, with the positions of its first byte and of what comes after it.
+    open: Option<(File, u64, Option<u64>)>,
     at: u64,
     /// Up to here there are records.
     pub end: u64,
@@ -44,14 +47,14 @@ pub enum Step {
 impl Records {
     /// A cursor from a record's place on.
     pub fn new(
-        file: Arc<File>,
+        files: Arc<Files>,
         at: u64,
         end: u64,
         wanted: [bool; 2],
         block: usize,
         counter: Arc<AtomicU64>,
     ) -> Self {
-        Self { file, at, end, wanted, block, buffer: Bytes::new(), counter }
+        Self { files, open: None, at, end, wanted, block, buffer: Bytes::new(), counter }
     }
 
     /// The next record's place.
@@ -99,16 +102,26 @@ impl Records {
         Ok(Step::Record(place, header, if wanted { record.split_off(HEADER) } else { Bytes::new() }))
     }
 
-    /// Reads from the next record on.
+    /// Reads from the next record on, up to the end of its file.
     pub fn fill(&mut self, length: usize) -> Result<(), Fault> {
-        let length = (length as u64).min(self.end.saturating_sub(self.at));
-        let mut file = &*self.file;
-        file.seek(SeekFrom::Start(self.at))?;
+        let at = self.at;
+        // A file that was the last one may have a successor by now.
+        let inside = |start: u64, next: Option<u64>| start <= at && next.is_some_and(|next| at < next);
+        let (file, start, next) = match self.open.take() {
+            Some((file, start, next)) if inside(start, next) => (file, start, next),
+            Some((file, start, None)) if self.files.last() == start && start <= at => (file, start, None),
+            _ => self.files.open(at)?,
+        };
+        let end = next.map_or(self.end, |next| next.min(self.end));
+        let length = (length as u64).min(end.saturating_sub(at));
         let mut buffer = Vec::with_capacity(usize::try_from(length).unwrap_or(self.block));
-        let got = file.take(length).read_to_end(&mut buffer)? as u64;
+        let mut reader = &file;
+        reader.seek(SeekFrom::Start(at - start))?;
+        let got = reader.take(length).read_to_end(&mut buffer)? as u64;
         self.counter.fetch_add(got, Ordering::Relaxed);
+        self.open = Some((file, start, next));
         if got < length {
-            return Err(Fault::Damaged(self.at + got, "the file is shorter than what was written"));
+            return Err(Fault::Damaged(at + got, "the file is shorter than what was written"));
         }
         self.buffer = buffer.into();
         Ok(())

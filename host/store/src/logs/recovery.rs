@@ -1,15 +1,15 @@
 //! Opening a log: what the index says, and a scan of the little that it does not cover.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
-    path::Path,
     sync::{Arc, atomic::AtomicU64},
 };
 
 use super::{
     fault::Fault,
-    format::{self, HEADER, Header, Kind},
+    files::Files,
+    format::{HEADER, Header, Kind},
     index::{self, Index, Runs},
     records::Records,
     state::State,
@@ -51,24 +51,22 @@ impl Known {
 
 /// Reads what is known of the log in a directory. Cuts off a record that a crash left unfinished,
 /// and completes the index.
-pub fn open(directory: &Path, every: u64, block: usize, counter: &Arc<AtomicU64>) -> Result<Known, Fault> {
-    let path = directory.join(format::FIRST_FILE);
-    let file = match OpenOptions::new().read(true).write(true).open(&path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Known::default()),
-        other => other?,
-    };
-    let length = file.metadata()?.len();
-    let index_path = directory.join(index::FILE);
-    let (index, runs, good) = Index::load(&index_path, length)?;
+pub fn open(files: &Arc<Files>, every: u64, block: usize, counter: &Arc<AtomicU64>) -> Result<Known, Fault> {
+    let Some((floor, last)) = whole(files)? else { return Ok(Known::default()) };
+    let path = files.path(last);
+    let file = OpenOptions::new().read(true).write(true).open(&path)?;
+    let end = last + file.metadata()?.len();
+    let index_path = files.directory().join(index::FILE);
+    let (index, runs, good) = Index::load(&index_path, floor, end)?;
     let sidecar = OpenOptions::new().append(true).create(true).open(&index_path)?;
     if sidecar.metadata()?.len() != good {
         sidecar.set_len(good)?;
     }
 
-    let mut known = Known { state: index.last().copied().unwrap_or_default(), runs, index };
-    let file = Arc::new(file);
+    let state = index.last().copied().unwrap_or_else(|| index.at(floor));
+    let mut known = Known { state, runs, index };
     let mut records =
-        Records::new(Arc::clone(&file), known.state.position, length, [true; 2], block, Arc::clone(counter));
+        Records::new(Arc::clone(files), known.state.position, end, [true; 2], block, Arc::clone(counter));
     loop {
         let place = records.at();
         match records.next() {
@@ -81,17 +79,34 @@ pub fn open(directory: &Path, every: u64, block: usize, counter: &Arc<AtomicU64>
                 known.pass(&header, &bytes);
             }
             Err(Fault::Damaged(_, what)) => {
-                if !torn(&file, place, length)? {
+                if place < last || !torn(&file, place - last, end - last)? {
                     return Err(Fault::Damaged(place, what));
                 }
-                tracing::warn!(log = %path.display(), from = place, bytes = length - place,
+                tracing::warn!(log = %path.display(), from = place, bytes = end - place,
                     "cutting off a record that was being written when the daemon or the machine died");
-                file.set_len(place)?;
+                file.set_len(place - last)?;
                 return Ok(known);
             }
             Err(fault) => return Err(fault),
         }
     }
+}
+
+/// The first and the last of the files that belong together without a gap: a power cut may have taken the end of one that
+/// was full, and with what it held goes all that is older.
+fn whole(files: &Files) -> io::Result<Option<(u64, u64)>> {
+    let starts = files.discover()?;
+    let Some(last) = starts.last().copied() else { return Ok(None) };
+    let mut floor = last;
+    for pair in starts.windows(2).rev() {
+        if pair[0] + fs::metadata(files.path(pair[0]))?.len() != pair[1] {
+            tracing::warn!(log = %files.path(pair[0]).display(), "dropping a part of a log that a power cut left incomplete");
+            files.drop_oldest(starts.iter().filter(|start| **start >= pair[1]).count(), u64::MAX)?;
+            break;
+        }
+        floor = pair[0];
+    }
+    Ok(Some((floor, last)))
 }
 
 /// Whether what stands from `at` to the end is the beginning of one record (the process died), or

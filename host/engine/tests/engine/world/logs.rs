@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream, stream::BoxStream};
 use sockerless_ports::{
     Logs,
     link::{Output, RunId},
-    logs::{LogChunk, LogError, LogQuery, Position},
+    logs::{Bounds, LogChunk, LogError, LogQuery, Position},
 };
 use tokio::sync::watch;
 
@@ -51,7 +51,7 @@ impl Logs for FakeLogs {
         None
     }
 
-    async fn begin(&self, run: &RunId) -> Result<(), LogError> {
+    async fn begin(&self, run: &RunId, _: Option<Bounds>) -> Result<(), LogError> {
         self.change(&run.container, |log| (log.live, log.gone) = (true, false));
         Ok(())
     }

@@ -1,3 +1,4 @@
 mod model;
 mod property;
+mod rotation;
 mod sentences;

@@ -68,13 +68,61 @@ impl Model {
         all
     }
 
-    pub fn answer(&self, query: &LogQuery) -> Answer {
-        let from = query.from.map_or(0, |p| p.0);
+    /// The outputs of which a line was open at a place.
+    fn broken(&self, place: u64) -> [bool; 2] {
+        let mut open = [false; 2];
+        let mut generation = 0;
+        for entry in self.entries.iter().filter(|entry| entry.position < place) {
+            if entry.output.is_none() || entry.generation != generation {
+                open = [false; 2];
+            }
+            generation = entry.generation;
+            if let Some(output) = entry.output {
+                open[output] = entry.bytes.last() != Some(&b'\n');
+            }
+        }
+        // What comes first may have ended it.
+        match self.entries.iter().find(|entry| entry.position >= place) {
+            Some(next) if next.output.is_none() || next.generation != generation => [false; 2],
+            _ => open,
+        }
+    }
+
+    /// The first entry of an output from a place on, if it belongs to the line that was open there.
+    fn first(&self, output: usize, place: u64) -> Option<usize> {
+        let mut generation = None;
+        for (at, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.position >= place) {
+            if entry.output.is_none() || generation.is_some_and(|generation| generation != entry.generation) {
+                return None;
+            }
+            generation = Some(entry.generation);
+            if entry.output == Some(output) {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// Of a log whose part before `floor` was dropped.
+    pub fn answer(&self, query: &LogQuery, floor: u64) -> Answer {
+        let from = query.from.map_or(0, |p| p.0).max(floor);
         let since = query.since.map_or(0, nanos);
         let until = query.until.map_or(u64::MAX, nanos);
         let wanted = |line: &Line| [query.stdout, query.stderr][line.output];
         let in_time = |line: &Line| line.began >= since && line.began <= until;
-        let mut lines: Vec<Line> = self.lines(from).into_iter().filter(|l| wanted(l) && in_time(l)).collect();
+        let mut lines = self.lines(from);
+        if query.from.is_none() && (query.tail.is_some() || query.since.is_some()) {
+            // The rest of a line whose beginning is gone is no line.
+            let broken = self.broken(floor);
+            for output in (0..2).filter(|output| broken[*output]) {
+                let rest =
+                    |line: &Line| line.output == output && Some(line.bytes[0].0) == self.first(output, floor);
+                if let Some(at) = lines.iter().position(rest) {
+                    lines.remove(at);
+                }
+            }
+        }
+        lines.retain(|line| wanted(line) && in_time(line));
         if let Some(tail) = query.tail {
             // In the order of their ends; those that were open when `until` came are last.
             let late = |line: &Line| line.ended.is_none_or(|at| self.entries[at].time > until);

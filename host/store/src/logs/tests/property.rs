@@ -22,6 +22,7 @@ fn small() -> Shape {
         index_every: 100,
         block: 70,
         max_line: 1 << 20,
+        stale: 2,
         counter: Arc::<AtomicU64>::default(),
     }
 }
@@ -87,6 +88,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct Bench {
     logs: Arc<ContainerLogs>,
+    bounds: Option<Bounds>,
     model: Model,
     generation: u32,
     live: bool,
@@ -104,6 +106,10 @@ impl Bench {
 
     async fn end(&self) -> u64 {
         self.logs.end("c").await.unwrap().0
+    }
+
+    async fn floor(&self) -> u64 {
+        self.logs.log("c").await.unwrap().files.floor()
     }
 
     async fn append(&mut self, generation: u32, output: Output, bytes: Vec<u8>) {
@@ -131,7 +137,7 @@ impl Bench {
                 let place = self.end().await;
                 let before = self.generation;
                 self.generation += 1;
-                self.logs.begin(&self.run()).await.unwrap();
+                self.logs.begin(&self.run(), self.bounds).await.unwrap();
                 if self.live {
                     self.note(before, None, vec![], place).await;
                 }
@@ -141,6 +147,9 @@ impl Bench {
             Step::Reopen => {
                 let folder = self.logs.root.clone();
                 self.logs = ContainerLogs::with_shape(folder, small());
+                if self.live {
+                    self.logs.begin(&self.run(), self.bounds).await.unwrap();
+                }
             }
             Step::Tick(by) => NOW.set(NOW.get().saturating_add_signed(by.into())),
             Step::Ask(ask) => self.ask(&ask).await,
@@ -156,6 +165,7 @@ impl Bench {
     async fn ask(&self, ask: &Ask) {
         let entries = &self.model.entries;
         let time = |at: usize| entries.get(at).map(|e| system_time(e.time));
+        let floor = self.floor().await;
         let query = LogQuery {
             stdout: ask.stdout,
             stderr: ask.stderr,
@@ -163,12 +173,13 @@ impl Bench {
             until: ask.until.and_then(time),
             tail: ask.tail,
             from: ask.from.and_then(|at| entries.get(at)).map(|e| Position(e.position)),
-            follow: false,
             lines: ask.lines,
+            ..LogQuery::default()
         };
         let got = collect(&self.logs, query.clone()).await;
         let got = if query.lines { got } else { joined(got) };
-        assert_eq!(show(&got), show(&self.model.answer(&query)), "{query:?}");
+        let expected = self.model.answer(&query, floor);
+        assert_eq!(show(&got), show(&expected), "{query:?} from {floor} on");
     }
 }
 
@@ -185,13 +196,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_query_is_answered_as_by_the_naive_model(steps in prop::collection::vec(step(), 1..60)) {
+    fn every_query_is_answered_as_by_the_naive_model(
+        steps in prop::collection::vec(step(), 1..60),
+        bounds in prop::option::of((50_u64..600, 1_usize..4)),
+    ) {
+        let bounds = bounds.map(|(file_bytes, files)| Bounds { file_bytes, files });
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             NOW.set(nanos(SystemTime::UNIX_EPOCH) + 1000);
             let logs = ContainerLogs::with_shape(folder.path().into(), small());
-            let mut bench = Bench { logs, model: Model::default(), generation: 1, live: false };
+            let mut bench = Bench { logs, bounds, model: Model::default(), generation: 1, live: false };
             for step in steps {
                 bench.step(step).await;
             }

@@ -16,6 +16,9 @@ fn follow() -> LogQuery {
     LogQuery { follow: true, ..all() }
 }
 
+/// The file that holds a log from its beginning.
+const FIRST: &str = "00000000000000000000.log";
+
 async fn text(logs: &ContainerLogs, query: LogQuery) -> String {
     whole(logs.read("c", query).await.unwrap()).await
 }
@@ -33,7 +36,7 @@ async fn write(logs: &ContainerLogs, generation: u32, bytes: &'static str) {
 async fn a_follower_gets_all_until_the_run_ends_and_no_byte_of_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let logs = ContainerLogs::open(folder.path()).unwrap();
-    logs.begin(&run(1)).await.unwrap();
+    logs.begin(&run(1), None).await.unwrap();
     write(&logs, 1, "early ").await;
     let follower = tokio::spawn(whole(logs.read("c", follow()).await.unwrap()));
     for _ in 0..50 {
@@ -41,7 +44,7 @@ async fn a_follower_gets_all_until_the_run_ends_and_no_byte_of_the_next() {
         tokio::task::yield_now().await;
     }
     logs.finish(&run(1)).await.unwrap();
-    logs.begin(&run(2)).await.unwrap();
+    logs.begin(&run(2), None).await.unwrap();
     write(&logs, 2, "next").await;
     assert_eq!(follower.await.unwrap(), format!("early {}", "x".repeat(50)));
     // Now the second run is the one that is followed, with what came before.
@@ -59,7 +62,7 @@ async fn a_follower_may_come_before_the_run_begins_and_waits_for_it() {
         let from = logs.end("c").await.unwrap();
         let mut stream = logs.read("c", LogQuery { from: Some(from), ..follow() }).await.unwrap();
         assert!(stream.next().now_or_never().is_none());
-        logs.begin(&run(generation)).await.unwrap();
+        logs.begin(&run(generation), None).await.unwrap();
         assert!(stream.next().now_or_never().is_none());
         write(&logs, generation, "a").await;
         write(&logs, generation, "b").await;
@@ -73,13 +76,13 @@ async fn a_follower_may_come_before_the_run_begins_and_waits_for_it() {
 async fn an_attach_that_races_with_the_exit_ends() {
     let folder = tempfile::tempdir().unwrap();
     let logs = ContainerLogs::open(folder.path()).unwrap();
-    logs.begin(&run(1)).await.unwrap();
+    logs.begin(&run(1), None).await.unwrap();
     let from = logs.end("c").await.unwrap();
     write(&logs, 1, "last words").await;
     logs.finish(&run(1)).await.unwrap();
     assert_eq!(text(&logs, LogQuery { from: Some(from), ..follow() }).await, "last words");
     // Even when nothing was written.
-    logs.begin(&run(2)).await.unwrap();
+    logs.begin(&run(2), None).await.unwrap();
     let from = logs.end("c").await.unwrap();
     logs.finish(&run(2)).await.unwrap();
     assert_eq!(text(&logs, LogQuery { from: Some(from), ..follow() }).await, "");
@@ -89,9 +92,9 @@ async fn an_attach_that_races_with_the_exit_ends() {
 async fn marks_are_made_once() {
     let folder = tempfile::tempdir().unwrap();
     let logs = ContainerLogs::open(folder.path()).unwrap();
-    logs.begin(&run(2)).await.unwrap();
+    logs.begin(&run(2), None).await.unwrap();
     let end = logs.end("c").await.unwrap();
-    logs.begin(&run(2)).await.unwrap();
+    logs.begin(&run(2), None).await.unwrap();
     logs.finish(&run(1)).await.unwrap();
     assert_eq!(logs.end("c").await.unwrap(), end);
     logs.finish(&run(2)).await.unwrap();
@@ -109,13 +112,13 @@ async fn a_run_goes_on_after_a_restart_of_the_daemon() {
     let folder = tempfile::tempdir().unwrap();
     {
         let logs = ContainerLogs::open(folder.path()).unwrap();
-        logs.begin(&run(1)).await.unwrap();
+        logs.begin(&run(1), None).await.unwrap();
         write(&logs, 1, "before ").await;
     }
     let logs = ContainerLogs::open(folder.path()).unwrap();
     assert_eq!(logs.length(&run(1), Output::Stdout).await.unwrap(), 7);
     let follower = logs.read("c", follow()).await.unwrap();
-    logs.begin(&run(1)).await.unwrap();
+    logs.begin(&run(1), None).await.unwrap();
     write(&logs, 1, "after").await;
     logs.finish(&run(1)).await.unwrap();
     assert_eq!(whole(follower).await, "before after");
@@ -126,7 +129,7 @@ async fn a_run_goes_on_after_a_restart_of_the_daemon() {
 async fn lines_come_one_by_one_each_output_apart() {
     let folder = tempfile::tempdir().unwrap();
     let logs = ContainerLogs::open(folder.path()).unwrap();
-    logs.begin(&run(1)).await.unwrap();
+    logs.begin(&run(1), None).await.unwrap();
     for (output, bytes) in [
         (Output::Stdout, "ou"),
         (Output::Stderr, "er"),
@@ -163,7 +166,7 @@ async fn a_record_that_a_crash_cut_is_cut_off_wherever_it_was() {
     let record = format::HEADER + "second".len();
     for kept in 0..record {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("c").join(format::FIRST_FILE);
+        let file = folder.path().join("c").join(FIRST);
         {
             let logs = ContainerLogs::open(folder.path()).unwrap();
             write(&logs, 1, "first").await;
@@ -182,7 +185,7 @@ async fn a_record_that_a_crash_cut_is_cut_off_wherever_it_was() {
 #[tokio::test]
 async fn zeros_that_a_power_cut_left_are_cut_off() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("c").join(format::FIRST_FILE);
+    let file = folder.path().join("c").join(FIRST);
     write(&ContainerLogs::open(folder.path()).unwrap(), 1, "kept").await;
     let open = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
     open.set_len(10_000).unwrap();
@@ -193,7 +196,7 @@ async fn zeros_that_a_power_cut_left_are_cut_off() {
 #[tokio::test]
 async fn damage_in_the_middle_is_named_with_its_place_and_can_be_removed() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("c").join(format::FIRST_FILE);
+    let file = folder.path().join("c").join(FIRST);
     {
         let logs = ContainerLogs::open(folder.path()).unwrap();
         write(&logs, 1, "first").await;
@@ -284,7 +287,7 @@ async fn a_thousand_containers_keep_few_files_open() {
     for round in 1..=2 {
         for i in 0..1000 {
             if round == 1 {
-                logs.begin(&id(i)).await.unwrap();
+                logs.begin(&id(i), None).await.unwrap();
             }
             logs.append(&id(i), Output::Stdout, "x".into()).await.unwrap();
         }
@@ -306,7 +309,7 @@ async fn writers_and_followers_of_many_containers_do_not_hinder_each_other() {
         let logs = Arc::clone(&logs);
         tokio::spawn(async move {
             let run = RunId { container: format!("c{i}"), generation: 1 };
-            logs.begin(&run).await.unwrap();
+            logs.begin(&run, None).await.unwrap();
             let follower = tokio::spawn(whole(logs.read(&run.container, follow()).await.unwrap()));
             let mut expected = String::new();
             for part in 0..200 {
@@ -327,7 +330,7 @@ async fn writers_and_followers_of_many_containers_do_not_hinder_each_other() {
 async fn removing_ends_followers_and_forgets_everything() {
     let folder = tempfile::tempdir().unwrap();
     let logs = ContainerLogs::open(folder.path()).unwrap();
-    logs.begin(&run(1)).await.unwrap();
+    logs.begin(&run(1), None).await.unwrap();
     write(&logs, 1, "gone").await;
     let mut follower = logs.read("c", follow()).await.unwrap();
     assert!(follower.next().await.unwrap().is_ok());
@@ -336,7 +339,7 @@ async fn removing_ends_followers_and_forgets_everything() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     logs.remove("c").await.unwrap();
     logs.remove("never there").await.unwrap_err();
-    logs.begin(&run(1)).await.unwrap();
+    logs.begin(&run(1), None).await.unwrap();
     write(&logs, 1, "new").await;
     assert_eq!(text(&logs, all()).await, "new");
 }
@@ -345,7 +348,7 @@ async fn removing_ends_followers_and_forgets_everything() {
 async fn following_ends_when_until_is_past() {
     let folder = tempfile::tempdir().unwrap();
     let logs = ContainerLogs::open(folder.path()).unwrap();
-    logs.begin(&run(1)).await.unwrap();
+    logs.begin(&run(1), None).await.unwrap();
     write(&logs, 1, "now\n").await;
     let until = std::time::SystemTime::now() + Duration::from_millis(20);
     assert_eq!(text(&logs, LogQuery { until: Some(until), ..follow() }).await, "now\n");
