@@ -184,16 +184,14 @@ pub fn get(simulator: &Simulator, location: &Location, job: &str, id: &str) -> R
 
 /// `executions.list`; `-` as job lists those of all jobs.
 pub fn list(simulator: &Simulator, location: &Location, job: &str, query: &Query) -> Result<Value> {
-    if job == "-" {
-        return Err(ApiError::new(
-            Code::Unimplemented,
-            "The simulator lists the executions of one job at a time.",
-        ));
-    }
-    jobs::get(simulator, location, job)?;
-    let size = query.number("pageSize").unwrap_or_default();
-    let (mut found, next) =
-        store::list(&simulator.db, Kind::Execution, &location.job(job), size, query.text("pageToken"))?;
+    let (size, token) = (query.number("pageSize").unwrap_or_default(), query.text("pageToken"));
+    let (mut found, next) = if job == "-" {
+        let jobs = format!("{}/jobs", location.name());
+        store::list_below(&simulator.db, Kind::Execution, &jobs, size, token)?
+    } else {
+        jobs::get(simulator, location, job)?;
+        store::list(&simulator.db, Kind::Execution, &location.job(job), size, token)?
+    };
     for execution in found.iter_mut().filter_map(Value::as_object_mut) {
         execution.retain(|field, _| !NOT_LISTED.contains(&field.as_str()));
     }

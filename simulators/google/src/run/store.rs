@@ -136,13 +136,24 @@ pub fn count(db: &Database, kind: Kind, parent: &str) -> Result<usize> {
 ///
 /// # Errors
 /// 400 for a token that is none of ours, or a negative size.
-pub fn list(
-    db: &Database,
-    kind: Kind,
-    parent: &str,
-    size: i64,
-    token: Option<&str>,
-) -> Result<(Vec<Value>, Option<String>)> {
+pub fn list(db: &Database, kind: Kind, parent: &str, size: i64, token: Option<&str>) -> Result<Page> {
+    page(db, kind, (parent, parent), size, token)
+}
+
+/// As [`list`], over all collections whose parents' names begin with this and a slash.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_below(db: &Database, kind: Kind, parents: &str, size: i64, token: Option<&str>) -> Result<Page> {
+    // `0` follows `/` in ASCII, and no name is the prefix alone.
+    page(db, kind, (&format!("{parents}/"), &format!("{parents}0")), size, token)
+}
+
+/// Documents, and the token of what follows.
+type Page = (Vec<Value>, Option<String>);
+
+/// `parents` are the first and the last of them.
+fn page(db: &Database, kind: Kind, parents: (&str, &str), size: i64, token: Option<&str>) -> Result<Page> {
     let size = match usize::try_from(size) {
         Ok(0) => limits::PAGE,
         Ok(size) => size.min(limits::PAGE),
@@ -159,14 +170,15 @@ pub fn list(
         None => 0,
     };
     let connection = db.lock();
-    let mut query = connection.prepare_cached(if newest_first {
-        "SELECT seq, doc FROM run_resources WHERE kind = ?1 AND parent = ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4"
-    } else {
-        "SELECT seq, doc FROM run_resources WHERE kind = ?1 AND parent = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4"
-    })?;
+    // One parent is an equality, so that the index gives the order, too.
+    let which = if parents.0 == parents.1 { "parent = ?2 AND ?3 = ?3" } else { "parent BETWEEN ?2 AND ?3" };
+    let order = if newest_first { "seq < ?4 ORDER BY seq DESC" } else { "seq > ?4 ORDER BY seq" };
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT seq, doc FROM run_resources WHERE kind = ?1 AND {which} AND {order} LIMIT ?5"
+    ))?;
     let limit = i64::try_from(size + 1).unwrap_or(i64::MAX);
     let rows: Vec<(i64, String)> = query
-        .query_map((kind.word(), parent, after, limit), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map((kind.word(), parents.0, parents.1, after, limit), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let next = (rows.len() > size).then(|| STANDARD.encode(format!("seq:{}", rows[size - 1].0)));
     let docs = rows.iter().take(size).map(|(_, text)| decode(text)).collect::<Result<_>>()?;

@@ -129,6 +129,26 @@ async fn lists_come_in_pages_and_lack_what_a_get_has() {
 }
 
 #[tokio::test]
+async fn the_executions_of_all_jobs_come_newest_first_and_in_pages() {
+    let cloud = Cloud::start().await;
+    for id in ["b", "a", "b-2"] {
+        cloud.run_to_end(id, job(&["exit", "0"])).await;
+    }
+    let names = |page: &Value| -> Vec<String> {
+        let all = page["executions"].as_array().unwrap();
+        all.iter().map(|one| one["name"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()).collect()
+    };
+    let all = format!("{PARENT}/jobs/-/executions");
+    let first = cloud.get(&format!("{all}?pageSize=2")).await;
+    assert_eq!(names(&first), ["b-2-t", "a-t"]);
+    let token = first["nextPageToken"].as_str().unwrap();
+    let second = cloud.get(&format!("{all}?pageSize=2&pageToken={token}")).await;
+    assert_eq!(names(&second), ["b-t"]);
+    assert!(second["nextPageToken"].is_null());
+    assert_eq!(names(&cloud.get(&format!("{PARENT}/jobs/b/executions")).await), ["b-t"]);
+}
+
+#[tokio::test]
 async fn a_patch_makes_a_generation_and_may_create() {
     let cloud = Cloud::start().await;
     let path = format!("{PARENT}/jobs/web");
