@@ -46,6 +46,9 @@ fn main() {
             exit(tuning::CANNOT_RUN);
         }
     };
+    work::files::clock::begin();
+    // What is unpacked without permissions of its own gets these, whatever the cloud has set.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     // The ticket stays in this process's initial environment, where others of the same user could read it.
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {
         say!("cannot hide the ticket: {error}");
@@ -54,7 +57,10 @@ fn main() {
     if let Err(error) = nix::sys::prctl::set_child_subreaper(true) {
         say!("cannot adopt orphans: {error}");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(tuning::THREADS)
+        .build();
     let code = match runtime {
         Ok(runtime) => tokio::task::LocalSet::new().block_on(&runtime, life::run(settings)),
         Err(error) => {

@@ -68,3 +68,25 @@ pub const GRACE: Duration = Duration::from_secs(10);
 pub const REST: Duration = Duration::from_secs(2);
 /// Between two looks at that.
 pub const REST_POLL: Duration = Duration::from_millis(5);
+
+/// Transfers of files under way at once; more wait. Each has a thread.
+pub const TRANSFERS: usize = 32;
+/// Threads for what blocks: one for each transfer, and some to start processes.
+pub const THREADS: usize = TRANSFERS + 16;
+/// Pieces of at most `limits::DATA` bytes between a transfer's thread and the line.
+pub const TRANSFER_PIECES: usize = 4;
+
+/// A connection to a process in this container: it is refused at once, or its queue is full.
+pub const CONNECT: Duration = Duration::from_secs(10);
+
+/// All processes must be stopped within this: one that makes others faster than they are stopped cannot be paused.
+pub const FREEZE: Duration = Duration::from_secs(5);
+/// Between two looks at them.
+pub const FREEZE_POLL: Duration = Duration::from_millis(1);
+
+/// What is kept of a health probe's output, bytes, as in dockerd.
+pub const PROBE_OUTPUT: usize = 4096;
+/// One read of it, bytes.
+pub const PROBE_PIECE: usize = 4 << 10;
+/// What a probe left behind may hold its output open no longer.
+pub const PROBE_REST: Duration = Duration::from_millis(100);

@@ -1,15 +1,24 @@
 //! What the daemon asks for: one worker for each request, on a channel of its own.
 
+mod archive;
+mod dial;
 mod exec;
+mod fault;
+pub mod files;
+mod freeze;
+mod health;
+mod processes;
+mod sample;
+mod stream;
+mod transfer;
+mod walk;
 
 use std::rc::Rc;
 
-use sockerless_agent_wire::{
-    Launch,
-    request::{FaultKind, HealthCheck, Request},
-};
+use sockerless_agent_wire::request::Request;
 use tokio::task::spawn_local;
 
+pub use self::health::check as health;
 use crate::shared::{Channel, Shared};
 
 /// Serves requests for ever.
@@ -23,19 +32,16 @@ pub async fn serve(shared: Rc<Shared>) {
 async fn work(shared: Rc<Shared>, channel: Channel, request: Request) {
     match request {
         Request::Exec(exec) => exec::run(shared, channel, *exec).await,
-        Request::Stat { .. }
-        | Request::Get { .. }
-        | Request::Put(_)
-        | Request::Export
-        | Request::Walk
-        | Request::Changed
-        | Request::Dial { .. }
-        | Request::Processes
-        | Request::Sample
-        | Request::Freeze
-        | Request::Thaw => channel.fail(FaultKind::Unsupported, "this agent cannot do that"),
+        Request::Stat { path } => archive::stat(channel, path).await,
+        Request::Get { path } => archive::get(channel, path).await,
+        Request::Put(put) => archive::put(channel, put).await,
+        Request::Export => walk::export(channel).await,
+        Request::Walk => walk::walk(channel).await,
+        Request::Changed => walk::changed(channel).await,
+        Request::Dial { protocol, port } => dial::dial(channel, protocol, port).await,
+        Request::Processes => processes::list(channel).await,
+        Request::Sample => sample::sample(channel).await,
+        Request::Freeze => freeze::freeze(channel).await,
+        Request::Thaw => freeze::thaw(channel).await,
     }
 }
-
-/// Checks the health of the process that was launched so, until it ends.
-pub async fn health(_shared: Rc<Shared>, _launch: Launch, _check: HealthCheck) {}

@@ -83,7 +83,9 @@ pub struct Put {
     pub path: String,
     /// `noOverwriteDirNonDir`: a directory must not replace what is none, nor the reverse.
     pub keep_kind: bool,
-    /// The archive's owners are kept; otherwise all belongs to whom the daemon says in the archive as root.
+    /// All belongs to whom the archive names: dockerd's way; for `copyUIDGID` the engine has put the container's user into
+    /// the archive. Otherwise all belongs to the agent's user, which is also so where that is not root and may not give
+    /// files away.
     pub owners: bool,
     /// The stream is an OCI layer: `.wh.` entries delete.
     pub layer: bool,

@@ -1,0 +1,296 @@
+//! Connections to what the container's processes listen on: published ports, and the mesh.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
+use sockerless_agent_wire::request::{End, Fault, FaultKind, Protocol, Reply};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpStream, UdpSocket, tcp},
+    time::timeout,
+};
+
+use super::fault::{failed, fault};
+use crate::{
+    shared::{Channel, Output},
+    tuning,
+};
+
+thread_local! {
+    /// All connections are read into this, one after the other: an idle one costs no buffer.
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; tuning::PIECE].into());
+}
+
+/// Connects, and carries bytes or datagrams until both sides have ended.
+pub async fn dial(channel: Channel, protocol: Protocol, port: u16) {
+    let carried = match protocol {
+        Protocol::Tcp => match connect(port).await {
+            Ok(mut stream) => {
+                channel.reply(Reply::Ready);
+                carry(&channel, &mut stream).await
+            }
+            Err(fault) => return channel.reply(Reply::Failed(fault)),
+        },
+        Protocol::Udp => match bind(port).await {
+            Ok(socket) => {
+                channel.reply(Reply::Ready);
+                exchange(&channel, &socket).await
+            }
+            Err(error) => {
+                return channel.reply(Reply::Failed(failed(format_args!("dial udp port {port}"), &error)));
+            }
+        },
+    };
+    channel.end(match carried {
+        Ok(()) => End::Done,
+        Err(error) => End::Failed(failed(format_args!("port {port}"), &error)),
+    });
+}
+
+/// The addresses that a process may listen on, the likeliest first; the container's own only when it comes to them.
+fn addresses() -> impl Iterator<Item = IpAddr> {
+    let local = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    local.into_iter().chain(std::iter::once_with(own).flatten())
+}
+
+/// The container's own addresses.
+fn own() -> BTreeSet<IpAddr> {
+    let interfaces = getifaddrs().into_iter().flatten();
+    let up = interfaces.filter(|interface| {
+        interface.flags.contains(InterfaceFlags::IFF_UP)
+            && !interface.flags.contains(InterfaceFlags::IFF_LOOPBACK)
+    });
+    up.filter_map(|interface| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        // An address of the link needs its interface, too, and nobody listens there.
+        let v6 = || address.as_sockaddr_in6().map(|v6| v6.ip()).filter(|ip| !ip.is_unicast_link_local());
+        v4.or_else(|| v6().map(IpAddr::V6))
+    })
+    .collect()
+}
+
+async fn connect(port: u16) -> Result<TcpStream, Fault> {
+    let mut first = None;
+    for address in addresses() {
+        let to = SocketAddr::new(address, port);
+        let error = match timeout(tuning::CONNECT, TcpStream::connect(to)).await {
+            Ok(Ok(stream)) => {
+                // What a client has sent at once shall arrive at once.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Ok(Err(error)) => failed(format_args!("dial tcp {to}: connect"), &error),
+            Err(_) => fault(FaultKind::Refused, format!("dial tcp {to}: i/o timeout")),
+        };
+        first.get_or_insert(error);
+    }
+    Err(first.unwrap_or_else(|| fault(FaultKind::Refused, format!("nobody listens on port {port}"))))
+}
+
+/// Both directions, each to its end.
+async fn carry(channel: &Channel, stream: &mut TcpStream) -> io::Result<()> {
+    let (from, into) = stream.split();
+    let both = async { tokio::try_join!(outward(channel, from), inward(channel, into)).map(drop) };
+    tokio::select! {
+        carried = both => carried,
+        () = channel.closed() => Ok(()),
+    }
+}
+
+async fn outward(channel: &Channel, from: tcp::ReadHalf<'_>) -> io::Result<()> {
+    loop {
+        from.readable().await?;
+        let read = BUFFER.with_borrow_mut(|buffer| {
+            from.try_read(buffer).map(|count| Bytes::copy_from_slice(&buffer[..count]))
+        });
+        match read {
+            Ok(bytes) if bytes.is_empty() => {
+                channel.finish(Output::Stdout);
+                return Ok(());
+            }
+            Ok(bytes) => {
+                if channel.write(Output::Stdout, bytes).await.is_err() {
+                    // Nobody reads what the process says; it may still listen.
+                    return Ok(());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn inward(channel: &Channel, mut into: tcp::WriteHalf<'_>) -> io::Result<()> {
+    while let Some(bytes) = channel.read().await {
+        if into.write_all(&bytes).await.is_err() {
+            // The process hears no more; what it says still counts, and shows how it ended.
+            channel.stop_input();
+            return Ok(());
+        }
+    }
+    // It may be gone already.
+    let _ = into.shutdown().await;
+    Ok(())
+}
+
+/// A socket that talks to whoever has the port.
+async fn bind(port: u16) -> io::Result<UdpSocket> {
+    let to = listener(port).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let any =
+        if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+    let socket = UdpSocket::bind((any, 0)).await?;
+    socket.connect((to, port)).await?;
+    Ok(socket)
+}
+
+/// Where the port's owner receives datagrams. There is no other way to know: nothing refuses them.
+fn listener(port: u16) -> Option<IpAddr> {
+    let mut bound = BTreeSet::new();
+    for table in ["/proc/net/udp", "/proc/net/udp6"] {
+        let table = std::fs::read_to_string(table).unwrap_or_default();
+        bound.extend(
+            table
+                .lines()
+                .skip(1)
+                .filter_map(local)
+                .filter(|local| local.port() == port)
+                .map(|local| local.ip()),
+        );
+    }
+    let reaches = |address: &IpAddr| {
+        let any = match address {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        bound.contains(address) || bound.contains(&any)
+    };
+    addresses().find(reaches)
+}
+
+/// The local address in a line of `/proc/net/udp`: words of memory in hexadecimal digits, in the machine's order.
+fn local(line: &str) -> Option<SocketAddr> {
+    let (address, port) = line.split_whitespace().nth(1)?.split_once(':')?;
+    let mut bytes = Vec::new();
+    for at in (0..address.len()).step_by(8) {
+        bytes.extend(u32::from_str_radix(address.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+    }
+    let ip = match <[u8; 4]>::try_from(bytes.as_slice()) {
+        Ok(v4) => IpAddr::V4(v4.into()),
+        Err(_) => IpAddr::V6(<[u8; 16]>::try_from(bytes.as_slice()).ok()?.into()),
+    };
+    Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
+}
+
+/// Datagrams both ways, until the daemon ends it.
+async fn exchange(channel: &Channel, socket: &UdpSocket) -> io::Result<()> {
+    tokio::select! {
+        received = receive(channel, socket) => received,
+        sent = send(channel, socket) => sent,
+        () = channel.closed() => Ok(()),
+    }
+}
+
+async fn receive(channel: &Channel, socket: &UdpSocket) -> io::Result<()> {
+    loop {
+        socket.readable().await?;
+        let received = BUFFER.with_borrow_mut(|buffer| {
+            socket.try_recv(buffer).map(|count| {
+                let mut frame = BytesMut::with_capacity(2 + count);
+                frame.put_u16(u16::try_from(count).unwrap_or(u16::MAX));
+                frame.put_slice(&buffer[..count]);
+                frame.freeze()
+            })
+        });
+        match received {
+            Ok(frame) => {
+                if channel.write(Output::Stdout, frame).await.is_err() {
+                    return Ok(());
+                }
+            }
+            Err(error) if is_passing(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn send(channel: &Channel, socket: &UdpSocket) -> io::Result<()> {
+    let mut waiting = BytesMut::new();
+    while let Some(bytes) = channel.read().await {
+        waiting.extend_from_slice(&bytes);
+        while let Some(datagram) = next(&mut waiting) {
+            match socket.send(&datagram).await {
+                Err(error) if !is_passing(&error) => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The next whole datagram.
+fn next(waiting: &mut BytesMut) -> Option<Bytes> {
+    let length = usize::from(u16::from_be_bytes([*waiting.first()?, *waiting.get(1)?]));
+    if waiting.len() < 2 + length {
+        return None;
+    }
+    waiting.advance(2);
+    Some(waiting.split_to(length).freeze())
+}
+
+/// Datagrams get lost; the port may have an owner again in a moment.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, WouldBlock};
+    matches!(error.kind(), ConnectionRefused | WouldBlock)
+        || error.raw_os_error() == Some(nix::libc::EMSGSIZE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_are_put_together_from_any_pieces() {
+        let frames = [&[0, 3][..], b"abc", &[0, 0], &[0, 1], b"x", &[0, 2], b"h"].concat();
+        for size in 1..frames.len() {
+            let mut waiting = BytesMut::new();
+            let mut datagrams = Vec::new();
+            for piece in frames.chunks(size) {
+                waiting.extend_from_slice(piece);
+                datagrams.extend(std::iter::from_fn(|| next(&mut waiting)));
+            }
+            assert_eq!(datagrams, [&b"abc"[..], b"", b"x"], "{size}");
+            assert_eq!(waiting.len(), 3);
+        }
+    }
+
+    #[test]
+    fn the_kernels_table_tells_addresses() {
+        if cfg!(target_endian = "big") {
+            return;
+        }
+        let line = |address: &str| local(&format!("  12: {address} 00000000:0000 07 0:0"));
+        assert_eq!(line("0100007F:0035"), Some("127.0.0.1:53".parse().unwrap()));
+        assert_eq!(line("00000000000000000000000001000000:1F90"), Some("[::1]:8080".parse().unwrap()));
+        assert_eq!(line("x:1"), None);
+        assert_eq!(local("  sl  local_address"), None);
+    }
+
+    #[test]
+    fn the_owner_of_a_port_is_found() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        assert_eq!(listener(port), Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        drop(socket);
+        if let Ok(socket) = std::net::UdpSocket::bind("[::1]:0") {
+            let port = socket.local_addr().unwrap().port();
+            assert_eq!(listener(port), Some(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Requests that move files: a worker on a thread of its own, and the channel that it serves.
+
+use sockerless_agent_wire::request::{End, Fault, FaultKind, Reply};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    task::{JoinError, spawn_blocking},
+};
+
+use super::{
+    fault::fault,
+    stream::{In, Out},
+};
+use crate::{
+    shared::{Channel, Output},
+    tuning,
+};
+
+/// Each transfer has a thread, and some of the agent's must be left to start processes.
+static TRANSFERS: Semaphore = Semaphore::const_new(tuning::TRANSFERS);
+
+/// Answers with what the worker replies, and then with what it writes.
+pub async fn send(channel: Channel, work: impl FnOnce(&mut Out) -> Result<(), Fault> + Send + 'static) {
+    let _place = TRANSFERS.acquire().await;
+    let (reply, replied) = oneshot::channel();
+    let (pieces, mut came) = mpsc::channel(tuning::TRANSFER_PIECES);
+    let working = spawn_blocking(move || {
+        let mut out = Out::new(reply, pieces);
+        work(&mut out).and_then(|()| out.flush())
+    });
+    let begun = replied.await;
+    let is_begun = begun.is_ok();
+    if let Ok(reply) = begun {
+        channel.reply(reply);
+        while let Some(piece) = came.recv().await {
+            if channel.write(Output::Stdout, piece).await.is_err() {
+                break;
+            }
+        }
+    }
+    drop(came);
+    conclude(channel, is_begun, working.await);
+}
+
+/// Answers with what the worker replies, and gives it the input.
+pub async fn receive(
+    channel: Channel,
+    work: impl FnOnce(oneshot::Sender<Reply>, In) -> Result<(), Fault> + Send + 'static,
+) {
+    let _place = TRANSFERS.acquire().await;
+    let (reply, replied) = oneshot::channel();
+    let (pieces, came) = mpsc::channel(tuning::TRANSFER_PIECES);
+    let working = spawn_blocking(move || work(reply, In::new(came)));
+    let begun = replied.await;
+    let is_begun = begun.is_ok();
+    if let Ok(reply) = begun {
+        channel.reply(reply);
+        loop {
+            let piece = tokio::select! {
+                piece = channel.read() => piece,
+                () = pieces.closed() => break,
+            };
+            let is_end = piece.is_none();
+            // An input that ends because nobody wants this any more is not complete.
+            if is_end && is_closed(&channel).await || pieces.send(piece).await.is_err() || is_end {
+                break;
+            }
+        }
+    }
+    drop(pieces);
+    conclude(channel, is_begun, working.await);
+}
+
+async fn is_closed(channel: &Channel) -> bool {
+    tokio::select! {
+        biased;
+        () = channel.closed() => true,
+        () = std::future::ready(()) => false,
+    }
+}
+
+fn conclude(channel: Channel, is_begun: bool, result: Result<Result<(), Fault>, JoinError>) {
+    let result = result.unwrap_or_else(|error| Err(fault(FaultKind::Internal, error.to_string())));
+    match result {
+        Ok(()) => channel.end(End::Done),
+        Err(fault) if is_begun => channel.end(End::Failed(fault)),
+        Err(fault) => channel.reply(Reply::Failed(fault)),
+    }
+}
