@@ -5,6 +5,7 @@
 //! must: it collects orphans and ends with the process's own exit code.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod descriptors;
 mod input;
 mod life;
 mod line;
@@ -47,6 +48,7 @@ fn main() {
         }
     };
     work::files::clock::begin();
+    descriptors::raise();
     // What is unpacked without permissions of its own gets these, whatever the cloud has set.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     // The ticket stays in this process's initial environment, where others of the same user could read it.

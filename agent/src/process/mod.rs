@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use sockerless_agent_wire::{Launch, Size, request::Exec};
 
 pub use self::stage::{STAGE, stage};
-use crate::{say, tuning};
+use crate::{descriptors, say, tuning};
 
 /// Why there is no process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,6 +181,7 @@ fn spawn(plan: &Plan, stdout: OwnedFd, stderr: OwnedFd) -> Result<u32, Failure> 
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::from(stdout))
         .stderr(Stdio::from(stderr));
+    stage.args(descriptors::given().map(|limit| limit.to_string()));
     let pid = {
         let _nobody_collects = reap::SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
         stage.spawn().map_err(failed)?.id()

@@ -27,8 +27,9 @@ use nix::{
 };
 
 use super::{Failure, Plan, errno, lookup, user::Identity, words};
+use crate::descriptors;
 
-/// The argument that makes the agent a stage.
+/// The argument that makes the agent a stage. A limit for open files may follow.
 pub const STAGE: &str = "launch-stage";
 
 /// What runc's first process answers with when it cannot become the container's.
@@ -57,6 +58,9 @@ fn become_process(line: &mut UnixStream) -> Result<Never, Failure> {
     let plan: Plan = serde_json::from_slice(&plan).map_err(|error| Failure::other(error.to_string()))?;
     close_inherited(&[line.as_raw_fd(), plan.stdin.unwrap_or_default()]);
     let step = |name: &'static str| move |errno: Errno| Failure::new(name, errno);
+    if let Some(limit) = std::env::args().nth(2).and_then(|limit| limit.parse().ok()) {
+        descriptors::lower(limit).map_err(step("setrlimit"))?;
+    }
 
     setsid().map_err(step("setsid"))?;
     if plan.terminal {
