@@ -18,6 +18,7 @@ use crate::{
     executor::Inner,
     image::Image,
     plan,
+    pod::Pod,
     pool::{KeeperWriter, Slot},
     spec::{FailureReason, TaskEvent, TaskSpec},
     stage::protocol::{FromKeeper, ToKeeper},
@@ -46,7 +47,8 @@ pub(crate) async fn drive(
         Ok(ready) => ready,
         Err(last) => return finish(inner, &id, events, last).await,
     };
-    let address = IpAddr::from(slot.lease.address);
+    let own = IpAddr::from(slot.lease.address);
+    let address = spec.pod.as_ref().map_or(own, Pod::address);
     let plan = match plan::plan(inner, spec, folder, &image, address) {
         Ok(plan) => plan,
         Err((reason, message)) => {

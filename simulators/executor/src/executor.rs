@@ -27,6 +27,7 @@ use crate::{
     namespace::UserNamespace,
     network::Network,
     plan::check,
+    pod::Pod,
     pool::{Pool, SlotMaker},
     spec::TaskSpec,
     task::{Task, TaskHandle},
@@ -50,7 +51,7 @@ pub(crate) struct Inner {
     pub limits: Limits,
     /// By id, until the last event.
     tasks: Mutex<HashMap<String, TaskHandle>>,
-    /// Tasks begun so far.
+    /// Tasks and pods begun so far.
     begun: AtomicU64,
     /// Tasks that still have something to clean up.
     live: watch::Sender<usize>,
@@ -157,13 +158,25 @@ impl Executor {
             tasks.insert(id.clone(), handle.clone());
             self.inner.live.send_modify(|live| *live += 1);
         }
-        let folder = format!("{id}.{}", self.inner.begun.fetch_add(1, Ordering::Relaxed));
+        let folder = format!("{id}.{}", self.inner.count());
         let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
             drive(&inner, spec, folder, events, orders).await;
             inner.live.send_modify(|live| *live -= 1);
         });
         Ok(Task::new(receiver, handle))
+    }
+
+    /// Makes a pod: a network that several tasks can be given. It lives until [`Pod::close`], or until its last clone is
+    /// dropped.
+    ///
+    /// # Errors
+    /// [`ExecutorError::System`] when there is no network to be had, [`ExecutorError::ShutDown`].
+    pub async fn pod(&self) -> Result<Pod, ExecutorError> {
+        if self.inner.closed.load(Ordering::Acquire) {
+            return Err(ExecutorError::ShutDown);
+        }
+        Pod::open(&self.inner).await
     }
 
     /// Kills all tasks, and takes the network down. The layers stay.
@@ -201,6 +214,11 @@ impl Executor {
 }
 
 impl Inner {
+    /// A number that no other task or pod has.
+    pub(crate) fn count(&self) -> u64 {
+        self.begun.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// The id may be used again.
     pub(crate) fn release(&self, id: &str) {
         self.tasks().remove(id);

@@ -21,6 +21,7 @@ mod leftover;
 mod namespace;
 mod network;
 mod plan;
+mod pod;
 mod pool;
 mod spec;
 mod stage;
@@ -30,6 +31,7 @@ mod tuning;
 pub use config::{ExecutorConfig, Limits, RegistryAccess, RegistryAuth};
 pub use error::ExecutorError;
 pub use executor::Executor;
+pub use pod::{Pod, Probe};
 pub use spec::{FailureReason, MountSource, TaskEvent, TaskMount, TaskSpec};
 pub use task::{Task, TaskHandle};
 

@@ -42,6 +42,15 @@ pub(crate) fn check(spec: &TaskSpec) -> Result<(), ExecutorError> {
             return invalid(format!("{path} is no absolute path"));
         }
     }
+    for mount in &spec.mounts {
+        let MountSource::Shared(name) = &mount.source else { continue };
+        if spec.pod.is_none() {
+            return invalid(format!("the mount at {} is shared, and the task has no pod", mount.path));
+        }
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(word) || name.starts_with('.') {
+            return invalid(format!("{name:?} is no name of a shared folder"));
+        }
+    }
     if spec.hostname.as_ref().is_some_and(|name| name.is_empty() || name.len() > 64) {
         return invalid("a host name has 1 to 64 bytes".into());
     }
@@ -64,7 +73,10 @@ pub(crate) fn plan(
     }
     let internal = |error: ExecutorError| (FailureReason::Internal, error.to_string());
     let mut mounts = Vec::new();
+    let pod = spec.pod.as_ref();
     for mount in spec.mounts {
+        let fails =
+            |error: std::io::Error| (FailureReason::MountFailed, format!("mount at {}: {error}", mount.path));
         let (source, size) = match mount.source {
             MountSource::Directory(path) => {
                 let source = std::fs::canonicalize(&path).map_err(|error| {
@@ -76,6 +88,11 @@ pub(crate) fn plan(
                 (Some(source), None)
             }
             MountSource::Memory { size } => (None, size),
+            MountSource::Shared(name) => {
+                // Refused before when there is no pod.
+                let folder = pod.map(|pod| pod.folder(&name)).transpose().map_err(fails)?;
+                (folder, None)
+            }
         };
         mounts.push(PlanMount { path: mount.path, source, size, read_only: mount.read_only });
     }
@@ -98,6 +115,7 @@ pub(crate) fn plan(
         capabilities: capabilities(&spec.capabilities).map_err(internal)?,
         rootless: inner.limits.rootless,
         cgroup: inner.cgroups.plan(spec.memory_bytes, spec.cpu_millis),
+        network: spec.pod.as_ref().map(|pod| pod.network().to_owned()),
     })
 }
 

@@ -4,6 +4,8 @@ use std::{net::IpAddr, path::PathBuf, time::SystemTime};
 
 use bytes::Bytes;
 
+use crate::pod::Pod;
+
 /// One container to run.
 #[derive(Debug, Clone, Default)]
 pub struct TaskSpec {
@@ -30,6 +32,8 @@ pub struct TaskSpec {
     pub capabilities: Vec<String>,
     /// None: `localhost`, as Cloud Run has it.
     pub hostname: Option<String>,
+    /// Whose network and shared folders it has. None: its own.
+    pub pod: Option<Pod>,
 }
 
 /// Something mounted into a container.
@@ -53,6 +57,8 @@ pub enum MountSource {
         /// Most bytes that it holds; None: half of the machine's memory.
         size: Option<u64>,
     },
+    /// A folder of the task's pod, empty at first: the same for all of the pod's tasks that name it. It is on disk.
+    Shared(String),
 }
 
 /// What happens to a task, in order. The last one is `Exited` or `Failed`; then the channel closes.

@@ -44,6 +44,9 @@ pub(crate) const ORPHAN_PATIENCE: Duration = Duration::from_secs(2);
 /// Until all tasks have to be gone at shutdown: SIGKILL and the clean-up of their files.
 pub(crate) const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Bytes of an HTTP probe's answer that are read: its first line and some more.
+pub(crate) const PROBE_ANSWER: u64 = 4 * 1024;
+
 /// Where the executor's networks lie: rarely used by anybody, and no part of Docker's pools.
 pub(crate) const NETWORK_POOL: (std::net::Ipv4Addr, u8) = (std::net::Ipv4Addr::new(10, 64, 0, 0), 10);
 /// Size of one executor's network: 4,094 addresses.

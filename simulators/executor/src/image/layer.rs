@@ -1,6 +1,7 @@
 //! A layer: from a blob to a folder of an overlay file system.
 
 use std::{
+    ffi::OsStr,
     io,
     path::{Path, PathBuf},
     process::Stdio,
@@ -11,7 +12,7 @@ use tokio::process::Command;
 use super::ImageError;
 use crate::{spec::FailureReason, stage::stage_command, tuning::LAYER_NAME_DIGITS};
 
-/// Starts the stages that work on layers' folders.
+/// Starts the stages that work on layers' folders, and others that end by themselves.
 #[derive(Debug)]
 pub(crate) struct Unpack {
     pub program: PathBuf,
@@ -55,15 +56,16 @@ impl Unpack {
         }
     }
 
-    async fn stage<'a>(
+    /// Runs a stage to its end; what it says of a failure is the inner error.
+    pub(crate) async fn stage<A: AsRef<OsStr>>(
         &self,
         name: &str,
-        paths: impl IntoIterator<Item = &'a Path>,
+        args: impl IntoIterator<Item = A>,
         input: Stdio,
     ) -> io::Result<Result<(), String>> {
         let mut command = stage_command(&self.program, name, &self.scope);
         command.arg(self.user_namespace.as_deref().unwrap_or(Path::new("-")));
-        command.args(paths).stdin(input).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.args(args).stdin(input).stdout(Stdio::null()).stderr(Stdio::piped());
         let output = Command::from(command).kill_on_drop(true).output().await?;
         if output.status.success() {
             return Ok(Ok(()));

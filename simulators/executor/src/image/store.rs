@@ -104,6 +104,11 @@ impl ImageStore {
         Ok(image)
     }
 
+    /// What works on files of the tasks' users.
+    pub(crate) fn stages(&self) -> &Unpack {
+        &self.unpack
+    }
+
     /// Deletes all layers.
     pub(crate) async fn purge(&self) {
         self.unpack.remove(&[&self.state.join("layers")]).await;

@@ -9,7 +9,7 @@ use std::{
 
 use nix::{
     errno::Errno,
-    sched::{CloneFlags, unshare},
+    sched::{CloneFlags, setns, unshare},
     sys::{
         prctl,
         resource::{Resource, getrlimit, setrlimit},
@@ -42,6 +42,10 @@ pub(crate) fn run() -> io::Result<()> {
 }
 
 fn become_command(plan: &Plan, line: &mut Channel) -> Result<std::convert::Infallible, StageFailure> {
+    if let Some(path) = &plan.network {
+        let enter = || -> io::Result<()> { Ok(setns(fs::File::open(path)?, CloneFlags::CLONE_NEWNET)?) };
+        enter().map_err(|error| StageFailure::internal("the pod's network", error))?;
+    }
     // The keeper has moved this process into its control group, which becomes the root of them.
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP)
         .map_err(|error| StageFailure::internal("mount namespace", error))?;

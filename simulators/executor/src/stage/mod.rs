@@ -3,13 +3,15 @@
 //! - `holder` (ordinary user only) keeps the user namespace that all others enter,
 //! - `keeper` makes a task's namespaces and limits, outlives its command and reports its end,
 //! - `init` builds the root file system and becomes the command,
-//! - `unpack` turns a layer's tar into a folder, `remove` deletes such folders.
+//! - `unpack` turns a layer's tar into a folder, `remove` deletes such folders,
+//! - `probe` asks a server in a pod's network whether it is there.
 
 mod holder;
 mod init;
 mod keeper;
 mod launch;
 mod mounting;
+mod probe;
 pub(crate) mod protocol;
 mod remove;
 mod rootfs;
@@ -38,6 +40,7 @@ pub(crate) fn enter() {
         Some("init") => init::run(),
         Some("unpack") => unpack::run(args),
         Some("remove") => remove::run(args),
+        Some("probe") => probe::run(args),
         _ => Err(std::io::Error::other("no such stage")),
     };
     let code = match result {

@@ -136,6 +136,8 @@ pub(crate) struct Plan {
     pub rootless: bool,
     /// Limits.
     pub cgroup: CgroupPlan,
+    /// The network namespace to enter, as `/proc/PID/ns/net`; none to stay in the keeper's.
+    pub network: Option<PathBuf>,
 }
 
 /// A mount of a plan.

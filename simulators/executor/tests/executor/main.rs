@@ -8,5 +8,6 @@ mod images;
 mod leftovers;
 mod limits;
 mod network;
+mod pods;
 mod processes;
 mod support;
