@@ -1,4 +1,6 @@
-"""Runs `docker run -it --rm busybox sh` under a pseudo terminal and resizes it.
+"""Runs `docker` with a shell under a pseudo terminal and resizes it.
+
+The arguments are docker's; without any it is `run -it --rm busybox sh`.
 
 Exits with 0 when the container has a terminal of the right size before and after the resize.
 """
@@ -37,7 +39,8 @@ def expect(terminal, words, seen):
 def main():
     child, terminal = pty.fork()
     if child == 0:
-        os.execvp("docker", ["docker", "run", "-it", "--rm", "busybox", "sh"])
+        words = sys.argv[1:] or ["run", "-it", "--rm", "busybox", "sh"]
+        os.execvp("docker", ["docker", *words])
     resize(terminal, 33, 111)
     rest = expect(terminal, b"# ", b"")
     os.write(terminal, b"test -t 0 && test -t 1 && test -t 2 && echo termi''nal\n")

@@ -70,6 +70,10 @@ impl Engine {
         if let Some(size) = request.size.filter(|_| wanted.tty) {
             wanted.size = Some(size.into());
         }
+        if !wanted.working_dir.is_empty() && !wanted.working_dir.starts_with('/') {
+            let (code, message) = (words::NOT_EXECUTABLE, words::RELATIVE_DIRECTORY.to_owned());
+            return self.exec_failed(exec, code, message, None, request);
+        }
         let asked = self.ask(&exec.plan.run, Request::Exec(Box::new(wanted)));
         let (kept, answer) = tokio::join!(self.keep_exec(&exec), asked);
         if let Err(error) = kept {
@@ -87,15 +91,15 @@ impl Engine {
         match reply {
             Reply::Started { pid } => Ok(self.exec_started(exec, pid, Arc::from(channel), request)),
             Reply::Unstarted { code, message } => {
-                self.exec_failed(exec, words::code(code), words::message(&message), None, request)
+                self.exec_failed(exec, words::code(code, &message), words::message(&message), None, request)
             }
             Reply::Failed(fault) => {
                 let error = Error::from(fault);
-                self.exec_failed(exec, words::code(0), error.message, Some(error.kind), request)
+                self.exec_failed(exec, words::NOT_EXECUTABLE, error.message, Some(error.kind), request)
             }
             other => {
                 let error = unexpected(&other);
-                self.exec_failed(exec, words::code(0), error.message, Some(error.kind), request)
+                self.exec_failed(exec, words::NOT_EXECUTABLE, error.message, Some(error.kind), request)
             }
         }
     }

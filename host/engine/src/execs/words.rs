@@ -7,8 +7,12 @@ const RUNTIME: &str = "OCI runtime exec failed: exec failed: ";
 const PROCESS: &str = "unable to start container process: ";
 
 /// Docker's exit codes of a command that cannot be executed, and of one that is not there.
-const NOT_EXECUTABLE: i32 = 126;
+pub(super) const NOT_EXECUTABLE: i32 = 126;
 const NOT_FOUND: i32 = 127;
+
+/// What dockerd's runtime says of a working directory that does not begin with a slash.
+pub(super) const RELATIVE_DIRECTORY: &str =
+    "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown";
 
 /// The message for a reason of the agent's. A user that is not there is dockerd's own to find out, without its runtime.
 pub(super) fn message(reason: &str) -> String {
@@ -23,15 +27,20 @@ pub(super) fn message(reason: &str) -> String {
     format!("{RUNTIME}{PROCESS}{reason}: unknown")
 }
 
-/// The exit code: whatever is not a missing program counts as one that cannot be executed.
-pub(super) fn code(code: i32) -> i32 {
-    if code == NOT_FOUND { NOT_FOUND } else { NOT_EXECUTABLE }
+/// The exit code: whatever is not a missing program (as a missing directory) counts as one that cannot be executed.
+pub(super) fn code(code: i32, message: &str) -> i32 {
+    if code == NOT_FOUND && message.contains("exec: ") { NOT_FOUND } else { NOT_EXECUTABLE }
 }
 
 /// 400 for what is wrong with the command, else 500.
 pub(super) fn kind(message: &str) -> ErrorKind {
-    let known =
-        ["executable file not found", "no such file or directory", "permission denied", "not a directory"];
+    let known = [
+        "executable file not found",
+        "no such file or directory",
+        "permission denied",
+        "not a directory",
+        "is a directory",
+    ];
     if known.iter().any(|words| message.contains(words)) { ErrorKind::Invalid } else { ErrorKind::Internal }
 }
 
@@ -55,7 +64,12 @@ mod tests {
 
     #[test]
     fn only_a_missing_program_is_127() {
-        assert_eq!((code(127), code(126), code(128)), (127, 126, 126));
+        let missing = "exec: \"x\": executable file not found in $PATH";
+        assert_eq!((code(127, missing), code(126, missing), code(128, missing)), (127, 126, 126));
+        assert_eq!(
+            code(127, "chdir to cwd (\"/x\") set in config.json failed: no such file or directory"),
+            126
+        );
         assert_eq!(kind("exec: \"x\": permission denied"), ErrorKind::Invalid);
         assert_eq!(kind("no room for another process"), ErrorKind::Internal);
     }

@@ -210,6 +210,11 @@ async fn a_process_that_cannot_be_started_tells_why_on_its_output() {
         let error = world.engine.start_exec(&world.exec(&[program]), start).await.err().unwrap();
         assert_eq!(error.message, words);
     }
+    let relative = ExecConfig { working_dir: Some("rel".into()), ..config(&["cat"]) };
+    let exec = world.engine.create_exec("box", relative).unwrap();
+    let words = "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown\r\n";
+    assert_eq!(text(world.attached(&exec).await.output).await, words);
+    assert_eq!(world.code(&exec), Some(126));
 }
 
 #[tokio::test(start_paused = true)]
