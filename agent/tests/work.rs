@@ -3,7 +3,13 @@
 
 mod fixture;
 
-use std::{fs, io::Read, os::unix::fs::MetadataExt, path::Path, sync::Arc};
+use std::{
+    fs,
+    io::Read,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use fixture::{PATIENCE, World, shell};
@@ -439,4 +445,77 @@ async fn the_containers_files_are_listed_and_changes_are_told_apart() {
         }
         assert_eq!(found, names);
     }
+}
+
+/// A container whose user is not root.
+async fn unprivileged() -> World {
+    let daemon = fixture::Daemon::start(0).await;
+    let engine = fixture::Engine::new(shell("echo ready; sleep 1000"));
+    let run = daemon.admit(&engine);
+    let agent = fixture::agent(daemon.port);
+    let mut lowered = tokio::process::Command::new("setpriv");
+    lowered.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(agent.as_std().get_program());
+    lowered.env_clear().envs(agent.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+    lowered.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+    let agent = lowered.kill_on_drop(true).spawn().unwrap();
+    let world = World { daemon, engine, run, agent };
+    world.engine.until(|kept| kept.stdout == b"ready\n").await;
+    world
+}
+
+#[tokio::test]
+async fn what_the_containers_user_may_not_do_the_agent_may_not_either_and_says_so() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let world = unprivileged().await;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |path: &str| folder.path().join(path);
+    let permit = |path: &str, mode| fs::set_permissions(at(path), fs::Permissions::from_mode(mode)).unwrap();
+    fs::create_dir_all(at("open/closed/inner")).unwrap();
+    fs::create_dir(at("own")).unwrap();
+    for path in ["open/a", "open/secret", "open/z"] {
+        fs::write(at(path), "x").unwrap();
+    }
+    for (path, mode) in
+        [("", 0o755), ("open", 0o755), ("open/closed", 0o700), ("open/secret", 0o600), ("own", 0o777)]
+    {
+        permit(path, mode);
+    }
+    for path in ["open/secret", "open/closed"] {
+        let (reply, _channel) = ask(&world, Request::Get { path: text(&at(path)) }).await;
+        let message = format!("open {}: permission denied", at(path).display());
+        assert_eq!(reply, Reply::Failed(Fault { kind: FaultKind::Forbidden, message }));
+    }
+    let (reply, _channel) = ask(&world, Request::Stat { path: text(&at("open/closed/inner")) }).await;
+    assert!(matches!(reply, Reply::Failed(Fault { kind: FaultKind::Forbidden, .. })), "{reply:?}");
+
+    // The rest of it comes whole, and the end tells what is not in it.
+    let (_, channel) = ask(&world, Request::Get { path: text(&at("open")) }).await;
+    let (archive, end) = rest(&*channel).await;
+    let End::Failed(fault) = end else { panic!("{end:?}") };
+    let message = format!("open {}: permission denied (and 1 more like it)", at("open/closed").display());
+    assert_eq!((fault.kind, fault.message), (FaultKind::Forbidden, message));
+    let mut whole = tar::Archive::new(archive.as_slice());
+    let names: Vec<_> =
+        whole.entries().unwrap().map(|entry| entry.unwrap().path_bytes().into_owned()).collect();
+    assert_eq!(names, [&b"open/"[..], b"open/a", b"open/closed/", b"open/z"]);
+
+    // What is copied in belongs to the container's user, whom the archive does not name.
+    permit("open/closed", 0o555);
+    fs::write(at("open/closed/inner/file"), "y").unwrap();
+    let archive = get(&world, &at("open/closed")).await;
+    assert_eq!(put(&world, into(&at("own")), archive.clone()).await, End::Done);
+    let copied = fs::metadata(at("own/closed/inner/file")).unwrap();
+    assert_eq!((copied.uid(), copied.size()), (65534, 1));
+    assert_eq!(fs::metadata(at("own/closed")).unwrap().mode() & 0o777, 0o555);
+    // A directory of another's stays as it is, but is filled.
+    permit("open/closed", 0o777);
+    fs::remove_dir_all(at("open/closed/inner")).unwrap();
+    assert_eq!(put(&world, into(&at("open")), archive).await, End::Done);
+    assert!(at("open/closed/inner/file").exists());
+    assert_eq!(fs::metadata(at("open/closed")).unwrap().mode() & 0o777, 0o777);
+    let archive = get(&world, &at("open/a")).await;
+    let End::Failed(fault) = put(&world, into(&at("open")), archive).await else { panic!("not permitted") };
+    assert_eq!(fault.kind, FaultKind::Forbidden);
 }

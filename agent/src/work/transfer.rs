@@ -18,6 +18,13 @@ use crate::{
 /// Each transfer has a thread, and some of the agent's must be left to start processes.
 static TRANSFERS: Semaphore = Semaphore::const_new(tuning::TRANSFERS);
 
+/// Does something short that may have to wait for a disk. It does not wait for transfers.
+pub async fn work<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    flat(spawn_blocking(work).await)
+}
+
 /// Answers with what the worker replies, and then with what it writes.
 pub async fn send(channel: Channel, work: impl FnOnce(&mut Out) -> Result<(), Fault> + Send + 'static) {
     let _place = TRANSFERS.acquire().await;
@@ -79,10 +86,13 @@ async fn is_closed(channel: &Channel) -> bool {
 }
 
 fn conclude(channel: Channel, is_begun: bool, result: Result<Result<(), Fault>, JoinError>) {
-    let result = result.unwrap_or_else(|error| Err(fault(FaultKind::Internal, error.to_string())));
-    match result {
+    match flat(result) {
         Ok(()) => channel.end(End::Done),
         Err(fault) if is_begun => channel.end(End::Failed(fault)),
         Err(fault) => channel.reply(Reply::Failed(fault)),
     }
+}
+
+fn flat<T>(result: Result<Result<T, Fault>, JoinError>) -> Result<T, Fault> {
+    result.unwrap_or_else(|error| Err(fault(FaultKind::Internal, error.to_string())))
 }

@@ -21,6 +21,9 @@ pub enum Request {
         path: String,
     },
     /// Reads a path as a tar stream, as `GET /containers/{id}/archive` has it. Reply: [`Reply::Stat`].
+    ///
+    /// In all archives: what the agent's user may not read is left out, as is what shrinks while it is read; the archive is
+    /// whole without it, and the end is a fault that names it.
     Get {
         /// As the client gave it; taken from `/`.
         path: String,

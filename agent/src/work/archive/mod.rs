@@ -32,11 +32,8 @@ use crate::shared::Channel;
 
 /// Looks at a path.
 pub async fn stat(channel: Channel, path: String) {
-    transfer::send(channel, move |out| {
-        out.reply(Reply::Stat(Root::container().stat(&path)?));
-        Ok(())
-    })
-    .await;
+    let stat = transfer::work(move || Root::container().stat(&path)).await;
+    channel.answer(stat.map_or_else(Reply::Failed, Reply::Stat));
 }
 
 /// Reads a path as a tar stream.

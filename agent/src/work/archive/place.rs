@@ -6,7 +6,7 @@ use std::{
     io::{self, Write},
     os::unix::{
         ffi::OsStrExt,
-        fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, lchown, symlink},
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown, symlink},
     },
     path::Path,
 };
@@ -95,6 +95,9 @@ fn device(place: &Path, kind: FileType, member: &Member) -> Result<bool, Fault> 
 /// Gives it its owner (without the right to give files away it stays the agent's user), attributes, permissions and times,
 /// in this order: a new owner costs the setuid bit.
 pub fn dress(place: &Path, member: &Member, owners: bool) -> Result<(), Fault> {
+    if member.kind.is_dir() && !is_ours(place) {
+        return Ok(());
+    }
     if owners && geteuid().is_root() {
         let Member { uid, gid, .. } = *member;
         lchown(place, Some(uid), Some(gid)).map_err(|error| {
@@ -126,13 +129,19 @@ pub fn dress(place: &Path, member: &Member, owners: bool) -> Result<(), Fault> {
 /// What can be given to a directory only once all is in it.
 pub fn finish_directory(place: &Path, member: &Member) -> Result<(), Fault> {
     // A later member may have replaced it.
-    if !fs::symlink_metadata(place).is_ok_and(|found| found.is_dir()) {
+    if !fs::symlink_metadata(place).is_ok_and(|found| found.is_dir()) || !is_ours(place) {
         return Ok(());
     }
     if open_to_owner(member.mode) != member.mode {
         permit(place, member.mode)?;
     }
     date(place, member)
+}
+
+/// Without root's rights, a directory that was there (`/tmp`, say) may be another's: it stays as it is.
+fn is_ours(directory: &Path) -> bool {
+    let own = geteuid();
+    own.is_root() || fs::symlink_metadata(directory).is_ok_and(|found| found.uid() == own.as_raw())
 }
 
 /// Who is not root must be able to write into a directory that he is about to fill.

@@ -351,6 +351,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
         #[test]
         fn what_is_written_is_read_in_pieces_of_any_size(
             members in proptest::collection::vec(member(), 0..4), pieces in 1usize..2000,

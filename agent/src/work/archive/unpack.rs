@@ -100,7 +100,9 @@ impl Unpacker<'_> {
             progress.whiteouts.keep(&path);
         }
         if member.kind.is_dir() {
-            progress.directories.push((path, member));
+            // There may be many: what is not needed again is forgotten.
+            let (name, attributes) = (Vec::new(), Vec::new());
+            progress.directories.push((path, Member { name, attributes, ..member }));
         }
         Ok(())
     }

@@ -6,6 +6,8 @@ use sockerless_agent_wire::request::{Health, HealthCheck, HealthStatus, Probe};
 
 /// Results that are kept.
 const LOG: usize = 5;
+/// The shortest interval that dockerd takes.
+const SHORTEST: Duration = Duration::from_millis(1);
 /// Failures in a row that make a container unhealthy when none are given.
 const RETRIES: u32 = 3;
 
@@ -23,8 +25,8 @@ impl Monitor {
     /// For a process that has just begun.
     pub fn new(check: &HealthCheck) -> Self {
         Self {
-            interval: Duration::from_millis(check.interval),
-            start_interval: Duration::from_millis(check.start_interval),
+            interval: Duration::from_millis(check.interval).max(SHORTEST),
+            start_interval: Duration::from_millis(check.start_interval).max(SHORTEST),
             start_period: Duration::from_millis(check.start_period),
             retries: if check.retries == 0 { RETRIES } else { check.retries },
             health: Health::default(),

@@ -12,6 +12,7 @@ use rustix::{
 use sockerless_agent_wire::request::{ProcessInfo, Reply};
 
 use self::stat::Stat;
+use super::transfer;
 use crate::{process::STAGE, shared::Channel};
 
 /// Pseudo-terminals: the first of their device classes.
@@ -19,7 +20,8 @@ const TERMINALS: u32 = 136;
 
 /// Lists them.
 pub async fn list(channel: Channel) {
-    channel.answer(Reply::Processes { list: listed() });
+    let list = transfer::work(|| Ok(listed())).await;
+    channel.answer(list.map_or_else(Reply::Failed, |list| Reply::Processes { list }));
 }
 
 fn listed() -> Vec<ProcessInfo> {

@@ -6,21 +6,21 @@ use std::{fs, time::SystemTime};
 
 use rustix::param::{clock_ticks_per_second, page_size};
 use sockerless_agent_wire::request::{Interface, Reply, Sample};
-use tokio::task::spawn_blocking;
 
 use self::cgroup::Group;
-use super::processes::stat::{self, Stat};
+use super::{
+    processes::stat::{self, Stat},
+    transfer,
+};
 use crate::shared::Channel;
 
 const SECOND: u64 = 1_000_000_000;
 
 /// Measures once.
 pub async fn sample(channel: Channel) {
-    // Dozens of small files: no disk is read, but a machine with thousands of processes takes a while.
-    match spawn_blocking(measure).await {
-        Ok(sample) => channel.answer(Reply::Sample(Box::new(sample))),
-        Err(error) => channel.fail(sockerless_agent_wire::request::FaultKind::Internal, error.to_string()),
-    }
+    // A machine with thousands of processes takes a while.
+    let sample = transfer::work(|| Ok(measure())).await;
+    channel.answer(sample.map_or_else(Reply::Failed, |sample| Reply::Sample(Box::new(sample))));
 }
 
 fn measure() -> Sample {
