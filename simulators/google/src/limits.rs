@@ -24,6 +24,10 @@ pub const ENV_VARIABLES: usize = 1_000;
 pub const ENV_BYTES: usize = 32_768;
 /// Arguments of a container.
 pub const ARGUMENTS: usize = 1_000;
+/// Containers of a task (Cloud Run's limit for an instance).
+pub const CONTAINERS: usize = 10;
+/// Longest delay, period and timeout of a startup probe, seconds (discovery document, `Probe`).
+pub const STARTUP_PROBE_SECONDS: i64 = 240;
 /// Tasks of an execution.
 pub const TASKS: i64 = 10_000;
 /// Attempts after the first, at most.

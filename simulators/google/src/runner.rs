@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sockerless_executor::{Executor, TaskEvent, TaskHandle, TaskSpec};
+use sockerless_executor::{Executor, Pod, Probe, TaskEvent, TaskHandle, TaskSpec};
 use tokio::sync::mpsc;
 
 /// Runs containers.
@@ -17,6 +17,12 @@ pub trait Runner: Send + Sync + 'static {
     /// A sentence when the task cannot even be tried.
     fn run(&self, spec: TaskSpec) -> Result<Running, String>;
 
+    /// Makes the instance for several containers: what they share.
+    ///
+    /// # Errors
+    /// A sentence.
+    async fn instance(&self) -> Result<Arc<dyn Instance>, String>;
+
     /// Where a container finds this machine.
     fn host_address(&self) -> IpAddr;
 
@@ -25,6 +31,25 @@ pub trait Runner: Send + Sync + 'static {
 
     /// Ends all tasks and gives back what they held.
     async fn shutdown(&self);
+}
+
+/// A network and volumes that containers share.
+#[async_trait]
+pub trait Instance: Send + Sync + 'static {
+    /// As [`Runner::run`], in here.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    fn run(&self, spec: TaskSpec) -> Result<Running, String>;
+
+    /// Asks a server in here once.
+    ///
+    /// # Errors
+    /// What was amiss.
+    async fn probe(&self, probe: &Probe, timeout: Duration) -> Result<(), String>;
+
+    /// Ends it; to be called after all that ran in it.
+    async fn close(&self);
 }
 
 /// A task that was begun.
@@ -58,6 +83,11 @@ impl Runner for Machine {
         Ok(Running { events: task.events, stop })
     }
 
+    async fn instance(&self) -> Result<Arc<dyn Instance>, String> {
+        let pod = self.0.pod().await.map_err(|error| error.to_string())?;
+        Ok(Arc::new(Together { runner: Machine(self.0.clone()), pod }))
+    }
+
     fn host_address(&self) -> IpAddr {
         self.0.host_address()
     }
@@ -68,5 +98,26 @@ impl Runner for Machine {
 
     async fn shutdown(&self) {
         self.0.shutdown().await;
+    }
+}
+
+/// A pod of the executor.
+struct Together {
+    runner: Machine,
+    pod: Pod,
+}
+
+#[async_trait]
+impl Instance for Together {
+    fn run(&self, spec: TaskSpec) -> Result<Running, String> {
+        self.runner.run(TaskSpec { pod: Some(self.pod.clone()), ..spec })
+    }
+
+    async fn probe(&self, probe: &Probe, timeout: Duration) -> Result<(), String> {
+        self.pod.probe(probe, timeout).await
+    }
+
+    async fn close(&self) {
+        self.pod.close().await;
     }
 }

@@ -30,6 +30,8 @@ pub struct Origin {
     pub execution: String,
     pub task_index: i64,
     pub task_attempt: i64,
+    /// Which of the task's containers, where there is more than one.
+    pub container: Option<String>,
 }
 
 /// The log of one attempt of a task.
@@ -64,12 +66,15 @@ impl TaskLog {
             "type": "cloud_run_job",
             "labels": {"project_id": origin.project, "location": origin.region, "job_name": origin.job},
         });
-        let labels = json!({
+        let mut labels = json!({
             "instanceId": ids::secret(),
             EXECUTION: origin.execution,
             "run.googleapis.com/task_index": origin.task_index.to_string(),
             "run.googleapis.com/task_attempt": origin.task_attempt.to_string(),
         });
+        if let Some(container) = &origin.container {
+            labels["container_name"] = json!(container);
+        }
         let source = |log: &str| {
             Arc::new(Source {
                 project: origin.project.clone(),
@@ -246,6 +251,7 @@ mod tests {
             execution: "e".into(),
             task_index: 0,
             task_attempt: 0,
+            container: None,
         };
         TaskLog::new(&origin, Profile::Fast, mpsc::channel(1).0, Arc::default())
     }

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Stage;
 use super::conditions::{Reason, State, add, condition, set};
-use super::plan::Plan;
-use super::store;
+use super::plan::{Plan, Planned};
+use super::{instance, store};
 use crate::error::Result;
 use crate::logging::Origin;
 use crate::server::Simulator;
@@ -88,17 +88,35 @@ impl Outcome {
     }
 }
 
-/// Runs the attempt to its end.
-pub async fn run(attempt: &Attempt<'_>, plan: Plan) -> Result<Outcome> {
-    let simulator = attempt.simulator;
+/// When the attempt has had its time.
+pub fn deadline(attempt: &Attempt<'_>) -> Instant {
     let timeout = attempt.execution["template"]["timeout"].as_str().and_then(time::duration);
-    let mut deadline = Instant::now() + timeout.unwrap_or(limits::DEFAULT_TASK_TIMEOUT);
-    let image = plan.image.clone();
-    let mut running = match simulator.runner.run(plan.spec) {
+    Instant::now() + timeout.unwrap_or(limits::DEFAULT_TASK_TIMEOUT)
+}
+
+/// Runs the attempt to its end.
+pub async fn run(attempt: &Attempt<'_>, mut plan: Plan) -> Result<Outcome> {
+    let outcome = match plan.containers.pop() {
+        Some(alone) if plan.containers.is_empty() && alone.startup.is_none() => one(attempt, alone).await,
+        last => {
+            plan.containers.extend(last);
+            instance::run(attempt, plan.containers).await
+        }
+    };
+    drop(plan.mounts);
+    outcome
+}
+
+/// A container that has nothing to do with others.
+async fn one(attempt: &Attempt<'_>, planned: Planned) -> Result<Outcome> {
+    let simulator = attempt.simulator;
+    let mut deadline = deadline(attempt);
+    let image = planned.image;
+    let mut running = match simulator.runner.run(planned.spec) {
         Ok(running) => running,
         Err(message) => return Ok(Outcome::unstarted(Reason::Common("INTERNAL"), message)),
     };
-    let mut log = simulator.logging.task(&origin(attempt));
+    let mut log = simulator.logging.task(&origin(attempt, None));
     let (mut started, mut timed_out, mut stopping) = (false, false, false);
     let outcome = loop {
         let event = tokio::select! {
@@ -133,11 +151,11 @@ pub async fn run(attempt: &Attempt<'_>, plan: Plan) -> Result<Outcome> {
         }
     };
     log.close().await;
-    drop(plan.mounts);
     Ok(Outcome { started, ..outcome })
 }
 
-fn mark_started(attempt: &Attempt<'_>) -> Result<()> {
+/// Writes down that the task runs.
+pub fn mark_started(attempt: &Attempt<'_>) -> Result<()> {
     let db = &attempt.simulator.db;
     let now = time::micros(time::now());
     store::update(db, attempt.task, |doc| {
@@ -168,7 +186,7 @@ fn mark_started(attempt: &Attempt<'_>) -> Result<()> {
 }
 
 /// A container that ran.
-fn ended(exit_code: Option<i32>, signal: Option<i32>, out_of_memory: bool, timed_out: bool) -> Outcome {
+pub fn ended(exit_code: Option<i32>, signal: Option<i32>, out_of_memory: bool, timed_out: bool) -> Outcome {
     let (message, code) = match (exit_code, signal) {
         _ if timed_out => ("The configured timeout was reached.".to_owned(), 4),
         (Some(0), _) => (String::new(), 0),
@@ -190,7 +208,7 @@ fn ended(exit_code: Option<i32>, signal: Option<i32>, out_of_memory: bool, timed
 }
 
 /// A container that did not.
-fn unstarted(reason: FailureReason, message: String, image: &str) -> Outcome {
+pub fn unstarted(reason: FailureReason, message: String, image: &str) -> Outcome {
     let (word, message) = match reason {
         FailureReason::ImageNotFound => ("CONTAINER_MISSING", format!("Image '{image}' not found.")),
         FailureReason::ImageUnauthorized => {
@@ -223,7 +241,7 @@ fn unstarted(reason: FailureReason, message: String, image: &str) -> Outcome {
 }
 
 /// Whose output it is, for the log.
-fn origin(attempt: &Attempt<'_>) -> Origin {
+pub fn origin(attempt: &Attempt<'_>, container: Option<String>) -> Origin {
     let name = attempt.execution["name"].as_str().unwrap_or_default();
     let location = super::driver::location(name);
     Origin {
@@ -233,5 +251,6 @@ fn origin(attempt: &Attempt<'_>) -> Origin {
         execution: super::names::short(name).to_owned(),
         task_index: attempt.index,
         task_attempt: attempt.number,
+        container,
     }
 }

@@ -5,6 +5,7 @@ mod conditions;
 mod driver;
 mod executions;
 mod image;
+mod instance;
 mod jobs;
 mod mount_options;
 mod names;

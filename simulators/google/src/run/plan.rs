@@ -2,16 +2,17 @@
 
 use std::path::{Component, Path};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
-use sockerless_executor::{MountSource, TaskMount, TaskSpec};
+use sockerless_executor::{MountSource, Probe, TaskMount, TaskSpec};
 
 use super::attempt::Outcome;
 use super::conditions::Reason;
 use super::image::Image;
 use super::mount_options::MountOptions;
 use super::names::short;
-use super::quantity;
+use super::{quantity, rules};
 use crate::server::Simulator;
 use crate::storage::Materialised;
 use crate::{ids, limits};
@@ -36,12 +37,38 @@ const CAPABILITIES: &[&str] = &[
 
 /// A task, ready for the executor.
 pub struct Plan {
+    /// The first is the main one.
+    pub containers: Vec<Planned>,
+    /// Folders that have to stay while it runs.
+    pub mounts: Vec<Arc<Materialised>>,
+}
+
+/// A container of it.
+pub struct Planned {
+    /// As the job names it; may be empty when there is one container.
+    pub name: String,
     /// What to run.
     pub spec: TaskSpec,
     /// The image as the job names it.
     pub image: String,
-    /// Folders that have to stay while it runs.
-    pub mounts: Vec<Arc<Materialised>>,
+    /// Those that have to be ready before it starts, by their place in the plan.
+    pub after: Vec<usize>,
+    /// When it is ready; none: as soon as it runs.
+    pub startup: Option<Startup>,
+}
+
+/// A startup probe.
+pub struct Startup {
+    /// What is asked.
+    pub probe: Probe,
+    /// Before it is asked first.
+    pub delay: Duration,
+    /// From one question to the next.
+    pub period: Duration,
+    /// For an answer.
+    pub timeout: Duration,
+    /// Questions that may fail in a row, with the last of which all is lost.
+    pub failures: i64,
 }
 
 /// Plans an attempt.
@@ -55,7 +82,59 @@ pub async fn task(
     attempt: i64,
 ) -> Result<Plan, Outcome> {
     let template = &execution["template"];
-    let container = &template["containers"][0];
+    let list = template["containers"].as_array().map_or(&[] as &[Value], Vec::as_slice);
+    let mut plan = Plan { containers: Vec::new(), mounts: Vec::new() };
+    for container in list {
+        let spec = spec(simulator, execution, container, (index, attempt), &mut plan.mounts).await?;
+        let place = |name: &str| list.iter().position(|other| other["name"] == name);
+        plan.containers.push(Planned {
+            name: container["name"].as_str().unwrap_or_default().to_owned(),
+            spec,
+            image: container["image"].as_str().unwrap_or_default().to_owned(),
+            after: rules::depends_on(container).filter_map(place).collect(),
+            startup: startup(&container["startupProbe"]),
+        });
+    }
+    Ok(plan)
+}
+
+/// A probe that the rules have let pass.
+fn startup(probe: &Value) -> Option<Startup> {
+    let http = &probe["httpGet"];
+    let port = |action: &Value| action["port"].as_u64().and_then(|port| u16::try_from(port).ok());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let asked = match port(http) {
+        Some(port) => Probe::Http {
+            port,
+            path: text(&http["path"]),
+            headers: http["httpHeaders"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|header| (text(&header["name"]), text(&header["value"])))
+                .collect(),
+        },
+        None => Probe::Tcp { port: port(&probe["tcpSocket"])? },
+    };
+    let seconds = |field: &str| Duration::from_secs(probe[field].as_u64().unwrap_or_default());
+    Some(Startup {
+        probe: asked,
+        delay: seconds("initialDelaySeconds"),
+        period: seconds("periodSeconds"),
+        timeout: seconds("timeoutSeconds"),
+        failures: probe["failureThreshold"].as_i64().unwrap_or(1),
+    })
+}
+
+/// A container's specification. `(index, attempt)` are the task's.
+async fn spec(
+    simulator: &Simulator,
+    execution: &Value,
+    container: &Value,
+    (index, attempt): (i64, i64),
+    kept: &mut Vec<Arc<Materialised>>,
+) -> Result<TaskSpec, Outcome> {
+    let template = &execution["template"];
     let internal = |message: String| Outcome::unstarted(Reason::Common("INTERNAL"), message);
     let image = container["image"].as_str().unwrap_or_default();
     let registry = &simulator.info.registry;
@@ -84,8 +163,8 @@ pub async fn task(
     let limits = &container["resources"]["limits"];
     let cpu = limits["cpu"].as_str().and_then(quantity::cpu_millis).unwrap_or(limits::DEFAULT_CPU_MILLIS);
     let memory = limits["memory"].as_str().and_then(quantity::bytes).unwrap_or(limits::DEFAULT_MEMORY);
-    let (mounts, kept) = mounts(simulator, template, container, memory).await?;
-    let spec = TaskSpec {
+    let mounts = mounts(simulator, template, container, memory, kept).await?;
+    Ok(TaskSpec {
         // Two executions of different jobs may share a short name; a task is tried several times.
         id: format!("{}-{index}-{attempt}-{}", short(name), ids::suffix(6)),
         image: parsed.pull(registry),
@@ -98,19 +177,18 @@ pub async fn task(
         mounts,
         capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
         hostname: None,
-    };
-    Ok(Plan { spec, image: image.to_owned(), mounts: kept })
+        pod: None,
+    })
 }
-
-type Mounts = (Vec<TaskMount>, Vec<Arc<Materialised>>);
 
 async fn mounts(
     simulator: &Simulator,
     template: &Value,
     container: &Value,
     memory: u64,
-) -> Result<Mounts, Outcome> {
-    let (mut mounts, mut kept) = (Vec::new(), Vec::new());
+    kept: &mut Vec<Arc<Materialised>>,
+) -> Result<Vec<TaskMount>, Outcome> {
+    let mut mounts = Vec::new();
     for mount in container["volumeMounts"].as_array().into_iter().flatten() {
         let volumes = template["volumes"].as_array().map_or(&[] as &[Value], Vec::as_slice);
         let Some(volume) = volumes.iter().find(|volume| volume["name"] == mount["name"]) else { continue };
@@ -142,11 +220,25 @@ async fn mounts(
                 ));
             }
             let size = volume["emptyDir"]["sizeLimit"].as_str().and_then(quantity::bytes);
-            let source = MountSource::Memory { size: Some(size.unwrap_or(memory).min(memory)) };
+            let source = if is_shared(template, name) {
+                // On disk, and without its limit: no memory is in the sight of several containers here.
+                MountSource::Shared(name.to_owned())
+            } else {
+                MountSource::Memory { size: Some(size.unwrap_or(memory).min(memory)) }
+            };
             mounts.push(TaskMount { path, source, read_only: false });
         }
     }
-    Ok((mounts, kept))
+    Ok(mounts)
+}
+
+/// Whether more than one container mounts a volume.
+fn is_shared(template: &Value, volume: &str) -> bool {
+    let containers = template["containers"].as_array().into_iter().flatten();
+    let mounting = containers.filter(|container| {
+        container["volumeMounts"].as_array().into_iter().flatten().any(|mount| mount["name"] == volume)
+    });
+    mounting.count() > 1
 }
 
 /// A folder inside a mount; it has to exist.

@@ -6,18 +6,25 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sockerless_executor::{TaskEvent, TaskSpec};
+use sockerless_executor::{Probe, TaskEvent, TaskSpec};
 use tokio::sync::{Notify, mpsc};
 
-use crate::runner::{Runner, Running, Stop};
+use crate::runner::{Instance, Runner, Running, Stop};
 
-type Script = Box<dyn Fn(&TaskSpec) -> Vec<TaskEvent> + Send + Sync>;
+type Script = Arc<dyn Fn(&TaskSpec) -> Vec<TaskEvent> + Send + Sync>;
 
 /// Plays a script for each task. A script without an end waits to be stopped and ends by SIGTERM then.
+#[derive(Clone)]
 pub struct Fake {
     script: Script,
     /// All tasks so far.
-    pub specs: Mutex<Vec<TaskSpec>>,
+    pub specs: Arc<Mutex<Vec<TaskSpec>>>,
+    /// All probes so far.
+    pub probes: Arc<Mutex<Vec<Probe>>>,
+    /// How many probes fail before one is answered.
+    pub silent: Arc<Mutex<usize>>,
+    /// Instances that were closed.
+    pub closed: Arc<Mutex<usize>>,
     /// The grace of each stop.
     pub stops: Arc<Mutex<Vec<Duration>>>,
     /// Said when a task has started.
@@ -41,11 +48,19 @@ impl Default for Fake {
 impl Fake {
     pub fn playing(script: impl Fn(&TaskSpec) -> Vec<TaskEvent> + Send + Sync + 'static) -> Self {
         Self {
-            script: Box::new(script),
-            specs: Mutex::default(),
+            script: Arc::new(script),
+            specs: Arc::default(),
+            probes: Arc::default(),
+            silent: Arc::default(),
+            closed: Arc::default(),
             stops: Arc::default(),
             started: Arc::default(),
         }
+    }
+
+    /// One whose servers answer no probe at first.
+    pub fn silent(probes: usize) -> Self {
+        Self { silent: Arc::new(Mutex::new(probes)), ..Self::default() }
     }
 
     /// The only task.
@@ -101,6 +116,10 @@ impl Runner for Fake {
         Ok(Running { events: receiver, stop })
     }
 
+    async fn instance(&self) -> Result<Arc<dyn Instance>, String> {
+        Ok(Arc::new(self.clone()))
+    }
+
     fn host_address(&self) -> IpAddr {
         IpAddr::from([10, 0, 0, 1])
     }
@@ -110,4 +129,25 @@ impl Runner for Fake {
     }
 
     async fn shutdown(&self) {}
+}
+
+#[async_trait]
+impl Instance for Fake {
+    fn run(&self, spec: TaskSpec) -> Result<Running, String> {
+        Runner::run(self, spec)
+    }
+
+    async fn probe(&self, probe: &Probe, _: Duration) -> Result<(), String> {
+        self.probes.lock().unwrap().push(probe.clone());
+        let mut silent = self.silent.lock().unwrap();
+        if *silent == 0 {
+            return Ok(());
+        }
+        *silent -= 1;
+        Err("Connection refused".to_owned())
+    }
+
+    async fn close(&self) {
+        *self.closed.lock().unwrap() += 1;
+    }
 }

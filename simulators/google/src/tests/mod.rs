@@ -8,6 +8,7 @@ mod registry;
 mod restart;
 mod run;
 mod run_ends;
+mod run_instances;
 mod run_rules;
 mod storage;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{default, dns_label, unimplemented};
+use super::{default, dns_label, probe, unimplemented};
 use crate::error::{ApiError, Result};
 use crate::limits;
 use crate::run::image::Image;
@@ -33,7 +33,6 @@ pub fn container(container: &mut Value, volumes: &[Value], at: &str, registry: &
         ("ports", "ports of jobs"),
         ("livenessProbe", "liveness probes"),
         ("readinessProbe", "readiness probes"),
-        ("startupProbe", "startup probes"),
         ("baseImageUri", "base images"),
         ("sourceCode", "source deployments"),
         ("buildConfig", "source deployments"),
@@ -42,6 +41,9 @@ pub fn container(container: &mut Value, volumes: &[Value], at: &str, registry: &
         if !matches!(&container[field], Value::Null | Value::Bool(false)) {
             return Err(unimplemented(&format!("{at}.{field}"), what));
         }
+    }
+    if let Some(startup) = container.get_mut("startupProbe") {
+        probe::startup(startup, &format!("{at}.startup_probe"))?;
     }
     let count = |field: &str| container[field].as_array().map_or(0, Vec::len);
     if count("args") + count("command") > limits::ARGUMENTS {

@@ -2,6 +2,8 @@
 
 mod container;
 mod labels;
+mod probe;
+mod several;
 mod volume;
 
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 use crate::error::{ApiError, Code, Result};
 use crate::{auth, limits, time};
 pub use container::env;
+pub use several::depends_on;
 
 /// Checks a job's body and fills in the defaults.
 ///
@@ -83,9 +86,7 @@ fn task(task: &mut Value, project: &str, registry: &str) -> Result<()> {
         let at = format!("{AT}.containers");
         return Err(ApiError::field(&at, format!("{at}: At least one container is required.")));
     };
-    if containers.len() > 1 {
-        return Err(unimplemented(&format!("{AT}.containers"), "tasks of several containers"));
-    }
+    several::several(containers, &format!("{AT}.containers"))?;
     for (index, container) in containers.iter_mut().enumerate() {
         container::container(container, &volumes, &format!("{AT}.containers[{index}]"), registry)?;
     }

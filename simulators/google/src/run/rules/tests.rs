@@ -91,7 +91,60 @@ fn too_many_or_reserved_variables_and_arguments_are_refused() {
 
 #[test]
 fn what_the_simulator_lacks_is_said_and_not_dropped() {
-    for change in [json!({"ports": [{"containerPort": 80}]}), json!({"startupProbe": {}})] {
+    for change in [json!({"ports": [{"containerPort": 80}]}), json!({"livenessProbe": {}})] {
         assert_eq!(check(with_container(change)).unwrap_err().code, Code::Unimplemented);
+    }
+}
+
+fn with_containers(containers: Value) -> Value {
+    json!({"template": {"template": {"containers": containers}}})
+}
+
+#[test]
+fn several_containers_have_names_and_an_order_in_which_they_can_start() {
+    let container =
+        |name: &str, after: &[&str]| json!({"image": "busybox", "name": name, "dependsOn": after});
+    let good = json!([container("a", &["b", "c"]), container("b", &["c"]), container("c", &[])]);
+    assert!(check(with_containers(good)).is_ok());
+    for (bad, words) in [
+        (
+            json!([container("a", &[]), container("a", &[])]),
+            "containers[1].name: Containers must have unique",
+        ),
+        (json!([container("a", &[]), container("", &[])]), "containers[1].name: Containers must have unique"),
+        (json!([container("a", &["a"])]), "cannot depend on itself"),
+        (json!([container("a", &["x"])]), "Container \"x\" not found"),
+        (json!([container("a", &["b"]), container("b", &["a"])]), "depends on itself through other"),
+        (json!(vec![container("a", &[]); 11]), "At most 10 containers"),
+    ] {
+        let error = check(with_containers(bad)).unwrap_err();
+        assert_eq!(error.code, Code::InvalidArgument);
+        assert!(error.message.contains(words), "{}", error.message);
+    }
+}
+
+#[test]
+fn a_startup_probe_asks_one_thing_at_reasonable_times() {
+    let probe = |probe: Value| check(with_container(json!({"startupProbe": probe})));
+    let tcp = json!({"port": 80});
+    for good in [
+        json!({"tcpSocket": tcp}),
+        json!({"httpGet": {"port": 80}, "initialDelaySeconds": 240, "periodSeconds": 240, "timeoutSeconds": 240}),
+    ] {
+        assert!(probe(good).is_ok());
+    }
+    for (bad, code) in [
+        (json!({}), Code::InvalidArgument),
+        (json!({"tcpSocket": tcp, "httpGet": tcp}), Code::InvalidArgument),
+        (json!({"tcpSocket": {}}), Code::InvalidArgument),
+        (json!({"tcpSocket": {"port": 0}}), Code::InvalidArgument),
+        (json!({"httpGet": {"port": 80, "path": "x"}}), Code::InvalidArgument),
+        (json!({"httpGet": {"port": 80, "httpHeaders": [{"name": "A\r\nB"}]}}), Code::InvalidArgument),
+        (json!({"tcpSocket": tcp, "periodSeconds": 1, "timeoutSeconds": 2}), Code::InvalidArgument),
+        (json!({"tcpSocket": tcp, "periodSeconds": 241}), Code::InvalidArgument),
+        (json!({"tcpSocket": tcp, "failureThreshold": 0}), Code::InvalidArgument),
+        (json!({"grpc": {"port": 80}}), Code::Unimplemented),
+    ] {
+        assert_eq!(probe(bad.clone()).unwrap_err().code, code, "{bad}");
     }
 }
