@@ -142,7 +142,7 @@ fn most_memory(pid: u32) -> u64 {
 
 #[tokio::test]
 async fn a_large_file_takes_no_memory() {
-    const SIZE: u64 = 256 << 20;
+    const SIZE: u64 = 128 << 20;
     let world = world().await;
     let folder = tempfile::tempdir().unwrap();
     // One that costs no disk.
