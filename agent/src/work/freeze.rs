@@ -56,6 +56,18 @@ pub fn watch() -> watch::Receiver<bool> {
     FROZEN.with(|frozen| frozen.is_frozen.subscribe())
 }
 
+/// A process has begun: what was frozen before it is forgotten, unless it is still there.
+pub fn begin() {
+    FROZEN.with(|frozen| {
+        let is_frozen = {
+            let mut processes = frozen.processes.borrow_mut();
+            processes.retain(|id| Stat::of(id.pid).is_some_and(|stat| Id::of(&stat) == *id));
+            !processes.is_empty()
+        };
+        frozen.is_frozen.send_replace(is_frozen);
+    });
+}
+
 /// Stops everything.
 pub async fn freeze(channel: Channel) {
     match stop_all(stat::all, signal, tuning::FREEZE).await {
@@ -206,6 +218,21 @@ mod tests {
         while family.all().iter().all(|stat| before.iter().any(|known| known.pid == stat.pid)) {
             sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    #[tokio::test]
+    async fn what_ended_while_it_was_frozen_leaves_nothing_frozen() {
+        let family = Family::new("exec sleep 1000");
+        let stopped = stop_all(|| family.all(), signal, Duration::from_secs(20)).await.unwrap();
+        FROZEN.with(|frozen| {
+            frozen.processes.replace(stopped);
+            frozen.is_frozen.send_replace(true);
+        });
+        begin();
+        assert!(*watch().borrow());
+        drop(family);
+        begin();
+        assert!(!*watch().borrow());
     }
 
     #[tokio::test]

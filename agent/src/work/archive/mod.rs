@@ -1,5 +1,6 @@
 //! `docker cp`: files as tar archives, in and out.
 
+mod fields;
 mod header;
 mod pack;
 mod place;

@@ -141,15 +141,15 @@ impl Packer {
 /// What something is in an archive; none for a socket, which cannot be in one.
 fn kind(meta: &Metadata) -> Option<EntryType> {
     let kind = meta.file_type();
-    Some(match () {
-        () if kind.is_file() => EntryType::Regular,
-        () if kind.is_dir() => EntryType::Directory,
-        () if kind.is_symlink() => EntryType::Symlink,
-        () if kind.is_fifo() => EntryType::Fifo,
-        () if kind.is_char_device() => EntryType::Char,
-        () if kind.is_block_device() => EntryType::Block,
-        () => return None,
-    })
+    let kinds = [
+        (kind.is_file(), EntryType::Regular),
+        (kind.is_dir(), EntryType::Directory),
+        (kind.is_symlink(), EntryType::Symlink),
+        (kind.is_fifo(), EntryType::Fifo),
+        (kind.is_char_device(), EntryType::Char),
+        (kind.is_block_device(), EntryType::Block),
+    ];
+    kinds.into_iter().find_map(|(is_it, kind)| is_it.then_some(kind))
 }
 
 fn describe(name: &[u8], kind: EntryType, meta: &Metadata) -> Member {

@@ -20,6 +20,7 @@ use crate::shared::Shared;
 
 /// Checks the health of the process that was launched so, until it ends.
 pub async fn check(shared: Rc<Shared>, launch: Launch, check: HealthCheck) {
+    freeze::begin();
     let ended = shared.until(|state| (!state.is_running()).then_some(()));
     tokio::select! {
         () = ended => {}
