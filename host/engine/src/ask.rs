@@ -20,7 +20,8 @@ impl Engine {
         }
     }
 
-    fn out_of_reach(&self, run: &RunId) -> Error {
+    /// The error of an agent that is awaited in vain.
+    pub(crate) fn out_of_reach(&self, run: &RunId) -> Error {
         let seconds = tuning::LINE_PATIENCE.as_secs();
         let what = if self.link.is_connected(run) {
             format!("is connected but has not answered for {seconds} seconds")

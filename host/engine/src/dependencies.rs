@@ -44,6 +44,9 @@ pub struct EngineOptions {
     /// SHA-256 of the certificate that agents are to find at the callback address, in hexadecimal digits; none when public
     /// authorities vouch for it, and without TLS.
     pub callback_fingerprint: Option<String>,
+    /// Bytes that the daemon keeps of one container's files while no agent has them: what was copied in, and what its last
+    /// run changed.
+    pub files_limit: u64,
     /// The agent's share of a container's memory in bytes, added to `--memory`.
     pub agent_memory: u64,
 }
@@ -58,6 +61,7 @@ impl Default for EngineOptions {
             log_driver: "json-file".into(),
             timeout: None,
             callback_fingerprint: None,
+            files_limit: crate::tuning::FILES_LIMIT,
             agent_memory: crate::tuning::AGENT_MEMORY,
         }
     }

@@ -18,6 +18,7 @@ use crate::{
     containers::Table,
     events::Hub,
     execs::Execs,
+    files::Files,
     images::ImageIndex,
     publish::Publisher,
     supervisor::{Cloud, Runs},
@@ -40,6 +41,7 @@ pub struct Engine {
     pub(crate) images: ImageIndex,
     pub(crate) events: Hub,
     pub(crate) runs: Runs,
+    pub(crate) files: Files,
     pub(crate) publisher: Publisher,
     store: Arc<dyn Store>,
     tasks: TaskTracker,
@@ -65,6 +67,7 @@ impl Engine {
                 .map(|(name, backend)| (name.clone(), Arc::new(Cloud::new(name, backend))))
                 .collect(),
             default_backend,
+            files: Files::new(&options.data_root),
             link,
             registry,
             logs,

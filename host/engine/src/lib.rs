@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod events;
 mod execs;
+mod files;
 mod filters;
 mod images;
 mod life;

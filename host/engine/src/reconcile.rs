@@ -41,6 +41,7 @@ impl Engine {
             }
             self.containers.insert(Arc::new(Entry::new(spec, name, state)));
         }
+        self.sweep_files()?;
         let mut intents = HashMap::new();
         for record in self.store().load(Kind::Intent).await? {
             let intent: Intent = serde_json::from_str(&record.content)

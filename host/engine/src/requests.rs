@@ -169,3 +169,35 @@ pub struct EventsRequest {
     /// See the API's list.
     pub filters: Filters,
 }
+
+/// `PUT /containers/{id}/archive`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PutArchive {
+    /// The directory to unpack into.
+    pub path: String,
+    /// `noOverwriteDirNonDir`: a directory must not replace what is none, nor the reverse.
+    pub keep_kind: bool,
+    /// `copyUIDGID`: everything belongs to the container's user, if it has one.
+    pub copy_owner: bool,
+}
+
+/// `POST /commit`
+#[derive(Debug, Clone, Default)]
+pub struct CommitContainer {
+    /// Name or id.
+    pub container: String,
+    /// `?repo=`; empty for an image without a name.
+    pub repository: String,
+    /// `?tag=`; empty for `latest`.
+    pub tag: String,
+    /// Of the image's history.
+    pub comment: String,
+    /// Who made it.
+    pub author: String,
+    /// The container's processes stand still meanwhile.
+    pub pause: bool,
+    /// Dockerfile instructions.
+    pub changes: Vec<String>,
+    /// The image's configuration in the place of the container's own.
+    pub config: Option<ContainerConfig>,
+}

@@ -144,3 +144,19 @@ pub const RECONCILE: Duration = Duration::from_secs(900);
 
 /// Bytes of a container in a list, about: so much is set aside for each, so that the list is not moved as it grows.
 pub const SUMMARY: usize = 1280;
+
+/// Bytes of a container's files that the daemon keeps unless the operator says otherwise: more than a build leaves behind,
+/// less than a disk has.
+pub const FILES_LIMIT: u64 = 20 << 30;
+
+/// Bytes of files that are read or written at once.
+pub const FILE_PIECE: usize = 256 * 1024;
+
+/// Such pieces that may wait between two threads: memory for each copy under way.
+pub const FILE_PIECES: usize = 4;
+
+/// Files of images whose lists are held in memory, about 200 bytes each.
+pub const TREE_NODES: usize = 300_000;
+
+/// Bytes of a file that the daemon itself reads in a container: `/etc/passwd` and `/etc/group`.
+pub const SMALL_FILE: u64 = 1 << 20;

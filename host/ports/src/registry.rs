@@ -54,6 +54,19 @@ pub trait Registry: Send + Sync + 'static {
         sources: &crate::backend::ImageSources,
         progress: Progress,
     ) -> Result<String, ImageError>;
+
+    /// The tar of one layer as it is stored, perhaps compressed, from here or from where the image came from; layers are
+    /// counted from the base. It breaks off with an error when it is not what its digest says.
+    async fn layer(&self, id: &str, layer: usize) -> Result<Archive, ImageError>;
+
+    /// A configuration after Dockerfile instructions (`CMD`, `ENV`, …). Errors: `Invalid`, for what a change may not be.
+    fn changed(&self, config: ImageConfig, changes: &[String]) -> Result<ImageConfig, ImageError>;
+
+    /// Makes an image of another one and a layer over it (a tar with OCI's whiteouts).
+    async fn commit(&self, layer: Archive, request: CommitImage) -> Result<Image, ImageError>;
+
+    /// The archive of `docker save` with these images, which is an OCI layout, too. All are found before it begins.
+    async fn save(&self, references: &[String]) -> Result<Archive, ImageError>;
 }
 
 /// Bytes of an archive, as they come from a client.
@@ -118,6 +131,23 @@ pub struct ImportRequest {
     pub changes: Vec<String>,
     /// `linux/amd64`; none for the default.
     pub platform: Option<String>,
+}
+
+/// What to make of a layer.
+#[derive(Debug, Clone, Default)]
+pub struct CommitImage {
+    /// The id of the image below.
+    pub parent: String,
+    /// The name to give: `repository[:tag]`; none for an image without one.
+    pub name: Option<String>,
+    /// Who made it.
+    pub author: String,
+    /// The history's comment.
+    pub comment: String,
+    /// The command that made the layer.
+    pub created_by: String,
+    /// The new image's.
+    pub config: ImageConfig,
 }
 
 /// A loaded image.

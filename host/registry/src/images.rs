@@ -3,15 +3,15 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use async_trait::async_trait;
 use sockerless_ports::{
     backend::ImageSources,
     registry::{
-        Archive, Image, ImageError, ImageUse, ImportRequest, Loaded, Login, Progress, PullRequest, Registry,
-        Removed,
+        Archive, CommitImage, Image, ImageConfig, ImageError, ImageUse, ImportRequest, Loaded, Login,
+        Progress, PullRequest, Registry, Removed,
     },
     store::Store,
 };
@@ -21,6 +21,7 @@ use crate::{
     catalog::Catalog,
     client::{Client, Places},
     config::{ImagesConfig, Logins},
+    import,
     provide::Copies,
     reference::Reference,
 };
@@ -28,6 +29,7 @@ use crate::{
 /// The images of a daemon.
 #[derive(Debug)]
 pub struct Images {
+    me: Weak<Self>,
     pub(crate) config: ImagesConfig,
     pub(crate) places: Places,
     pub(crate) client: Client,
@@ -51,7 +53,8 @@ impl Images {
         let catalog = Catalog::open(store).await?;
         blobs.sweep(&catalog.blobs()?)?;
         let client = Client::new().map_err(|e| ImageError::Internal(format!("HTTP client: {e}")))?;
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
             places: Places::new(&config),
             config,
             client,
@@ -60,6 +63,11 @@ impl Images {
             copies: Copies::new(logins),
             logins: Mutex::default(),
         }))
+    }
+
+    /// A counted reference, for tasks. `open` gives out nothing else, so it is there unless it is being dropped.
+    pub(crate) fn shared(&self) -> Result<Arc<Self>, ImageError> {
+        self.me.upgrade().ok_or_else(|| ImageError::Internal("the daemon is shutting down".into()))
     }
 
     /// Keeps a login for copying layers later; a pull without one does not forget it.
@@ -131,6 +139,23 @@ impl Registry for Images {
         progress: Progress,
     ) -> Result<String, ImageError> {
         self.provide_image(id, sources, &progress).await
+    }
+
+    async fn layer(&self, id: &str, layer: usize) -> Result<Archive, ImageError> {
+        self.layer_bytes(id, layer).await
+    }
+
+    fn changed(&self, mut config: ImageConfig, changes: &[String]) -> Result<ImageConfig, ImageError> {
+        import::apply(&mut config, changes)?;
+        Ok(config)
+    }
+
+    async fn commit(&self, layer: Archive, request: CommitImage) -> Result<Image, ImageError> {
+        self.commit_layer(layer, request).await
+    }
+
+    async fn save(&self, references: &[String]) -> Result<Archive, ImageError> {
+        self.save_images(references)
     }
 }
 

@@ -13,6 +13,7 @@ mod digest;
 mod images;
 mod import;
 mod layer;
+mod layers;
 mod load;
 mod login;
 mod manifest;

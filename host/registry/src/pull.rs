@@ -66,6 +66,8 @@ impl Images {
                 digest: raw.digest,
                 login: login.is_some(),
             }),
+            base: None,
+            own: Vec::new(),
             image,
         };
         self.remember_login(&reference.registry, login);

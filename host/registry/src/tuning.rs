@@ -50,3 +50,6 @@ pub const PROGRESS_EVERY: u64 = 1 << 20;
 
 /// Digits of a short id, as Docker shows it.
 pub const SHORT_ID: usize = 12;
+
+/// Pieces of a saved archive that may wait for a slow reader; a piece is as large as a read of a disk or of a network.
+pub const SAVE_PIECES: usize = 4;

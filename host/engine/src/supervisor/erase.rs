@@ -29,6 +29,7 @@ impl Engine {
             self.report(&entry, Event::EraseFailed { message: error.message }).await;
             return;
         }
+        self.forget_files(entry.id()).await;
         let _gate = entry.gate.lock().await;
         self.containers.remove(&entry);
         let before = entry.view();

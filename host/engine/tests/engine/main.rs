@@ -6,6 +6,7 @@ mod crash;
 mod create;
 mod execs;
 mod failures;
+mod files;
 mod images;
 mod lists;
 mod many;

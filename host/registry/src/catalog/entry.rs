@@ -22,6 +22,12 @@ pub struct Entry {
     pub local: bool,
     /// Where it was last pulled from.
     pub origin: Option<Origin>,
+    /// For an image that was made here over a pulled one: where the layers are that are not among the blobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Origin>,
+    /// Layers that are among the blobs, of an image that is not `local`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<String>,
 }
 
 /// A repository that has the image.
@@ -48,10 +54,20 @@ impl Entry {
         }
     }
 
+    /// Whether a layer of it is among the blobs.
+    pub fn has(&self, digest: &str) -> bool {
+        self.local || self.own.iter().any(|own| own == digest)
+    }
+
+    /// Where its other layers are.
+    pub fn source(&self) -> Option<&Origin> {
+        self.origin.as_ref().or(self.base.as_ref())
+    }
+
     /// The blobs on disk that it needs.
     pub fn blobs(&self) -> Result<HashSet<String>, ImageError> {
         if !self.local {
-            return Ok(HashSet::new());
+            return Ok(self.own.iter().cloned().collect());
         }
         Ok(self.parsed()?.layers.into_iter().map(|layer| layer.digest).collect())
     }

@@ -5,14 +5,20 @@ use sockerless_ports::registry::{Empty, ImageConfig, ImageError};
 
 use super::words;
 
-/// Applies the instructions in order. Errors: `Invalid`, for what a change may not be.
+/// Applies the instructions in order. An entrypoint comes without the command that was there before it. Errors: `Invalid`, for what a change may not be.
 pub fn apply(config: &mut ImageConfig, changes: &[String]) -> Result<(), ImageError> {
+    let mut has_command = false;
     for line in changes.iter().flat_map(|change| change.lines()).map(str::trim) {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let (instruction, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        one(config, &instruction.to_uppercase(), rest.trim()).map_err(ImageError::Invalid)?;
+        let instruction = instruction.to_uppercase();
+        one(config, &instruction, rest.trim()).map_err(ImageError::Invalid)?;
+        has_command |= instruction == "CMD";
+        if instruction == "ENTRYPOINT" && !has_command {
+            config.cmd = None;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 mod changes;
 mod words;
 
+pub(crate) use changes::apply;
+
 use serde_json::json;
 use sockerless_ports::registry::{Archive, Image, ImageConfig, ImageError, ImportRequest};
 use tokio_util::io::{StreamReader, SyncIoBridge};
@@ -74,7 +76,16 @@ impl Images {
             image.last_tagged = created;
         }
         let media_type = manifest::OCI_MANIFEST.to_owned();
-        let entry = Entry { image, manifest, media_type, config, local: true, origin: None };
+        let entry = Entry {
+            image,
+            manifest,
+            media_type,
+            config,
+            local: true,
+            origin: None,
+            base: None,
+            own: Vec::new(),
+        };
 
         let change = self.catalog.change().await;
         let blobs = self.blobs.clone();

@@ -141,7 +141,16 @@ fn image(
     let id = crate::digest::of(config);
     let image = file.image(id, crate::digest::of(manifest.as_bytes()), &descriptors);
     Ok(Found {
-        entry: Entry { image, manifest, media_type, config: text(config)?, local: true, origin: None },
+        entry: Entry {
+            image,
+            manifest,
+            media_type,
+            config: text(config)?,
+            local: true,
+            origin: None,
+            base: None,
+            own: Vec::new(),
+        },
         names,
     })
 }

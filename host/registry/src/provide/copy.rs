@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A blob on its way.
-type Blob = stream::BoxStream<'static, Result<Bytes, std::io::Error>>;
+pub(crate) type Blob = stream::BoxStream<'static, Result<Bytes, std::io::Error>>;
 
 impl Images {
     /// Layers first, then the configuration, then the manifest: what names something comes after it.
@@ -138,7 +138,7 @@ impl Images {
 
     /// Another repository of the target's registry that has the blob.
     fn mountable(&self, entry: &Entry, layer: &Descriptor, to: &Place) -> Option<String> {
-        let origin = entry.origin.as_ref().filter(|_| !entry.local);
+        let origin = entry.source().filter(|_| !entry.has(&layer.digest));
         let same = origin.filter(|origin| self.places.push(&origin.registry, "", None).base == to.base);
         let known = self
             .copies
@@ -148,16 +148,20 @@ impl Images {
     }
 
     /// The layer's bytes, from disk or from where the image came from; and what broke it, if something did.
-    async fn open_layer(&self, entry: &Entry, layer: &Descriptor) -> Result<(Blob, Broke), Failure> {
+    pub(crate) async fn open_layer(
+        &self,
+        entry: &Entry,
+        layer: &Descriptor,
+    ) -> Result<(Blob, Broke), Failure> {
         let broke = Broke::default();
-        if entry.local {
+        if entry.has(&layer.digest) {
             let path = self.blobs.path(&layer.digest).map_err(Failure::fatal)?;
             let file = tokio::fs::File::open(&path)
                 .await
                 .map_err(|e| Failure::fatal(ImageError::Internal(format!("{}: {e}", path.display()))))?;
             return Ok((ReaderStream::with_capacity(file, 256 << 10).boxed(), broke));
         }
-        let Some(origin) = &entry.origin else {
+        let Some(origin) = entry.source() else {
             return Err(Failure::fatal(ImageError::Internal(format!(
                 "{}: its layers are nowhere",
                 entry.image.id
@@ -193,7 +197,7 @@ impl Images {
 }
 
 /// What went wrong at the source while the target was being written.
-type Broke = Arc<std::sync::Mutex<Option<Fault>>>;
+pub(crate) type Broke = Arc<std::sync::Mutex<Option<Fault>>>;
 
 fn guarded(blob: impl Stream<Item = Result<Bytes, Fault>> + Send + 'static, broke: Broke) -> Blob {
     blob.map_err(move |fault| {
@@ -208,7 +212,7 @@ fn guarded(blob: impl Stream<Item = Result<Bytes, Fault>> + Send + 'static, brok
 
 /// Which side failed.
 #[derive(Debug)]
-enum Failure {
+pub(crate) enum Failure {
     /// The target.
     To(Fault),
     /// The source, and whether another attempt may help.

@@ -2,6 +2,8 @@
 
 mod copy;
 
+pub(crate) use copy::Failure;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},

@@ -68,6 +68,12 @@ impl FakeLink {
         self.channels.orphan();
     }
 
+    /// All agents are gone.
+    pub fn dismiss_all(&self) {
+        let runs: Vec<RunId> = self.state.borrow().keys().cloned().collect();
+        runs.iter().for_each(|run| self.dismiss(run));
+    }
+
     pub fn agent(&self, run: &RunId) -> mpsc::UnboundedReceiver<Order> {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.agents.lock().unwrap().insert(run.clone(), sender);

@@ -30,6 +30,9 @@ pub struct World {
     pub logs: Arc<FakeLogs>,
     pub store: Arc<FakeStore>,
     pub registry: Arc<FakeRegistry>,
+    /// Of the next daemon.
+    pub options: EngineOptions,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -41,8 +44,10 @@ impl World {
         let link = FakeLink::new(callback);
         let cloud = FakeCloud::new(Arc::clone(&link), features);
         let (logs, store, registry) = (Arc::default(), Arc::default(), FakeRegistry::new());
-        let engine = open(&cloud, &link, &logs, &store, &registry).await.unwrap();
-        Self { engine, cloud, link, logs, store, registry }
+        let folder = tempfile::tempdir().unwrap();
+        let options = EngineOptions { data_root: folder.path().to_owned(), ..EngineOptions::default() };
+        let engine = open(&cloud, &link, &logs, &store, &registry, &options).await.unwrap();
+        Self { engine, cloud, link, logs, store, registry, options, folder }
     }
 
     /// What kill -9 does.
@@ -56,7 +61,20 @@ impl World {
 
     /// A new daemon over the same state.
     pub async fn reopen(&mut self) {
-        self.engine = open(&self.cloud, &self.link, &self.logs, &self.store, &self.registry).await.unwrap();
+        let Self { cloud, link, logs, store, registry, options, .. } = &*self;
+        self.engine = open(cloud, link, logs, store, registry, options).await.unwrap();
+    }
+
+    /// The archives that the daemon keeps of a container's files, in order.
+    pub fn kept(&self, reference: &str) -> Vec<std::path::PathBuf> {
+        let id = self.engine.inspect(reference, false).unwrap().id.unwrap();
+        let Ok(folder) = std::fs::read_dir(self.folder.path().join("files/containers").join(id)) else {
+            return Vec::new();
+        };
+        let mut all: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+        all.retain(|path| path.extension().is_some_and(|extension| extension == "tar"));
+        all.sort();
+        all
     }
 
     pub async fn create(&self, name: &str, argv: &[&str]) -> String {
@@ -112,6 +130,7 @@ async fn open(
     logs: &Arc<FakeLogs>,
     store: &Arc<FakeStore>,
     registry: &Arc<FakeRegistry>,
+    options: &EngineOptions,
 ) -> Result<Arc<Engine>> {
     Engine::open(Dependencies {
         backends: BTreeMap::from([("fake".to_owned(), Arc::clone(cloud) as Arc<dyn Backend>)]),
@@ -121,7 +140,7 @@ async fn open(
         store: Arc::clone(store) as _,
         logs: Arc::clone(logs) as _,
         agent: AgentBinary::from_bytes(*b"the agent"),
-        options: EngineOptions::default(),
+        options: options.clone(),
     })
     .await
 }

@@ -1,11 +1,20 @@
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest as _, Sha256};
 use sockerless_ports::{Registry, backend::ImageSources, registry::*};
 
 /// Images in memory: `busybox:latest` is there from the beginning.
 pub struct FakeRegistry {
     images: Mutex<Vec<Image>>,
+    /// Tars by image.
+    layers: Mutex<HashMap<String, Vec<Vec<u8>>>>,
+    /// What was committed.
+    pub commits: Mutex<Vec<CommitImage>>,
     /// What `provide` answers, if not success.
     pub refusal: Mutex<Option<ImageError>>,
 }
@@ -31,7 +40,32 @@ pub fn image(name: &str, digit: char) -> Image {
 
 impl FakeRegistry {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { images: Mutex::new(vec![image("busybox:latest", 'a')]), refusal: Mutex::default() })
+        let images = Mutex::new(vec![image("busybox:latest", 'a')]);
+        Arc::new(Self {
+            images,
+            layers: Mutex::default(),
+            commits: Mutex::default(),
+            refusal: Mutex::default(),
+        })
+    }
+
+    /// An image of these layers, base first.
+    pub fn add_layers(&self, name: &str, layers: Vec<Vec<u8>>) {
+        let mut image = image(name, 'f');
+        image.diff_ids =
+            layers.iter().map(|layer| format!("sha256:{}", hex::encode(Sha256::digest(layer)))).collect();
+        self.layers.lock().unwrap().insert(image.id.clone(), layers);
+        self.add(image);
+    }
+
+    /// The tars of an image's layers.
+    pub fn layers_of(&self, id: &str) -> Vec<Vec<u8>> {
+        self.layers.lock().unwrap()[id].clone()
+    }
+
+    /// The bytes of all layers are gone.
+    pub fn forget_layers(&self) {
+        self.layers.lock().unwrap().clear();
     }
 
     pub fn add(&self, image: Image) {
@@ -126,5 +160,46 @@ impl Registry for FakeRegistry {
             Some(refusal) => Err(refusal),
             None => Ok(format!("registry.test/images@{id}")),
         }
+    }
+
+    async fn layer(&self, id: &str, layer: usize) -> Result<Archive, ImageError> {
+        let layers = self.layers.lock().unwrap();
+        let bytes = layers.get(id).and_then(|layers| layers.get(layer)).cloned();
+        let bytes =
+            bytes.ok_or_else(|| ImageError::Unavailable(format!("layer {layer} of {id} is nowhere")))?;
+        Ok(stream::iter([Ok(bytes.into())]).boxed())
+    }
+
+    fn changed(&self, mut config: ImageConfig, changes: &[String]) -> Result<ImageConfig, ImageError> {
+        for change in changes {
+            let user = change.strip_prefix("USER ");
+            config.user =
+                user.ok_or_else(|| ImageError::Invalid("not a valid change command".into()))?.to_owned();
+        }
+        Ok(config)
+    }
+
+    async fn commit(&self, layer: Archive, request: CommitImage) -> Result<Image, ImageError> {
+        let pieces: Vec<_> =
+            layer.try_collect().await.map_err(|error| ImageError::Internal(error.to_string()))?;
+        let parent = self.find(&request.parent).await?;
+        let made = Image {
+            tags: request.name.clone().into_iter().collect(),
+            config: request.config.clone(),
+            diff_ids: [parent.diff_ids, vec![format!("sha256:{}", "c".repeat(64))]].concat(),
+            ..image("", 'e')
+        };
+        let below = self.layers.lock().unwrap().get(&request.parent).cloned().unwrap_or_default();
+        self.layers.lock().unwrap().insert(made.id.clone(), [below, vec![pieces.concat()]].concat());
+        self.commits.lock().unwrap().push(request);
+        self.add(made.clone());
+        Ok(made)
+    }
+
+    async fn save(&self, references: &[String]) -> Result<Archive, ImageError> {
+        for reference in references {
+            self.position(reference)?;
+        }
+        Ok(stream::iter([Ok(references.join(" ").into())]).boxed())
     }
 }

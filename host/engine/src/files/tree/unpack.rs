@@ -1,0 +1,123 @@
+//! Unpacking a client's archive, by dockerd's rules and with its words for what breaks them.
+
+use super::{Content, Missing, Node, Tree};
+use crate::files::{
+    member::{Kind, Member, What},
+    path::{self, Name},
+};
+
+/// Where a client's archive goes.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::files) struct Destination<'a> {
+    /// A directory that is there.
+    pub place: &'a [Name],
+    /// `noOverwriteDirNonDir`.
+    pub keep_kind: bool,
+}
+
+impl Destination<'_> {
+    /// The names below it, as a path to show.
+    fn shown(&self, names: &[&[u8]]) -> String {
+        path::shown(self.place.iter().map(AsRef::as_ref).chain(names.iter().copied()))
+    }
+}
+
+impl Tree {
+    /// Unpacks the archive with this number. Errors: the first member that dockerd would not take; what came before it is
+    /// in the tree.
+    pub fn unpack(
+        &mut self,
+        source: u32,
+        destination: Destination<'_>,
+        members: &[Member],
+    ) -> Result<(), String> {
+        for (ordinal, member) in members.iter().enumerate() {
+            let content = u32::try_from(ordinal).ok().map(|ordinal| Content { source, ordinal });
+            self.unpack_member(destination, member, content)?;
+        }
+        Ok(())
+    }
+
+    fn unpack_member(
+        &mut self,
+        destination: Destination<'_>,
+        member: &Member,
+        content: Option<Content>,
+    ) -> Result<(), String> {
+        let names = path::inside(&member.name)
+            .map_err(|()| format!("{:?} is outside of {:?}", lossy(&member.name), destination.shown(&[])))?;
+        let directory = matches!(&member.what, What::Thing(meta) if meta.kind == Kind::Directory);
+        if matches!(member.what, What::Other) {
+            return Ok(());
+        }
+        let shown = destination.shown(&names);
+        let Some((last, parents)) = names.split_last() else {
+            // The destination itself keeps what it is.
+            return if directory { Ok(()) } else { Err(overwrites(&shown, &destination.shown(&[]))) };
+        };
+        let mut place = self
+            .follow_from(destination.place.to_vec(), &path::join(parents.iter().copied()))
+            .map_err(|missing| format!("mkdir {}: {missing}", destination.shown(parents)))?;
+        place.push((*last).into());
+        let node = match &member.what {
+            What::Thing(meta) => {
+                if meta.kind == Kind::Symlink {
+                    check_symlink(destination, &names, &meta.target)?;
+                }
+                Node { content: content.filter(|_| meta.kind == Kind::File), ..Node::new(meta.clone()) }
+            }
+            What::Hard(target) => self.linked(destination, target, &shown)?,
+            What::Other => return Ok(()),
+        };
+        if let Some(old) = self.get(place.iter().map(AsRef::as_ref)) {
+            if destination.keep_kind && old.is_directory() && !directory {
+                return Err(overwrites(&shown, &destination.shown(&[])));
+            }
+            if destination.keep_kind && !old.is_directory() && directory {
+                return Err(format!(
+                    "cannot overwrite non-directory {shown:?} with directory {:?}",
+                    destination.shown(&[])
+                ));
+            }
+        }
+        self.put(&place, node);
+        Ok(())
+    }
+
+    fn linked(&self, destination: Destination<'_>, target: &[u8], shown: &str) -> Result<Node, String> {
+        let names = path::inside(target).map_err(|()| {
+            let whole = [&path::join(destination.place.iter().map(AsRef::as_ref)), target].join(&b'/');
+            format!("invalid hardlink {:?} -> {:?}", path::absolute(&lossy(&whole)), lossy(target))
+        })?;
+        let (last, parents) =
+            names.split_last().map_or((None, &names[..]), |(last, rest)| (Some(last), rest));
+        let missing = |missing: Missing| format!("link {} {shown}: {missing}", destination.shown(&names));
+        let mut place = self
+            .follow_from(destination.place.to_vec(), &path::join(parents.iter().copied()))
+            .map_err(missing)?;
+        place.extend(last.map(|last| Name::from(*last)));
+        let node = self.get(place.iter().map(AsRef::as_ref)).ok_or_else(|| missing(Missing::NotFound))?;
+        if node.is_directory() {
+            return Err(format!("link {} {shown}: operation not permitted", destination.shown(&names)));
+        }
+        Ok(Node::clone(node))
+    }
+}
+
+/// dockerd takes no link that leads out of the destination; an absolute one is taken as it is.
+fn check_symlink(destination: Destination<'_>, names: &[&[u8]], target: &[u8]) -> Result<(), String> {
+    let parents = names.split_last().map_or(&[][..], |(_, parents)| parents);
+    let whole = format!("{}/{}", destination.shown(parents), lossy(target));
+    if path::absolute(&whole).starts_with(&destination.shown(&[])) {
+        return Ok(());
+    }
+    Err(format!("invalid symlink {:?} -> {:?}", destination.shown(names), lossy(target)))
+}
+
+fn overwrites(shown: &str, destination: &str) -> String {
+    format!("cannot overwrite directory {shown:?} with non-directory {destination:?}")
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

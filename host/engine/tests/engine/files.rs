@@ -1,0 +1,6 @@
+//! `docker cp`, `diff`, `export` and `commit`, between scripted agents, images in memory and a folder on disk.
+
+mod agent;
+mod archive;
+mod kept;
+mod running;
