@@ -3,18 +3,18 @@
 use async_trait::async_trait;
 use bollard_stubs::models::{
     ContainerCreateResponse, ContainerInspectResponse, ContainerPruneResponse, ContainerTopResponse,
-    ContainerWaitResponse, EventMessage, ExecConfig, ExecInspectResponse, HistoryResponseItem,
-    ImageDeleteResponseItem, ImageInspect, ImagePruneResponse, ImageSummary, SystemAuthResponse, SystemInfo,
-    SystemVersion,
+    ContainerWaitResponse, EventMessage, ExecConfig, ExecInspectResponse, FilesystemChange,
+    HistoryResponseItem, ImageDeleteResponseItem, ImageInspect, ImagePruneResponse, ImageSummary,
+    SystemAuthResponse, SystemInfo, SystemVersion,
 };
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sockerless_engine::{
-    AttachRequest, Attachment, ContainerStats, CreateRequest, Engine, EventsRequest, ExecStart, Filters,
-    ListRequest, Listing, LogsRequest, Outcome, OutputStream, ProgressStream, PullImage, RemoveRequest,
-    Result, StatsRequest, WaitCondition,
+    AttachRequest, Attachment, CommitContainer, ContainerStats, CreateRequest, Engine, EventsRequest,
+    ExecStart, Filters, ListRequest, Listing, LogsRequest, Outcome, OutputStream, ProgressStream, PullImage,
+    PutArchive, RemoveRequest, Result, StatsRequest, WaitCondition,
 };
 use sockerless_ports::{
-    link::TerminalSize,
+    link::{TerminalSize, request::PathStat},
     registry::{Archive, ImportRequest, Login},
 };
 
@@ -61,6 +61,14 @@ pub trait Daemon: Send + Sync + 'static {
     async fn resize_exec(&self, id: &str, size: TerminalSize) -> Result<()>;
     fn inspect_exec(&self, id: &str) -> Result<ExecInspectResponse>;
 
+    async fn stat_path(&self, reference: &str, path: &str) -> Result<PathStat>;
+    async fn read_path(&self, reference: &str, path: &str) -> Result<(PathStat, Archive)>;
+    async fn write_path(&self, reference: &str, request: PutArchive, body: Archive) -> Result<()>;
+    async fn changes(&self, reference: &str) -> Result<Vec<FilesystemChange>>;
+    async fn export(&self, reference: &str) -> Result<Archive>;
+    async fn commit_container(&self, request: CommitContainer) -> Result<String>;
+
+    async fn save_images(&self, names: Vec<String>) -> Result<Archive>;
     async fn pull_image(&self, request: PullImage) -> Result<ProgressStream>;
     async fn load_images(&self, archive: Archive) -> Result<ProgressStream>;
     async fn import_image(&self, archive: Archive, request: ImportRequest) -> Result<ProgressStream>;
@@ -180,6 +188,34 @@ impl Daemon for Engine {
 
     fn inspect_exec(&self, id: &str) -> Result<ExecInspectResponse> {
         Engine::inspect_exec(self, id)
+    }
+
+    async fn stat_path(&self, reference: &str, path: &str) -> Result<PathStat> {
+        Engine::stat_path(self, reference, path).await
+    }
+
+    async fn read_path(&self, reference: &str, path: &str) -> Result<(PathStat, Archive)> {
+        Engine::read_path(self, reference, path).await
+    }
+
+    async fn write_path(&self, reference: &str, request: PutArchive, body: Archive) -> Result<()> {
+        Engine::write_path(self, reference, request, body).await
+    }
+
+    async fn changes(&self, reference: &str) -> Result<Vec<FilesystemChange>> {
+        Engine::changes(self, reference).await
+    }
+
+    async fn export(&self, reference: &str) -> Result<Archive> {
+        Engine::export(self, reference).await
+    }
+
+    async fn commit_container(&self, request: CommitContainer) -> Result<String> {
+        Engine::commit_container(self, request).await
+    }
+
+    async fn save_images(&self, names: Vec<String>) -> Result<Archive> {
+        Engine::save_images(self, names).await
     }
 
     async fn pull_image(&self, request: PullImage) -> Result<ProgressStream> {

@@ -2,9 +2,10 @@
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use sockerless_ports::registry::Archive;
 
 use crate::errors::ApiError;
 
@@ -60,6 +61,12 @@ where
     S: Stream<Item = Bytes> + Send + 'static,
 {
     stream(JSON, lines)
+}
+
+/// 200 with an archive. An error in it breaks the answer off, so that the client does not take a part for the whole.
+pub fn archive(content_type: HeaderValue, archive: Archive) -> Response {
+    let told = archive.inspect_err(|error| tracing::error!(%error, "an archive broke off"));
+    with_body(StatusCode::OK, content_type, Body::from_stream(told))
 }
 
 fn with_body(status: StatusCode, content_type: HeaderValue, body: Body) -> Response {

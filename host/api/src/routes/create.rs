@@ -1,6 +1,7 @@
 //! `POST /containers/create`
 
 use axum::{body::Body, extract::State};
+use bollard_stubs::models::ContainerConfig;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -31,9 +32,6 @@ fn request(body: Value, params: &Params, version: ApiVersion) -> Result<CreateRe
     };
     let mut host = take_object(&mut fields, "HostConfig")?;
     let mut networking = take_object(&mut fields, "NetworkingConfig")?;
-    for name in ["Cmd", "Entrypoint", "OnBuild", "Shell"] {
-        string_to_list(&mut fields, name);
-    }
     for name in ["CapAdd", "CapDrop"] {
         string_to_list(&mut host, name);
     }
@@ -53,6 +51,20 @@ fn request(body: Value, params: &Params, version: ApiVersion) -> Result<CreateRe
     if fields.is_empty() {
         return Err(ApiError::invalid("config cannot be empty in order to create a container"));
     }
+    Ok(CreateRequest {
+        name: params.string("name"),
+        platform: params.string("platform").filter(|_| version >= ApiVersion::new(1, 41)),
+        config: container_config(fields)?,
+        host,
+        networking: model(networking, "NetworkingConfig")?,
+    })
+}
+
+/// A container's configuration, as lenient as dockerd reads it.
+pub(super) fn container_config(mut fields: Map<String, Value>) -> Result<ContainerConfig, ApiError> {
+    for name in ["Cmd", "Entrypoint", "OnBuild", "Shell"] {
+        string_to_list(&mut fields, name);
+    }
     if let Some(Value::Object(labels)) = fields.get_mut("Labels") {
         // Go reads null as an empty string.
         labels
@@ -60,13 +72,7 @@ fn request(body: Value, params: &Params, version: ApiVersion) -> Result<CreateRe
             .filter(|value| value.is_null())
             .for_each(|value| *value = Value::String(String::new()));
     }
-    Ok(CreateRequest {
-        name: params.string("name"),
-        platform: params.string("platform").filter(|_| version >= ApiVersion::new(1, 41)),
-        config: model(fields, "")?,
-        host,
-        networking: model(networking, "NetworkingConfig")?,
-    })
+    model(fields, "")
 }
 
 /// What the model has as a closed set of values is text to dockerd, which has words of its own for others.

@@ -12,7 +12,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use futures_util::TryStreamExt;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use sockerless_engine::PullImage;
 use sockerless_ports::registry::{Archive, ImportRequest, Login};
 
@@ -35,6 +35,7 @@ pub fn routes() -> Router<App> {
         .route("/images/create", post(create))
         .route("/images/load", post(load))
         .route("/images/prune", post(prune))
+        .route("/images/get", get(save))
         // An image's name has slashes in it: what comes after the name is told apart by hand.
         .route("/images/{*rest}", axum::routing::any(named))
 }
@@ -70,7 +71,7 @@ async fn named(State(daemon): State<App>, method: Method, Id(rest): Id, params: 
                 .await?;
             Ok(respond::empty(StatusCode::CREATED))
         }
-        ("GET", "get") => Err(ApiError::unsupported(unsupported::IMAGE_SAVE)),
+        ("GET", "get") => saved(&daemon, vec![name.to_owned()]).await,
         ("POST", "push") => Err(ApiError::unsupported(unsupported::IMAGE_PUSH)),
         _ => Err(ApiError::page_not_found()),
     }
@@ -102,6 +103,16 @@ async fn create(
         daemon.import_image(archive(body), request).await?
     };
     Ok(respond::json_stream(progress::lines(progress, Dialect::Status)))
+}
+
+/// `docker save`
+async fn save(State(daemon): State<App>, params: Params) -> Answer {
+    saved(&daemon, params.all("names")).await
+}
+
+async fn saved(daemon: &App, names: Vec<String>) -> Answer {
+    let archive = daemon.save_images(names).await?;
+    Ok(respond::archive(HeaderValue::from_static("application/x-tar"), archive))
 }
 
 async fn load(State(daemon): State<App>, params: Params, body: Body) -> Answer {
@@ -146,8 +157,6 @@ fn login(headers: &HeaderMap) -> Option<Login> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]

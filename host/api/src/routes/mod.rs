@@ -1,11 +1,14 @@
 //! The API's routes, one file for each of Docker's resources.
 
+mod archive;
 mod attach;
 mod auth;
+mod commit;
 mod containers;
 mod create;
 mod events;
 mod exec;
+mod export;
 mod images;
 mod logs;
 mod progress;
@@ -29,6 +32,9 @@ pub fn all() -> Router<App> {
         .merge(logs::routes())
         .merge(attach::routes())
         .merge(exec::routes())
+        .merge(archive::routes())
+        .merge(export::routes())
+        .merge(commit::routes())
         .merge(stats::routes())
         .merge(top::routes())
         .merge(websocket::routes())

@@ -7,15 +7,12 @@ use axum::{
 
 use crate::{App, errors::ApiError};
 
-/// `GET /images/{name}/get` and `GET /images/get`
-pub const IMAGE_SAVE: &str = "saving images is not supported: this daemon keeps an image's layers in its registry; copy it from there with `skopeo copy`";
 /// `POST /images/{name}/push`
 pub const IMAGE_PUSH: &str = "pushing images is not supported yet: it comes with building and committing images; push from the machine that built the image";
 /// `POST /images/create?fromSrc=URL`
 pub const IMPORT_FROM_URL: &str =
     "importing from a URL is not supported: download the archive and pipe it into `docker import -`";
 
-const ARCHIVE: &str = "copying files is not supported yet: it comes with the next version; until then write files by `docker run -i` from standard input";
 const NETWORK: &str = "networks are not supported yet: they come with a later version; containers run in the cloud's own network";
 const VOLUME: &str = "volumes are not supported yet: they come with a later version";
 const BUILD: &str = "building images is not supported yet: it comes with a later version; build elsewhere and push to a registry, or `docker load`";
@@ -25,7 +22,6 @@ const PAUSE: &str =
     "pausing is not supported yet: it comes with the next version; stop and start the container instead";
 const UPDATE: &str =
     "changing a container is not supported yet: it comes with the next version; create it anew";
-const FILES: &str = "reading a container's file system is not supported yet: it comes with the next version";
 const SEARCH: &str = "searching registries is not supported: search on the registry's own site";
 const DISK: &str = "disk usage is not supported: images stay in their registries and volumes in the cloud; see `docker images`";
 const DISTRIBUTION: &str =
@@ -35,17 +31,12 @@ const OPERATIONS: &[(MethodFilter, &str, &str)] = &[
     (MethodFilter::GET, "/system/df", DISK),
     (MethodFilter::POST, "/build", BUILD),
     (MethodFilter::POST, "/build/prune", BUILD),
-    (MethodFilter::POST, "/commit", FILES),
     (MethodFilter::POST, "/session", BUILD),
     (MethodFilter::GET, "/distribution/{*name}", DISTRIBUTION),
     (MethodFilter::GET, "/images/search", SEARCH),
-    (MethodFilter::GET, "/images/get", IMAGE_SAVE),
-    (MethodFilter::GET, "/containers/{id}/changes", FILES),
-    (MethodFilter::GET, "/containers/{id}/export", FILES),
     (MethodFilter::POST, "/containers/{id}/update", UPDATE),
     (MethodFilter::POST, "/containers/{id}/pause", PAUSE),
     (MethodFilter::POST, "/containers/{id}/unpause", PAUSE),
-    (MethodFilter::GET.or(MethodFilter::HEAD).or(MethodFilter::PUT), "/containers/{id}/archive", ARCHIVE),
     (MethodFilter::GET, "/volumes", VOLUME),
     (MethodFilter::POST, "/volumes/create", VOLUME),
     (MethodFilter::POST, "/volumes/prune", VOLUME),

@@ -13,7 +13,7 @@ use futures_util::{
 use sockerless_api::Daemon;
 use sockerless_engine::*;
 use sockerless_ports::{
-    link::{Output, TerminalSize},
+    link::{Output, TerminalSize, request::PathStat},
     registry::{Archive, ImportRequest, Login, ProgressEvent},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -41,6 +41,8 @@ pub struct Fake {
     pub events: Mutex<Option<mpsc::UnboundedReceiver<EventMessage>>>,
     pub progress: Mutex<Vec<Result<ProgressEvent>>>,
     pub refusal: Mutex<Option<Error>>,
+    /// Of the next archive.
+    pub pieces: Mutex<Vec<std::io::Result<Bytes>>>,
 }
 
 impl Fake {
@@ -52,6 +54,16 @@ impl Fake {
     fn note(&self, call: String) -> Result<()> {
         self.calls.lock().unwrap().push(call);
         self.refusal.lock().unwrap().take().map_or(Ok(()), Err)
+    }
+
+    /// What `pieces` says, each after the one before it has gone out.
+    fn archive(&self) -> Archive {
+        let pieces = std::mem::take(&mut *self.pieces.lock().unwrap());
+        let later = |piece| async {
+            tokio::task::yield_now().await;
+            piece
+        };
+        stream::iter(pieces).then(later).boxed()
     }
 
     pub fn add(&self, id: &str, tty: bool) {
@@ -254,6 +266,51 @@ impl Daemon for Fake {
     fn inspect_exec(&self, id: &str) -> Result<ExecInspectResponse> {
         self.note(format!("inspect-exec {id}"))?;
         Ok(ExecInspectResponse { id: Some(id.into()), running: Some(true), ..Default::default() })
+    }
+
+    async fn stat_path(&self, reference: &str, path: &str) -> Result<PathStat> {
+        self.note(format!("stat {reference} {path}"))?;
+        Ok(PathStat {
+            name: "f".into(),
+            size: 5,
+            mode: 0o100_644,
+            modified: 1_500_000_000,
+            link: String::new(),
+        })
+    }
+
+    async fn read_path(&self, reference: &str, path: &str) -> Result<(PathStat, Archive)> {
+        let stat = self.stat_path(reference, path).await?;
+        Ok((stat, self.archive()))
+    }
+
+    async fn write_path(&self, reference: &str, request: PutArchive, body: Archive) -> Result<()> {
+        let size: usize = body.map(|piece| piece.unwrap().len()).collect::<Vec<_>>().await.into_iter().sum();
+        self.note(format!("write {reference} {size} {request:?}"))
+    }
+
+    async fn changes(&self, reference: &str) -> Result<Vec<FilesystemChange>> {
+        self.note(format!("changes {reference}"))?;
+        let change = |path: &str, kind| FilesystemChange { path: path.into(), kind };
+        Ok(match reference {
+            "same" => vec![],
+            _ => vec![change("/a", ChangeType::_1), change("/b", ChangeType::_2)],
+        })
+    }
+
+    async fn export(&self, reference: &str) -> Result<Archive> {
+        self.note(format!("export {reference}"))?;
+        Ok(self.archive())
+    }
+
+    async fn commit_container(&self, request: CommitContainer) -> Result<String> {
+        self.note(format!("commit {request:?}"))?;
+        Ok("sha256:00".into())
+    }
+
+    async fn save_images(&self, names: Vec<String>) -> Result<Archive> {
+        self.note(format!("save {names:?}"))?;
+        Ok(self.archive())
     }
 
     async fn pull_image(&self, request: PullImage) -> Result<ProgressStream> {

@@ -6,6 +6,7 @@
 mod client;
 mod execs;
 mod fake;
+mod files;
 mod images;
 mod listeners;
 mod negotiation;
