@@ -9,6 +9,7 @@
 pub mod cli;
 pub mod daemon;
 pub mod dist;
+pub mod http;
 pub mod images;
 pub mod registry;
 

@@ -1,15 +1,11 @@
 //! Bad input and bad circumstances: a clear error, and nothing created.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    fs,
-    io::{Read, Write},
-    net::TcpStream,
-};
+use std::fs;
 
 use serde_json::Value;
 use sockerless_tests::{
-    Daemon,
+    Daemon, http,
     images::{ImageSpec, busybox_layer},
     registry::Registry,
 };
@@ -154,19 +150,10 @@ fn an_expired_credential_is_told_in_the_providers_words_and_a_new_one_repairs_it
 
 /// A token that the simulator's OAuth endpoint has issued and that is not good any more.
 fn expired_token(google: &str) -> String {
-    let address = google.strip_prefix("http://").unwrap();
+    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
     let form = "grant_type=refresh_token&refresh_token=any";
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!(
-        "POST /token HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}",
-        form.len()
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let json = &answer[answer.find('{').unwrap()..=answer.rfind('}').unwrap()];
-    serde_json::from_str::<Value>(json).unwrap()["access_token"].as_str().unwrap().to_owned()
+    let (_, answer) = http::request(google, "POST", "/token", &headers, form);
+    answer["access_token"].as_str().unwrap().to_owned()
 }
 
 #[test]
