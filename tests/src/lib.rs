@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod dist;
 pub mod http;
 pub mod images;
+pub mod python;
 pub mod registry;
 
 pub use cli::{Docker, Output};
