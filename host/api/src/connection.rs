@@ -13,6 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::{
+    head::Alone,
     hijack::{BoxConnection, Slot, Takeover},
     limits,
     listen::{Listener, Socket, SocketFile},
@@ -124,9 +125,13 @@ async fn hijacked(
     takeover: Takeover,
     token: &CancellationToken,
 ) {
-    if let Err(error) = stream.write_all(&takeover.head).await {
+    let alone = takeover.head.alone.then(|| Alone::begin(stream.as_ref()));
+    if let Err(error) = stream.write_all(&takeover.head.bytes).await {
         tracing::debug!(%error, "the client is gone before its stream began");
         return;
+    }
+    if let Some(alone) = alone {
+        alone.end().await;
     }
     let mut work = (takeover.work)(stream, read);
     tokio::select! {

@@ -11,6 +11,7 @@ mod errors;
 mod extract;
 mod framing;
 mod front;
+mod head;
 mod headers;
 mod hijack;
 mod limits;

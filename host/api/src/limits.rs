@@ -30,6 +30,12 @@ pub const BACKLOG: u32 = 1024;
 /// Permissions of the unix socket: owner and group, as dockerd's.
 pub const SOCKET_MODE: u32 = 0o660;
 
-/// How long the head of an answer to attach stays the last thing on its connection: time for a client to read it, too
-/// short to be felt.
+/// How long the head of an answer stays the last thing on its connection at least, where that is needed: time for a
+/// client to read it, too short to be felt.
 pub const HEAD_ALONE: Duration = Duration::from_millis(3);
+
+/// How often it is looked whether the client has read the head, where that can be seen.
+pub const HEAD_LOOK: Duration = Duration::from_millis(1);
+
+/// How long that is waited for: a machine under load lets a client wait, but not so long.
+pub const HEAD_PATIENCE: Duration = Duration::from_secs(2);

@@ -11,6 +11,7 @@ use crate::{
     errors::ApiError,
     extract::{Id, Params},
     framing::{Encoded, Form, content_type},
+    head::Head,
     hijack,
     hijack::Slot,
     version::ApiVersion,
@@ -41,7 +42,7 @@ async fn attach(
     // Errors have to be told before the switch: after it a client takes them for output.
     let attachment = daemon.attach(&id, request).await?;
     let form = Form::of(&attachment.output);
-    let head = hijack::head(&headers, &content_type(attachment.output.tty, version));
+    let head = Head::new(&headers, &content_type(attachment.output.tty, version));
     let output = Encoded::new(attachment.output, form);
     slot.take(head, move |connection, read| hijack::pump(connection, read, output, attachment.input)).await
 }

@@ -19,6 +19,7 @@ use crate::{
     extract,
     extract::{Id, Params},
     framing::{Encoded, Form, content_type},
+    head::Head,
     hijack,
     hijack::Slot,
     respond,
@@ -75,7 +76,7 @@ async fn start(
         return Ok(respond::empty(StatusCode::OK));
     };
     let form = Form::of(&attachment.output);
-    let head = hijack::head(&headers, &content_type(attachment.output.tty, version));
+    let head = Head::new(&headers, &content_type(attachment.output.tty, version));
     let output = Encoded::new(attachment.output, form);
     let taken =
         slot.take(head, move |connection, read| hijack::pump(connection, read, output, attachment.input));

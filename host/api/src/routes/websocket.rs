@@ -21,7 +21,7 @@ use crate::{
     errors::ApiError,
     extract::{Id, Params},
     framing::{Encoded, Form},
-    hijack,
+    head::Head,
     hijack::{BoxConnection, Slot},
     limits,
     version::ApiVersion,
@@ -56,7 +56,7 @@ async fn attach(
 }
 
 /// The answer's head (RFC 6455, section 4.2.2).
-fn handshake(request: &HeaderMap) -> Result<Bytes, ApiError> {
+fn handshake(request: &HeaderMap) -> Result<Head, ApiError> {
     let is = |name, value: &str| {
         request
             .get(name)
@@ -71,7 +71,7 @@ fn handshake(request: &HeaderMap) -> Result<Bytes, ApiError> {
     head.put_slice(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ");
     head.put_slice(derive_accept_key(key.as_bytes()).as_bytes());
     head.put_slice(b"\r\n");
-    Ok(hijack::finish_head(head))
+    Ok(Head::finish(head))
 }
 
 async fn pump(connection: BoxConnection, read: Bytes, mut output: Encoded, input: Option<Box<dyn Input>>) {
