@@ -27,5 +27,5 @@ mod time;
 
 pub use config::{Config, Info, Quotas};
 pub use profile::Profile;
-pub use runner::{Machine, Runner, Running, Stop};
+pub use runner::{Instance, Machine, Runner, Running, Stop};
 pub use server::{Server, Simulator, StartError, start, start_with};

@@ -17,11 +17,13 @@ pub trait Runner: Send + Sync + 'static {
     /// A sentence when the task cannot even be tried.
     fn run(&self, spec: TaskSpec) -> Result<Running, String>;
 
-    /// Makes the instance for several containers: what they share.
+    /// Makes the instance for several containers: what they share. A runner need not have any.
     ///
     /// # Errors
     /// A sentence.
-    async fn instance(&self) -> Result<Arc<dyn Instance>, String>;
+    async fn instance(&self) -> Result<Arc<dyn Instance>, String> {
+        Err("Tasks of several containers cannot be run here.".to_owned())
+    }
 
     /// Where a container finds this machine.
     fn host_address(&self) -> IpAddr;
