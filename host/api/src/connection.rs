@@ -2,17 +2,17 @@
 
 use std::{convert::Infallible, future::Future, pin::Pin, time::Duration};
 
-use axum::{Router, body::Body};
-use hyper::{body::Incoming, server::conn::http1};
+use futures_util::FutureExt;
+use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::AsyncWriteExt,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
 
 use crate::{
+    front::Router,
     head::Alone,
     hijack::{BoxConnection, Slot, Takeover},
     limits,
@@ -84,11 +84,8 @@ where
 /// One client's connection, to its end.
 async fn connection(stream: BoxConnection, router: Router, token: CancellationToken) {
     let (slot, mut takeovers) = Slot::new();
-    let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(slot.clone());
-        let answer = router.clone().oneshot(request.map(Body::new));
-        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never: Infallible| match never {})) }
-    });
+    let service =
+        hyper::service::service_fn(move |request| router.answer(request, &slot).map(Ok::<_, Infallible>));
     let mut http =
         http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), service);
     let expired = async {

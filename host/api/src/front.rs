@@ -1,40 +1,78 @@
 //! What happens to every request before its route and to every answer after it.
 
-use std::panic::AssertUnwindSafe;
+use std::{
+    future::{Future, ready},
+    panic::AssertUnwindSafe,
+};
 
 use axum::{
-    Router,
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
 use http::{Method, StatusCode, Uri, uri::PathAndQuery};
+use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use crate::{
     errors::ApiError,
-    headers, respond,
+    headers,
+    hijack::Slot,
+    respond,
+    routes::system,
     version::{self, ApiVersion},
 };
 
-/// Takes the version off the path, checks it, and puts dockerd's headers on the answer.
-pub fn around(routes: Router, min: ApiVersion) -> Router {
-    Router::new().fallback(front).with_state((routes, min))
+/// Every route of the API, with and without `/vX.Y`.
+#[derive(Clone)]
+pub struct Router {
+    routes: axum::Router,
+    min: ApiVersion,
 }
 
-async fn front(State((routes, min)): State<(Router, ApiVersion)>, request: Request) -> Response {
-    let mut response = match prepare(request, min) {
-        Ok(request) => match AssertUnwindSafe(routes.oneshot(request)).catch_unwind().await {
+impl Router {
+    /// `routes` know nothing of versions; those before `min` are refused.
+    pub(crate) fn new(routes: axum::Router, min: ApiVersion) -> Self {
+        Self { routes, min }
+    }
+
+    /// Answers a request of the connection that `slot` belongs to.
+    pub(crate) fn answer(
+        &self,
+        request: http::Request<Incoming>,
+        slot: &Slot,
+    ) -> impl Future<Output = Response> + Send + use<> {
+        // Clients ping before each of their commands, and health checks do nothing else: this way is the shortest.
+        if request.uri().path() == system::PING
+            && let Some(pong) = system::pong(request.method())
+        {
+            return ready(pong).left_future();
+        }
+        let (router, slot) = (self.clone(), slot.clone());
+        async move {
+            let mut response = router.route(request.map(Body::new), slot).await;
+            headers::apply(response.headers_mut());
+            response
+        }
+        .boxed()
+        .right_future()
+    }
+
+    /// Takes the version off the path and checks it.
+    async fn route(self, request: Request, slot: Slot) -> Response {
+        let mut request = match prepare(request, self.min) {
+            Ok(request) => request,
+            Err(response) => return *response,
+        };
+        request.extensions_mut().insert(slot);
+        match AssertUnwindSafe(self.routes.oneshot(request)).catch_unwind().await {
             Ok(answer) => answer.unwrap_or_else(|never| match never {}),
             // A fault of the daemon's own costs this request, and the client hears of it.
             Err(_) => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the daemon failed; see its log")
                 .into_response(),
-        },
-        Err(response) => *response,
-    };
-    headers::apply(response.headers_mut());
-    response
+        }
+    }
 }
 
 fn prepare(mut request: Request, min: ApiVersion) -> Result<Request, Box<Response>> {
@@ -42,7 +80,7 @@ fn prepare(mut request: Request, min: ApiVersion) -> Result<Request, Box<Respons
     let (version, path) = version::split(request.uri().path(), min).map_err(refuse)?;
     match *request.method() {
         // axum answers HEAD wherever it answers GET; dockerd has it on two routes.
-        Method::HEAD if path != "/_ping" && !path.ends_with("/archive") => {
+        Method::HEAD if path != system::PING && !path.ends_with("/archive") => {
             return Err(refuse(ApiError::page_not_found()));
         }
         Method::OPTIONS => return Err(Box::new(respond::empty(StatusCode::OK))),
@@ -67,6 +105,6 @@ fn strip(uri: &Uri, path: &str) -> Option<Uri> {
 }
 
 /// For paths and methods that no route takes.
-pub async fn page_not_found(_: axum::extract::Request<Body>) -> ApiError {
+pub async fn page_not_found(_: Request) -> ApiError {
     ApiError::page_not_found()
 }

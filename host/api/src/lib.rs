@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 pub use connection::serve;
 pub use daemon::Daemon;
+pub use front::Router;
 pub use listen::{Address, AddressError, ListenError, Listener, bind};
 pub use version::ApiVersion;
 
@@ -48,6 +49,6 @@ impl Default for ApiOptions {
 }
 
 /// Every route of the API, with and without `/vX.Y`. Takes an `Arc<Engine>`.
-pub fn router(daemon: Arc<dyn Daemon>, options: ApiOptions) -> axum::Router {
-    front::around(routes::all().with_state(daemon), options.min_version)
+pub fn router(daemon: Arc<dyn Daemon>, options: ApiOptions) -> Router {
+    Router::new(routes::all().with_state(daemon), options.min_version)
 }

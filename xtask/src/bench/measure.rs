@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     http::Connection,
+    load,
     subject::{Subject, docker},
 };
 use crate::{Result, command};
@@ -49,13 +50,13 @@ pub fn idle_memory(subject: &mut dyn Subject) -> Result<f64> {
 
 /// Requests a second with kept-alive connections.
 pub fn ping(subject: &mut dyn Subject) -> Result<f64> {
-    rate(subject, CLIENTS, "/_ping")
+    load::rate(subject.socket(), CLIENTS, "/_ping", RATE)
 }
 
 /// Requests a second for one container.
 pub fn inspect(subject: &mut dyn Subject) -> Result<f64> {
     let id = create_one(&mut Connection::open(subject.socket())?, &["true"])?;
-    let rate = rate(subject, 1, &format!("/v1.41/containers/{id}/json"));
+    let rate = load::rate(subject.socket(), 1, &format!("/v1.41/containers/{id}/json"), RATE);
     remove(subject, &id)?;
     rate
 }
@@ -151,30 +152,6 @@ pub fn attach(subject: &mut dyn Subject) -> Result<f64> {
         return Err(format!("{bytes} bytes arrived").into());
     }
     Ok(megabytes(ATTACH, time))
-}
-
-fn rate(subject: &dyn Subject, clients: usize, path: &str) -> Result<f64> {
-    let socket = subject.socket();
-    let since = Instant::now();
-    let counts = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..clients)
-            .map(|_| {
-                scope.spawn(move || {
-                    let mut connection = Connection::open(socket).ok()?;
-                    let mut count = 0_u32;
-                    while since.elapsed() < RATE {
-                        let (status, _) = connection.request("GET", path, b"").ok()?;
-                        (status == 200).then_some(())?;
-                        count += 1;
-                    }
-                    Some(count)
-                })
-            })
-            .collect();
-        workers.into_iter().map(|worker| worker.join().ok().flatten()).collect::<Option<Vec<_>>>()
-    });
-    let sum: u32 = counts.ok_or("a request failed")?.iter().sum();
-    Ok(f64::from(sum) / since.elapsed().as_secs_f64())
 }
 
 fn create_one(connection: &mut Connection, command: &[&str]) -> Result<String> {

@@ -1,6 +1,7 @@
 //! The daemon beside a real dockerd, in the same run on the same machine.
 
 mod http;
+mod load;
 mod measure;
 mod peer;
 mod subject;
@@ -28,6 +29,8 @@ struct Measurement {
     unit: &'static str,
     more_is_better: bool,
     goal: Goal,
+    /// Why it misses its goal, if it is known to: stands in the table of a run in which it does.
+    why: Option<&'static str>,
     take: fn(&mut dyn Subject) -> Result<f64>,
 }
 
@@ -45,6 +48,7 @@ const MEASUREMENTS: &[Measurement] = &[
         unit: "ms",
         more_is_better: false,
         goal: Goal::AtMost(100.0),
+        why: None,
         take: measure::ready,
     },
     Measurement {
@@ -52,6 +56,7 @@ const MEASUREMENTS: &[Measurement] = &[
         unit: "MiB",
         more_is_better: false,
         goal: Goal::Times(1.0),
+        why: None,
         take: measure::idle_memory,
     },
     Measurement {
@@ -59,6 +64,7 @@ const MEASUREMENTS: &[Measurement] = &[
         unit: "requests/s",
         more_is_better: true,
         goal: Goal::Times(2.0),
+        why: None,
         take: measure::ping,
     },
     Measurement {
@@ -66,6 +72,7 @@ const MEASUREMENTS: &[Measurement] = &[
         unit: "ms",
         more_is_better: false,
         goal: Goal::Times(5.0),
+        why: None,
         take: measure::create,
     },
     Measurement {
@@ -73,6 +80,7 @@ const MEASUREMENTS: &[Measurement] = &[
         unit: "ms",
         more_is_better: false,
         goal: Goal::Times(20.0),
+        why: None,
         take: measure::list,
     },
     Measurement {
@@ -80,6 +88,7 @@ const MEASUREMENTS: &[Measurement] = &[
         unit: "requests/s",
         more_is_better: true,
         goal: Goal::Times(1.0),
+        why: None,
         take: measure::inspect,
     },
     Measurement {
@@ -87,6 +96,7 @@ const MEASUREMENTS: &[Measurement] = &[
         unit: "ms",
         more_is_better: false,
         goal: Goal::Times(1.0),
+        why: None,
         take: measure::run,
     },
     Measurement {
@@ -94,6 +104,7 @@ const MEASUREMENTS: &[Measurement] = &[
         unit: "MB/s",
         more_is_better: true,
         goal: Goal::Times(10.0),
+        why: None,
         take: measure::logs,
     },
     Measurement {
@@ -101,6 +112,7 @@ const MEASUREMENTS: &[Measurement] = &[
         unit: "MB/s",
         more_is_better: true,
         goal: Goal::Times(5.0),
+        why: None,
         take: measure::attach,
     },
 ];

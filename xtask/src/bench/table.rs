@@ -18,7 +18,8 @@ pub struct Row {
     peer: f64,
     times: f64,
     goal: String,
-    reached: bool,
+    /// How it ended: reached, or missed and why.
+    end: String,
 }
 
 impl Row {
@@ -29,7 +30,12 @@ impl Row {
             Goal::Times(goal) => (format!("≥ {goal} ×"), times >= goal),
             Goal::AtMost(most) => (format!("≤ {most} {}", measurement.unit), ours <= most),
         };
-        Self { name: measurement.name, unit: measurement.unit, ours, peer, times, goal, reached }
+        let end = match (reached, measurement.why) {
+            (true, _) => "reached".to_owned(),
+            (false, Some(why)) => format!("missed: {why}"),
+            (false, None) => "missed: why is not known yet".to_owned(),
+        };
+        Self { name: measurement.name, unit: measurement.unit, ours, peer, times, goal, end }
     }
 }
 
@@ -54,16 +60,16 @@ impl Table {
             self.peer, self.peer
         );
         for row in &self.rows {
-            let reached = if row.reached { "reached" } else { "missed" };
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | {:.1} | {} | {reached} |",
+                "| {} | {} | {} | {} | {:.1} | {} | {} |",
                 row.name,
                 row.unit,
                 number(row.ours),
                 number(row.peer),
                 row.times,
-                row.goal
+                row.goal,
+                row.end
             );
         }
         text

@@ -13,7 +13,7 @@ mod images;
 mod logs;
 mod progress;
 mod stats;
-mod system;
+pub mod system;
 mod top;
 mod unsupported;
 mod websocket;

@@ -28,6 +28,12 @@ async fn ping_answers_get_and_head_with_dockerds_headers() {
     }
     assert!(get.header("server").unwrap().starts_with("Sockerless/"));
     assert_eq!((get.header("content-length"), head.headers["content-length"].as_str()), (Some("2"), "0"));
+    // With a version it takes another way through the daemon, and says the same.
+    let versioned = client.request("GET", "/v1.43/_ping").await;
+    let mut expected = get.head.headers.clone();
+    expected.insert("date".into(), versioned.header("date").unwrap().into());
+    assert_eq!((versioned.body, versioned.head.headers), (get.body, expected));
+    assert_eq!(client.request("POST", "/_ping").await.message(), "page not found");
     // The connection goes on being one.
     assert_eq!(client.request("GET", "/_ping").await.status(), 200);
 }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{Stream, StreamExt, stream::BoxStream};
 use jiff::Timestamp;
 use sockerless_ports::logs::{LogChunk, LogError, LogQuery};
 
@@ -11,7 +11,8 @@ use super::{spec::Spec, table::Reader};
 use crate::{Engine, Error, ErrorKind, LogsRequest, OutputChunk, OutputStream, Result};
 
 impl Engine {
-    /// `GET /containers/{id}/logs`. With `follow` it ends when the container's run ends.
+    /// `GET /containers/{id}/logs`, a line in each chunk unless the container has a terminal, as dockerd. With `follow` it ends when
+    /// the container's run ends.
     ///
     /// Errors: 400 when neither stdout nor stderr is chosen, 404, 501 for a log driver that keeps nothing.
     pub async fn logs(&self, reference: &str, request: LogsRequest) -> Result<OutputStream> {
@@ -36,7 +37,8 @@ impl Engine {
             from: None,
             hold: false,
             follow: request.follow && entry.view().state.is_live(),
-            lines: request.timestamps || request.details,
+            // A terminal's bytes go out as they came; else a chunk becomes a frame, and clients take frames for lines.
+            lines: !entry.spec.tty() || request.timestamps || request.details,
         };
         let chunks = self.logs.read(entry.id(), query).await?;
         let details = request.details.then(|| details(&entry.spec));
@@ -50,7 +52,7 @@ impl Engine {
             };
             Ok(OutputChunk { output: chunk.output, bytes })
         });
-        let mut chunks = self.guard(chunks.boxed(), reader);
+        let mut chunks = self.guard(chunks, reader);
         if let (true, Some(until)) = (request.follow, request.until) {
             let left = until.duration_since(SystemTime::now()).unwrap_or_default();
             chunks = chunks.take_until(tokio::time::sleep(left)).boxed();
@@ -61,7 +63,7 @@ impl Engine {
     /// Keeps the log from being removed while the stream lives, and ends it with the engine.
     pub(super) fn guard(
         &self,
-        chunks: BoxStream<'static, Result<OutputChunk>>,
+        chunks: impl Stream<Item = Result<OutputChunk>> + Send + 'static,
         reader: Reader,
     ) -> BoxStream<'static, Result<OutputChunk>> {
         let chunks = chunks.map(move |chunk| {

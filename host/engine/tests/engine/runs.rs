@@ -1,5 +1,6 @@
 use bollard_stubs::models::ContainerStateStatusEnum as Status;
-use sockerless_engine::{Outcome, RemoveRequest, WaitCondition};
+use futures_util::StreamExt;
+use sockerless_engine::{LogsRequest, Outcome, RemoveRequest, WaitCondition};
 use sockerless_ports::store::Kind;
 
 use crate::world::*;
@@ -26,6 +27,22 @@ async fn output_is_in_the_logs_when_wait_answers() {
     world.run("hello", &["echo", "hello"]).await;
     assert_eq!(world.wait("hello").await, 0);
     assert_eq!(world.output("hello").await, "hello\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn logs_are_a_chunk_for_each_line_but_as_they_came_from_a_terminal() {
+    let world = World::new().await;
+    for (name, tty, expected) in
+        [("plain", false, &["one\n", "two\n"][..]), ("terminal", true, &["one\ntwo\n"])]
+    {
+        world.create_with(name, &["echo", "one\ntwo"], |request| request.config.tty = Some(tty)).await;
+        world.engine.start(name).await.unwrap();
+        world.wait(name).await;
+        let request = LogsRequest { stdout: true, ..LogsRequest::default() };
+        let chunks = world.engine.logs(name, request).await.unwrap().chunks;
+        let chunks: Vec<_> = chunks.map(|chunk| chunk.unwrap().bytes).collect().await;
+        assert_eq!(chunks, expected, "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

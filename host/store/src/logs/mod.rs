@@ -192,6 +192,8 @@ impl Logs for ContainerLogs {
         query: LogQuery,
     ) -> Result<BoxStream<'static, Result<LogChunk, LogError>>, LogError> {
         let reader = Reader::open(self.log(container).await?, query).await?;
+        // Boxed: the stream moves its state for each chunk, and a chunk may be a line.
+        let reader = Box::new(reader);
         Ok(stream::unfold(reader, async |mut reader| reader.next().await.map(|item| (item, reader))).boxed())
     }
 

@@ -93,6 +93,7 @@ impl Logs for FakeLogs {
     ) -> Result<BoxStream<'static, Result<LogChunk, LogError>>, LogError> {
         let receiver = self.0.lock().unwrap().entry(container.to_owned()).or_default().subscribe();
         let start = query.from.unwrap_or_default().0 as usize;
+        let by_line = query.lines;
         let chunks = stream::unfold((receiver, start, query), |(mut receiver, mut next, query)| async move {
             loop {
                 let log = receiver.borrow_and_update().clone();
@@ -109,7 +110,16 @@ impl Logs for FakeLogs {
                 }
             }
         });
-        Ok(chunks.boxed())
+        let lines = chunks.flat_map(move |chunk: Result<LogChunk, LogError>| {
+            let LogChunk { time, output, bytes } = chunk.unwrap();
+            let parts: Vec<_> = if by_line {
+                bytes.split_inclusive(|byte| *byte == b'\n').map(|line| bytes.slice_ref(line)).collect()
+            } else {
+                vec![bytes]
+            };
+            stream::iter(parts).map(move |bytes| Ok(LogChunk { time, output, bytes }))
+        });
+        Ok(lines.boxed())
     }
 
     async fn remove(&self, container: &str) -> Result<(), LogError> {
