@@ -3,6 +3,7 @@
 mod archives;
 mod hub;
 mod kept;
+mod layers;
 mod load;
 mod logins;
 mod names;
