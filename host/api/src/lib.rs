@@ -20,6 +20,7 @@ mod nulls;
 mod respond;
 mod routes;
 mod time;
+mod upload;
 mod version;
 
 use std::sync::Arc;

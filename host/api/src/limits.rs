@@ -39,3 +39,7 @@ pub const HEAD_LOOK: Duration = Duration::from_millis(1);
 
 /// How long that is waited for: a machine under load lets a client wait, but not so long.
 pub const HEAD_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Bytes of a refused body that are read all the same, so that its sender gets to read the answer. dockerd reads 256 KiB;
+/// a socket's buffers take more.
+pub const UNWANTED_BODY: usize = 16 << 20;

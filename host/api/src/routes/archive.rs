@@ -2,12 +2,11 @@
 
 use axum::{Router, body::Body, extract::State, response::Response, routing::get};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use futures_util::TryStreamExt;
 use http::{HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use serde::Serialize;
 use sockerless_engine::PutArchive;
-use sockerless_ports::{link::request::PathStat, registry::Archive};
+use sockerless_ports::link::request::PathStat;
 
 use crate::{
     App,
@@ -15,6 +14,7 @@ use crate::{
     extract::{Id, Params},
     respond,
     respond::Answer,
+    upload,
 };
 
 const STAT: HeaderName = HeaderName::from_static("x-docker-container-path-stat");
@@ -39,8 +39,11 @@ async fn write(State(daemon): State<App>, Id(id): Id, params: Params, body: Body
         keep_kind: params.flag("noOverwriteDirNonDir"),
         copy_owner: params.flag("copyUIDGID"),
     };
-    let archive: Archive = Box::pin(body.into_data_stream().map_err(std::io::Error::other));
-    daemon.write_path(&id, request, archive).await?;
+    let (archive, rest) = upload::archive(body);
+    if let Err(error) = daemon.write_path(&id, request, archive).await {
+        rest.drain().await;
+        return Err(error.into());
+    }
     Ok(respond::empty(StatusCode::OK))
 }
 

@@ -11,7 +11,6 @@ use base64::{
     alphabet::URL_SAFE,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use sockerless_engine::PullImage;
 use sockerless_ports::registry::{Archive, ImportRequest, Login};
@@ -26,6 +25,7 @@ use crate::{
     extract::{Id, Params},
     respond,
     respond::Answer,
+    upload,
     version::ApiVersion,
 };
 
@@ -126,7 +126,7 @@ async fn prune(State(daemon): State<App>, params: Params) -> Answer {
 }
 
 fn archive(body: Body) -> Archive {
-    Box::pin(body.into_data_stream().map_err(std::io::Error::other))
+    upload::archive(body).0
 }
 
 /// Joins a tag or digest to a name, in place of the one it has.

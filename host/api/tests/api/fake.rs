@@ -41,6 +41,8 @@ pub struct Fake {
     pub events: Mutex<Option<mpsc::UnboundedReceiver<EventMessage>>>,
     pub progress: Mutex<Vec<Result<ProgressEvent>>>,
     pub refusal: Mutex<Option<Error>>,
+    /// The next archive is not looked at.
+    early: Mutex<bool>,
     /// Of the next archive.
     pub pieces: Mutex<Vec<std::io::Result<Bytes>>>,
 }
@@ -54,6 +56,11 @@ impl Fake {
     fn note(&self, call: String) -> Result<()> {
         self.calls.lock().unwrap().push(call);
         self.refusal.lock().unwrap().take().map_or(Ok(()), Err)
+    }
+
+    /// The next archive is refused before it was read.
+    pub fn refuse_early(&self) {
+        *self.early.lock().unwrap() = true;
     }
 
     /// What `pieces` says, each after the one before it has gone out.
@@ -285,6 +292,9 @@ impl Daemon for Fake {
     }
 
     async fn write_path(&self, reference: &str, request: PutArchive, body: Archive) -> Result<()> {
+        if std::mem::take(&mut *self.early.lock().unwrap()) {
+            return self.note(format!("write {reference}"));
+        }
         let size: usize = body.map(|piece| piece.unwrap().len()).collect::<Vec<_>>().await.into_iter().sum();
         self.note(format!("write {reference} {size} {request:?}"))
     }

@@ -121,3 +121,16 @@ async fn images_are_saved_by_name_and_by_list() {
         assert_eq!(server.fake.calls(), [call]);
     }
 }
+
+#[tokio::test]
+async fn who_is_refused_in_the_middle_of_sending_reads_the_answer() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    *server.fake.refusal.lock().unwrap() = Some(Error::new(ErrorKind::NotFound, "not here"));
+    server.fake.refuse_early();
+    let archive = vec![7; 9 << 20];
+    client.send("PUT", "/containers/c/archive?path=/a", &[], Some(&archive)).await;
+    assert_eq!(client.read_response().await.message(), "not here");
+    // And the connection serves on.
+    assert_eq!(client.request("GET", "/containers/same/changes").await.status(), 200);
+}

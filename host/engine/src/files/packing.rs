@@ -50,7 +50,7 @@ pub(super) async fn unpacked(mut body: Archive) -> Result<Archive> {
             }
         })),
         [b'B', b'Z', b'h', ..] => Err(unsupported("bzip2")),
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => Err(unsupported("xz")),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Err(unsupported("xz")),
         _ => Ok(whole),
     }
 }

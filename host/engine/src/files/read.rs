@@ -215,7 +215,8 @@ impl<I: Input> Archive<I> {
             meta.size = 0;
         }
         match meta.kind {
-            Kind::Symlink => meta.target = link,
+            // Whatever the header says: no file system knows another mode for them.
+            Kind::Symlink => (meta.target, meta.mode) = (link, 0o777),
             Kind::Character | Kind::Block => {
                 let part = |value: io::Result<Option<u32>>| value.ok().flatten().unwrap_or_default();
                 meta.device = (part(header.device_major()), part(header.device_minor()));

@@ -204,7 +204,7 @@ mod tests {
         )
             .prop_map(|(kind, mode, uid, size, modified, target, device, attributes)| Meta {
                 kind,
-                mode,
+                mode: if kind == Kind::Symlink { 0o777 } else { mode },
                 uid,
                 gid: uid / 3,
                 size: if kind == Kind::File { size } else { 0 },

@@ -60,6 +60,8 @@ impl Now for Arc<Node> {
 #[derive(Debug, Default)]
 pub(in crate::files) struct Seen {
     entry: Entry,
+    /// Others, too, make things in it: its time says nothing.
+    shared: bool,
     children: BTreeMap<Name, Self>,
 }
 
@@ -75,13 +77,18 @@ impl Seen {
         seen.entry = entry;
     }
 
-    /// Takes a path out, as if nobody had looked there.
+    /// Takes a path out, as if nobody had looked there, with what making it did to the directory it is in.
     pub fn close(&mut self, path: &str) {
+        let parts: Vec<&[u8]> = path::parts(path.as_bytes()).collect();
+        let Some((last, parents)) = parts.split_last() else { return };
         let mut seen = self;
-        for part in path::parts(path.as_bytes()) {
-            seen = seen.children.entry(part.into()).or_default();
+        for part in parents {
+            let Some(child) = seen.children.get_mut(*part) else { return };
+            seen = child;
         }
-        *seen = Self { entry: Entry { closed: true, ..Entry::default() }, ..Self::default() };
+        seen.shared = true;
+        let closed = Self { entry: Entry { closed: true, ..Entry::default() }, ..Self::default() };
+        seen.children.insert((*last).into(), closed);
     }
 }
 
@@ -100,7 +107,7 @@ impl Now for Seen {
         let alike = *mode == meta.st_mode() && u64::from(*uid) == meta.uid && u64::from(*gid) == meta.gid;
         if self.is_directory() {
             // Making something in it changes its time. What the machine did while it unpacked the image does not count.
-            return alike && !(*recent && *modified != meta.modified.0);
+            return alike && (self.shared || !recent || *modified == meta.modified.0);
         }
         let file = meta.kind == crate::files::member::Kind::File;
         alike && !recent && (!file || *size == meta.size) && *link == String::from_utf8_lossy(&meta.target)

@@ -183,7 +183,7 @@ fn a_clients_archive_is_unpacked_by_dockerds_rules() {
         Ok(all("").replace("/tmp/d/ ", "/tmp/.wh.d 2 /tmp/d/ "))
     );
     assert_eq!(
-        unpack("/tmp", false, &[symlink("le", "/etc"), file("le/thr", 3)]),
+        unpack("/", false, &[symlink("tmp/le", "/etc"), file("tmp/le/thr", 3)]),
         Ok("/etc/ /etc/passwd 9 /etc/thr 3 /tmp/ /tmp/d/ /tmp/d/f 1 /tmp/le -> /etc".into())
     );
     assert_eq!(unpack("/tmp", false, &[file("d", 2)]), Ok("/etc/ /etc/passwd 9 /tmp/ /tmp/d 2".into()));
@@ -191,6 +191,7 @@ fn a_clients_archive_is_unpacked_by_dockerds_rules() {
     for (to, members, words) in [
         ("/tmp", vec![file("../etc/x", 1)], r#""../etc/x" is outside of "/tmp""#),
         ("/tmp", vec![symlink("up", "../../../etc")], r#"invalid symlink "/tmp/up" -> "../../../etc""#),
+        ("/tmp", vec![symlink("le", "/etc"), file("le/thr", 3)], r#""/tmp/le" is outside of "/tmp""#),
         ("/tmp", vec![symlink("out", "../etc")], r#"invalid symlink "/tmp/out" -> "../etc""#),
         ("/tmp", vec![hard("ho", "../etc/passwd")], r#"invalid hardlink "/etc/passwd" -> "../etc/passwd""#),
         ("/tmp", vec![hard("ho", "/etc/passwd")], "link /tmp/etc/passwd /tmp/ho: no such file or directory"),
@@ -291,6 +292,7 @@ fn an_agents_list_is_compared_with_the_image() {
         directory("etc"),
         file("etc/hosts", 1),
         file("etc/passwd", 2),
+        directory("home"),
         symlink("l", "etc"),
         file("gone", 3),
     ]]);
@@ -302,8 +304,10 @@ fn an_agents_list_is_compared_with_the_image() {
             "/dev" => (entry.closed, entry.mode) = (true, 0o040_700),
             "/etc/hosts" => entry.size = 7,
             "/etc/passwd" => entry.recent = true,
+            // What the machine maintains was put there anew.
+            "/etc" => (entry.modified, entry.recent) = (99, true),
             // Unpacking the image was before the agent.
-            "/etc" => entry.modified = 99,
+            "/home" => entry.modified = 99,
             _ => {}
         }
     }
@@ -321,6 +325,16 @@ fn an_agents_list_is_compared_with_the_image() {
         told(&differences(&image, &seen)),
         ["C /etc", "C /etc/passwd", "D /gone", "A /mnt", "A /mnt/new", "A /moved", "A /moved/old"]
     );
+    let mut entries = walk(&image);
+    for entry in &mut entries {
+        if entry.path == "/etc" || entry.path == "/home" {
+            (entry.modified, entry.recent) = (99, true);
+        }
+    }
+    let mut seen = self::seen(entries);
+    seen.close("/etc/hosts");
+    seen.close("/nowhere/at/all");
+    assert_eq!(told(&differences(&image, &seen)), ["C /home"]);
 }
 
 /// The layer that differences make.

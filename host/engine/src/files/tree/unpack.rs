@@ -55,9 +55,7 @@ impl Tree {
             // The destination itself keeps what it is.
             return if directory { Ok(()) } else { Err(overwrites(&shown, &destination.shown(&[]))) };
         };
-        let mut place = self
-            .follow_from(destination.place.to_vec(), &path::join(parents.iter().copied()))
-            .map_err(|missing| format!("mkdir {}: {missing}", destination.shown(parents)))?;
+        let mut place = self.within(destination, parents, "mkdir")?;
         place.push((*last).into());
         let node = match &member.what {
             What::Thing(meta) => {
@@ -84,6 +82,19 @@ impl Tree {
         Ok(())
     }
 
+    /// Where a directory of the archive really is. Links may not lead out of the destination: the agent, which unpacks it
+    /// in the end, follows none that does.
+    fn within(&self, destination: Destination<'_>, names: &[&[u8]], what: &str) -> Result<Vec<Name>, String> {
+        let shown = || destination.shown(names);
+        let place = self
+            .follow_from(destination.place.to_vec(), &path::join(names.iter().copied()))
+            .map_err(|missing| format!("{what} {}: {missing}", shown()))?;
+        if place.starts_with(destination.place) {
+            return Ok(place);
+        }
+        Err(format!("{:?} is outside of {:?}", shown(), destination.shown(&[])))
+    }
+
     fn linked(&self, destination: Destination<'_>, target: &[u8], shown: &str) -> Result<Node, String> {
         let names = path::inside(target).map_err(|()| {
             let whole = [&path::join(destination.place.iter().map(AsRef::as_ref)), target].join(&b'/');
@@ -92,9 +103,7 @@ impl Tree {
         let (last, parents) =
             names.split_last().map_or((None, &names[..]), |(last, rest)| (Some(last), rest));
         let missing = |missing: Missing| format!("link {} {shown}: {missing}", destination.shown(&names));
-        let mut place = self
-            .follow_from(destination.place.to_vec(), &path::join(parents.iter().copied()))
-            .map_err(missing)?;
+        let mut place = self.within(destination, parents, "link")?;
         place.extend(last.map(|last| Name::from(*last)));
         let node = self.get(place.iter().map(AsRef::as_ref)).ok_or_else(|| missing(Missing::NotFound))?;
         if node.is_directory() {
