@@ -72,7 +72,7 @@ impl Engine {
         }
         if !wanted.working_dir.is_empty() && !wanted.working_dir.starts_with('/') {
             let (code, message) = (words::NOT_EXECUTABLE, words::RELATIVE_DIRECTORY.to_owned());
-            return self.exec_failed(exec, code, message, None, request);
+            return self.exec_unstarted(&exec, code, message, request);
         }
         let asked = self.ask(&exec.plan.run, Request::Exec(Box::new(wanted)));
         let (kept, answer) = tokio::join!(self.keep_exec(&exec), asked);
@@ -88,20 +88,17 @@ impl Engine {
                 return Err(error);
             }
         };
-        match reply {
-            Reply::Started { pid } => Ok(self.exec_started(exec, pid, Arc::from(channel), request)),
+        let error = match reply {
+            Reply::Started { pid } => return Ok(self.exec_started(exec, pid, Arc::from(channel), request)),
             Reply::Unstarted { code, message } => {
-                self.exec_failed(exec, words::code(code, &message), words::message(&message), None, request)
+                let (code, message) = (words::code(code, &message), words::message(&message));
+                return self.exec_unstarted(&exec, code, message, request);
             }
-            Reply::Failed(fault) => {
-                let error = Error::from(fault);
-                self.exec_failed(exec, words::NOT_EXECUTABLE, error.message, Some(error.kind), request)
-            }
-            other => {
-                let error = unexpected(&other);
-                self.exec_failed(exec, words::NOT_EXECUTABLE, error.message, Some(error.kind), request)
-            }
-        }
+            Reply::Failed(fault) => Error::from(fault),
+            other => unexpected(&other),
+        };
+        self.exec_has_failed(&exec, words::NOT_EXECUTABLE);
+        Err(error)
     }
 
     fn exec_started(
@@ -122,24 +119,27 @@ impl Engine {
         Some(self.attach_exec(exec, channel, request.tty))
     }
 
-    /// It could not be started: it has ended.
-    fn exec_failed(
+    /// The reason why there is no process is all that it writes.
+    fn exec_unstarted(
         self: &Arc<Self>,
-        exec: Arc<Exec>,
+        exec: &Arc<Exec>,
         code: i32,
         message: String,
-        kind: Option<ErrorKind>,
         request: ExecStart,
     ) -> Result<Option<Attachment>> {
-        exec.step(|_| Some(Stage::Ended { pid: 0, code, at: jiff::Timestamp::now() }));
-        self.execs.end(&exec);
-        self.look_after_exec(&exec);
+        self.exec_has_failed(exec, code);
         if request.detach {
-            let kind = kind.unwrap_or_else(|| words::kind(&message));
-            return Err(Error::new(kind, message));
+            return Err(Error::new(words::kind(&message), message));
         }
         let chunk = OutputChunk { output: Output::Stdout, bytes: Bytes::from(format!("{message}\r\n")) };
         let output = OutputStream { tty: request.tty, chunks: stream::iter([Ok(chunk)]).boxed() };
         Ok(Some(Attachment { output, input: None }))
+    }
+
+    /// It has ended without having begun, which is no event.
+    fn exec_has_failed(self: &Arc<Self>, exec: &Arc<Exec>, code: i32) {
+        exec.step(|_| Some(Stage::Ended { pid: 0, code, at: jiff::Timestamp::now() }));
+        self.execs.end(exec);
+        self.look_after_exec(exec);
     }
 }

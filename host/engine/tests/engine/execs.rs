@@ -9,7 +9,7 @@ use sockerless_engine::*;
 use sockerless_ports::{
     link::{
         Output, RunId, TerminalSize,
-        request::{End, Exec, Reply, Request},
+        request::{End, Exec, Fault, FaultKind, Reply, Request},
     },
     store::Kind,
 };
@@ -23,6 +23,10 @@ async fn act(request: Request, end: AgentEnd) {
     let argument = exec.argv.get(1).and_then(|word| word.parse().ok()).unwrap_or_default();
     let unstarted = |code, message: &str| Reply::Unstarted { code, message: message.into() };
     match exec.argv[0].as_str() {
+        "refused" => {
+            let message = "the container is not running".into();
+            return end.reply(Reply::Failed(Fault { kind: FaultKind::Conflict, message }));
+        }
         "nope" => return end.reply(unstarted(127, "exec: \"nope\": executable file not found in $PATH")),
         "stranger" => {
             return end.reply(unstarted(128, "unable to find user x: no matching entries in passwd file"));
@@ -210,6 +214,11 @@ async fn a_process_that_cannot_be_started_tells_why_on_its_output() {
         let error = world.engine.start_exec(&world.exec(&[program]), start).await.err().unwrap();
         assert_eq!(error.message, words);
     }
+    // What is no fault of the command's is an error.
+    let refused = world.exec(&["refused"]);
+    let error = world.engine.start_exec(&refused, ExecStart::default()).await.err().unwrap();
+    assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Conflict, "the container is not running"));
+    assert_eq!(world.code(&refused), Some(126));
     let relative = ExecConfig { working_dir: Some("rel".into()), ..config(&["cat"]) };
     let exec = world.engine.create_exec("box", relative).unwrap();
     let words = "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown\r\n";
