@@ -23,6 +23,7 @@ use sockerless_ports::link::{
 use tokio::{process::Command, sync::Notify};
 
 struct Counter {
+    run: RunId,
     launch: Launch,
     bytes: AtomicU64,
     calls: AtomicU64,
@@ -79,6 +80,7 @@ async fn main() {
         generation += 1;
         let run = RunId { container: "c".repeat(64), generation };
         let counter = Arc::new(Counter {
+            run: run.clone(),
             launch: Launch {
                 argv: vec!["/bin/sh".into(), "-c".into(), script.into()],
                 env: vec!["PATH=/usr/bin:/bin".into()],
@@ -127,6 +129,7 @@ async fn main() {
         let (counter, mut child) = run("true").await;
         took.push(*counter.took.lock().unwrap());
         counter.exited.notified().await;
+        link.dismiss(&counter.run);
         child.wait().await.unwrap();
     }
     took.sort();
@@ -155,9 +158,8 @@ async fn main() {
     for line in status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS")) {
         println!("an idle agent: {line}");
     }
-    for (_, child) in &mut idle {
-        let id = nix::unistd::Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap());
-        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+    for (counter, child) in &mut idle {
+        link.dismiss(&counter.run);
         child.wait().await.unwrap();
     }
 }

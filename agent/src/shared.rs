@@ -39,10 +39,10 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// `buffer`: bytes of output kept while the line is down.
-    pub fn new(buffer: usize) -> Rc<Self> {
+    /// For a run; `buffer`: bytes of output kept while the line is down.
+    pub fn new(run: String, buffer: usize) -> Rc<Self> {
         Rc::new(Self {
-            state: RefCell::new(State::new(buffer)),
+            state: RefCell::new(State::new(run, buffer)),
             to_send: Notify::new(),
             to_input: Notify::new(),
             to_work: Notify::new(),
@@ -132,6 +132,18 @@ impl Shared {
     pub fn ended(&self, report: FromAgent) {
         self.state().ended(report);
         self.notify();
+    }
+
+    /// Another run takes the place of this one.
+    pub fn renew(&self, run: String) {
+        self.state().renew(run);
+        self.notify();
+    }
+
+    /// The cloud wants the agent to go.
+    pub fn leaving(&self) {
+        self.state().leave();
+        self.to_send.notify_one();
     }
 
     /// Waits until an output may grow.

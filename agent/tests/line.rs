@@ -32,6 +32,7 @@ async fn output_and_input_are_whole_however_often_the_line_breaks() {
         }
         daemon.link.close_stdin(&run).await.unwrap();
         assert_eq!(engine.exit().await.code, 9);
+        daemon.link.dismiss(&run);
         assert_eq!(timeout(PATIENCE, agent.wait()).await.unwrap().unwrap().code(), Some(9));
         let kept = engine.kept.borrow();
         assert!(kept.stdout == input, "seed {seed}");
@@ -88,9 +89,10 @@ async fn while_the_daemon_is_away_memory_is_bounded_and_the_writer_waits() {
         .unwrap();
     assert!(resident < 30_000, "{resident} KiB");
     let daemon = Daemon::start(port).await;
-    daemon.admit(&engine);
+    let run = daemon.admit(&engine);
     engine.open.send_replace(true);
     assert_eq!(engine.exit().await.code, 0);
+    daemon.link.dismiss(&run);
     let mut expected = b"ready\n".to_vec();
     expected.extend(seq(5_000_000));
     assert!(engine.kept.borrow().stdout == expected);
@@ -161,7 +163,7 @@ async fn a_dismissed_agent_ends_its_process_and_goes() {
     let mut world = World::new(shell("echo ready; sleep 1000")).await;
     world.engine.until(|kept| kept.stdout == b"ready\n").await;
     world.link().dismiss(&world.run);
-    assert_eq!(world.code().await, Some(143));
+    assert_eq!(world.gone().await, Some(143));
     assert_eq!(world.link().signal(&world.run, 9).await, Err(LinkError::Unknown));
     assert_eq!(world.link().write_stdin(&world.run, Bytes::from_static(b"x")).await, Err(LinkError::Unknown));
 }
@@ -169,7 +171,7 @@ async fn a_dismissed_agent_ends_its_process_and_goes() {
 #[tokio::test]
 async fn an_agent_that_the_engine_refuses_ends() {
     let mut world = World::new(Launch::default()).await;
-    assert_eq!(world.code().await, Some(125));
+    assert_eq!(world.gone().await, Some(125));
     assert_eq!(world.engine.kept.borrow().launches, 1);
 }
 
@@ -205,9 +207,11 @@ async fn until(mut condition: impl FnMut() -> bool) {
 async fn a_copy_of_the_output_goes_to_the_clouds_log() {
     let daemon = Daemon::start(0).await;
     let engine = Engine::new(shell("echo out; echo err >&2"));
-    daemon.admit(&engine);
+    let run = daemon.admit(&engine);
     let mut command = agent(daemon.port);
     let agent = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    engine.exit().await;
+    daemon.link.dismiss(&run);
     let output = timeout(PATIENCE, agent.wait_with_output()).await.unwrap().unwrap();
     assert_eq!((output.stdout, output.stderr), (b"out\n".to_vec(), b"err\n".to_vec()));
 }
@@ -225,7 +229,7 @@ async fn over_tls_only_the_pinned_certificate_is_trusted() {
         .unwrap();
     let daemon = Daemon::with(AgentLinkConfig { callback_url: None, tls: Some(Arc::new(tls)) }, 0).await;
     let engine = Engine::new(shell("echo over tls"));
-    daemon.admit(&engine);
+    let run = daemon.admit(&engine);
     let dial = |fingerprint: Option<String>| {
         let mut command = agent(daemon.port);
         command.env("SOCKERLESS_CALLBACK_URL", format!("wss://127.0.0.1:{}", daemon.port));
@@ -246,6 +250,8 @@ async fn over_tls_only_the_pinned_certificate_is_trusted() {
     assert_eq!(engine.kept.borrow().calls, 0);
     let digest = <sha2::Sha256 as sha2::Digest>::digest(&certificate);
     let mut agent = dial(Some(fixture::hex(&digest)));
+    engine.exit().await;
+    daemon.link.dismiss(&run);
     assert_eq!(timeout(PATIENCE, agent.wait()).await.unwrap().unwrap().code(), Some(0));
     assert_eq!(engine.kept.borrow().stdout, b"over tls\n");
 }

@@ -107,8 +107,8 @@ async fn signals_reach_the_process_and_are_told_when_they_end_it() {
     world.link().signal(&world.run, 15).await.unwrap();
     let exit = world.engine.exit().await;
     assert_eq!((exit.code, exit.signal), (143, Some(15)));
-    assert_eq!(world.code().await, Some(143));
     assert_eq!(world.link().signal(&world.run, 15).await, Err(LinkError::Closed));
+    assert_eq!(world.code().await, Some(143));
 }
 
 #[tokio::test]
@@ -242,7 +242,7 @@ async fn the_ticket_cannot_be_read_from_outside() {
     // Its children end with the agent's end of the line.
     world.link().dismiss(&world.run);
     let mut world = world;
-    assert_eq!(world.code().await, Some(143));
+    assert_eq!(world.gone().await, Some(143));
 }
 
 #[tokio::test]
@@ -259,7 +259,7 @@ async fn as_the_first_process_it_collects_orphans_and_furnishes_the_container() 
     let launch =
         Launch { hostname: Some("boxed".into()), tmpfs: vec![(scratch, "size=1m".into())], ..shell(&script) };
     let engine = fixture::Engine::new(launch);
-    daemon.admit(&engine);
+    let run = daemon.admit(&engine);
     let inside = fixture::agent(daemon.port);
     let mut outside = tokio::process::Command::new("unshare");
     outside
@@ -271,6 +271,7 @@ async fn as_the_first_process_it_collects_orphans_and_furnishes_the_container() 
     let mut agent =
         outside.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
     assert_eq!(engine.exit().await.code, 6);
+    daemon.link.dismiss(&run);
     let said = text(&engine.kept.borrow().stdout);
     let (name, mount) = said.split_once('\n').unwrap();
     assert_eq!(name, "boxed");

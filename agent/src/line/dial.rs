@@ -62,6 +62,10 @@ impl Dialler {
     pub async fn dial(&self) -> Result<Socket, Lost> {
         let unreachable = |error: std::io::Error| Lost::Unreachable(error.to_string());
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(unreachable)?;
+        // Nobody listens, and the kernel has connected two ends of the same socket: that happens on one machine.
+        if stream.local_addr().ok() == stream.peer_addr().ok() {
+            return Err(Lost::Unreachable("connection refused".to_owned()));
+        }
         stream.set_nodelay(true).map_err(unreachable)?;
         let stream: Box<dyn Stream> = match &self.tls {
             Some((connector, name)) => {

@@ -56,20 +56,21 @@ pub async fn keep(shared: Rc<Shared>, settings: Settings) {
     let mut pause = Pause::new();
     let mut unwanted: Option<Instant> = None;
     loop {
-        let lost = session::run(&shared, &dialler, &settings, &secret).await;
+        let lost = session::run(&shared, &dialler, &settings.ticket, &secret).await;
         if std::mem::take(&mut shared.state().connected) {
             pause = Pause::new();
             unwanted = None;
         }
-        if pause.is_first() {
-            say!("{lost}; trying again");
-        }
-        if let Lost::Refused(refusal) = lost {
+        if let Lost::Refused(refusal) = &lost {
             let since = *unwanted.get_or_insert_with(Instant::now);
             if !refusal.again || since.elapsed() >= tuning::UNWANTED {
-                shared.state().refused = Some(refusal.reason);
+                // What that means, and whether it is worth saying, depends on what the agent is doing.
+                shared.state().refused = Some(refusal.reason.clone());
                 return shared.notify();
             }
+        }
+        if pause.is_first() {
+            say!("{lost}; trying again");
         }
         // Output may take more memory now.
         shared.notify();

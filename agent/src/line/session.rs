@@ -16,7 +16,6 @@ use super::{
     dial::{Dialler, Socket},
 };
 use crate::{
-    settings::Settings,
     shared::{Refusal, Shared},
     tuning,
 };
@@ -25,42 +24,57 @@ type Sink = SplitSink<Socket, Message>;
 type Source = SplitStream<Socket>;
 
 /// Connects, greets, and carries what there is until the connection ends.
-pub async fn run(shared: &Rc<Shared>, dialler: &Dialler, settings: &Settings, secret: &Key) -> Lost {
-    match greet(shared, dialler, settings, secret).await {
-        Ok((mut sink, mut source)) => tokio::select! {
-            lost = receive(shared, &mut source) => lost,
-            lost = send(shared, &mut sink) => lost,
-        },
-        Err(lost) => lost,
+pub async fn run(shared: &Rc<Shared>, dialler: &Dialler, ticket: &Key, secret: &Key) -> Lost {
+    let dialled = timeout(tuning::DIAL, dialler.dial()).await;
+    let (mut sink, mut source) = match dialled {
+        Ok(Ok(socket)) => socket.split(),
+        Ok(Err(lost)) => return lost,
+        Err(_) => return Lost::Unreachable("no answer".to_owned()),
+    };
+    loop {
+        let greeting = greet(shared, ticket, secret, &mut sink, &mut source);
+        match timeout(tuning::WELCOME, greeting).await {
+            Ok(Ok(())) => {}
+            Ok(Err(lost)) => return lost,
+            Err(_) => return Lost::Silent,
+        }
+        tokio::select! {
+            lost = receive(shared, &mut source) => return lost,
+            lost = send(shared, &mut sink) => return lost,
+            // Another run has taken the place of the one that this connection was for.
+            () = shared.until(|state| state.greet.then_some(())) => {}
+        }
     }
 }
 
 async fn greet(
     shared: &Rc<Shared>,
-    dialler: &Dialler,
-    settings: &Settings,
+    ticket: &Key,
     secret: &Key,
-) -> Result<(Sink, Source), Lost> {
-    let dialled = timeout(tuning::DIAL, dialler.dial()).await;
-    let (mut sink, mut source) = dialled.map_err(|_| Lost::Unreachable("no answer".to_owned()))??.split();
-    let hello = shared.state().hello(&settings.run, &settings.ticket, secret);
+    sink: &mut Sink,
+    source: &mut Source,
+) -> Result<(), Lost> {
+    let hello = shared.state().hello(ticket, secret);
     let mut message = BytesMut::new();
     Frame::control(&FromAgent::Hello(Box::new(hello))).map_err(Violation::from)?.encode(&mut message);
     sink.send(Message::Binary(message.freeze())).await.map_err(Box::new)?;
-
-    let mut frames = timeout(tuning::WELCOME, next(&mut source)).await.map_err(|_| Lost::Silent)??;
-    let Some(Frame::Control(json)) = frames.next().transpose().map_err(Violation::from)? else {
-        return Err(Violation::Unexpected("answer to a hello").into());
-    };
-    match FromDaemon::parse(&json).map_err(Violation::from)? {
-        FromDaemon::Welcome { streams, session, channels, .. } => {
-            shared.resume(&streams, session, &channels)?;
+    loop {
+        let mut frames = next(source).await?;
+        while let Some(frame) = frames.next() {
+            // What was said to a run before this one means nothing any more.
+            let Frame::Control(json) = frame.map_err(Violation::from)? else { continue };
+            match FromDaemon::parse(&json).map_err(Violation::from)? {
+                FromDaemon::Welcome { streams, session, channels, .. } => {
+                    shared.resume(&streams, session, &channels)?;
+                    return take(shared, frames);
+                }
+                FromDaemon::Refused { reason, again } => {
+                    return Err(Lost::Refused(Refusal { reason, again }));
+                }
+                _ => {}
+            }
         }
-        FromDaemon::Refused { reason, again } => return Err(Lost::Refused(Refusal { reason, again })),
-        _ => return Err(Violation::Unexpected("answer to a hello").into()),
     }
-    take(shared, frames)?;
-    Ok((sink, source))
 }
 
 async fn next(source: &mut Source) -> Result<Frames, Lost> {

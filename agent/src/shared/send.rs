@@ -64,6 +64,9 @@ impl State {
             Frame::control(end)?.encode(message);
             self.end_due = false;
         }
+        if std::mem::take(&mut self.leaving_due) {
+            Frame::control(&FromAgent::Leaving)?.encode(message);
+        }
         Ok(())
     }
 

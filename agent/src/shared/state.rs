@@ -32,6 +32,12 @@ pub struct Refusal {
 
 /// See the module.
 pub struct State {
+    /// `<container id>.<generation>`.
+    run: String,
+    /// A hello is due on the connection that is there.
+    pub greet: bool,
+    /// The run that the daemon wants in place of this one.
+    pub successor: Option<String>,
     /// The line is up.
     pub connected: bool,
     /// The daemon knows the secret: the ticket is used up.
@@ -73,12 +79,18 @@ pub struct State {
     pub(super) channels: Channels,
     pub(super) health: Option<Health>,
     pub(super) health_due: bool,
+    /// The cloud wants the agent to go.
+    leaving: bool,
+    pub(super) leaving_due: bool,
     buffer: usize,
 }
 
 impl State {
-    pub(super) fn new(buffer: usize) -> Self {
+    pub(super) fn new(run: String, buffer: usize) -> Self {
         Self {
+            run,
+            greet: false,
+            successor: None,
             connected: false,
             welcomed: false,
             refused: None,
@@ -108,17 +120,33 @@ impl State {
             channels: Channels::default(),
             health: None,
             health_due: false,
+            leaving: false,
+            leaving_due: false,
             buffer,
         }
     }
 
+    /// Another run takes the place of this one, of which nothing is kept.
+    pub(super) fn renew(&mut self, run: String) {
+        self.channels.clear();
+        let next = Self::new(run, self.buffer);
+        *self = Self {
+            welcomed: self.welcomed,
+            refused: self.refused.take(),
+            terminated: self.terminated,
+            greet: true,
+            ..next
+        };
+    }
+
     /// The first message of a connection.
-    pub fn hello(&mut self, run: &str, ticket: &Key, secret: &Key) -> Hello {
+    pub fn hello(&mut self, ticket: &Key, secret: &Key) -> Hello {
+        self.greet = false;
         let (session, channels) = self.channels.hello();
         Hello {
             versions: VERSIONS,
             software: env!("CARGO_PKG_VERSION").to_owned(),
-            run: run.to_owned(),
+            run: self.run.clone(),
             ticket: (!self.welcomed).then(|| ticket.clone()),
             secret: secret.clone(),
             idle: !self.busy && self.launch.is_none(),
@@ -149,6 +177,7 @@ impl State {
         self.stop_due = self.input_stopped;
         self.commands_due = false;
         self.health_due = self.health.is_some();
+        self.leaving_due = self.leaving;
         Ok(orphans)
     }
 
@@ -206,7 +235,7 @@ impl State {
                         slot.resize(size);
                     }
                 }
-                FromDaemon::Successor { .. } => return Err(Violation::Unexpected("successor")),
+                FromDaemon::Successor { run } => self.successor = Some(run),
                 FromDaemon::Welcome { .. } | FromDaemon::Refused { .. } => {
                     return Err(Violation::Unexpected("answer to a hello"));
                 }
@@ -257,6 +286,12 @@ impl State {
         self.end = Some(report);
         self.end_due = true;
         self.stop_input();
+    }
+
+    /// The cloud wants the agent to go: to be said.
+    pub(super) fn leave(&mut self) {
+        self.leaving = true;
+        self.leaving_due = true;
     }
 
     /// Sends a signal to the process; before there is one, notes it.

@@ -48,7 +48,11 @@ pub async fn admit(link: &AgentLink, hello: &Hello) -> Result<(Arc<Run>, u32), R
         Some(_) => return Err(Rejection::finally("the run belongs to another agent")),
         None => {
             let ticket = hello.ticket.as_ref().map(digest);
-            if !ticket.is_some_and(|ticket| same(&ticket, &run.ticket)) {
+            let heir = match run.before() {
+                Some(before) => before.bound.lock().await.is_some_and(|known| same(&known, &secret)),
+                None => false,
+            };
+            if !heir && !ticket.is_some_and(|ticket| same(&ticket, &run.ticket)) {
                 return Err(Rejection::finally("the ticket is not the one that was given out"));
             }
             run.events.bound(&run.id, secret).await.map_err(|refusal| Rejection::finally(refusal.0))?;

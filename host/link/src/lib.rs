@@ -69,6 +69,12 @@ impl AgentLink {
         self.runs().get(&id).cloned()
     }
 
+    /// The agent of a run has come for the next one.
+    fn succeeded(&self, run: &Run) {
+        self.runs().remove(&run.id);
+        run.end();
+    }
+
     fn run(&self, id: &RunId) -> Result<Arc<Run>, LinkError> {
         self.runs().get(id).cloned().ok_or(LinkError::Unknown)
     }
@@ -82,17 +88,22 @@ impl Link for AgentLink {
 
     fn admit(&self, admission: Admission, events: Arc<dyn AgentEvents>) {
         let mut runs = self.runs();
-        let id = admission.run.clone();
-        let turn = runs.remove(&id).map(|old| {
+        let mut run = Run::new(admission, events);
+        if let Some(old) = runs.remove(&run.id) {
             old.end();
-            old.turn.clone()
-        });
-        runs.insert(id, Arc::new(Run::new(admission, events, turn.unwrap_or_default())));
+            run.turn = Arc::clone(&old.turn);
+            run = run.follow(old.before());
+        }
+        runs.insert(run.id.clone(), Arc::new(run));
     }
 
     fn dismiss(&self, run: &RunId) {
-        if let Some(run) = self.runs().remove(run) {
+        let mut runs = self.runs();
+        let mut next = runs.remove(run);
+        while let Some(run) = next {
             run.end();
+            // Its agent may not have heard of it, and still do the one before.
+            next = run.take_before().and_then(|before| runs.remove(&before.id));
         }
     }
 
@@ -127,7 +138,15 @@ impl Link for AgentLink {
         }
     }
 
-    fn succeed(&self, run: &RunId, _next: Admission, _events: Arc<dyn AgentEvents>) -> Result<(), LinkError> {
-        self.run(run).and(Err(LinkError::Closed))
+    fn succeed(&self, run: &RunId, next: Admission, events: Arc<dyn AgentEvents>) -> Result<(), LinkError> {
+        let mut runs = self.runs();
+        let before = runs.get(run).cloned().ok_or(LinkError::Unknown)?;
+        before.state().succeed(next.run.to_string());
+        before.to_send.notify_one();
+        let next = Run::new(next, events).follow(Some(before));
+        if let Some(old) = runs.insert(next.id.clone(), Arc::new(next)) {
+            old.end();
+        }
+        Ok(())
     }
 }

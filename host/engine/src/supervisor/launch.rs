@@ -277,11 +277,11 @@ impl Engine {
         )
     }
 
-    /// Lets the agent hang up by itself, so that it hears that its last words have arrived.
+    /// Lets the agent go, and hang up before its job is deleted.
     async fn farewell(&self, run: &Run) {
         let mut line = run.line.subscribe();
-        let _ = tokio::time::timeout(tuning::FAREWELL, line.wait_for(|up| !up)).await;
         self.link.dismiss(&run.id);
+        let _ = tokio::time::timeout(tuning::FAREWELL, line.wait_for(|up| !up)).await;
         self.runs.remove(&run.id);
     }
 

@@ -21,6 +21,8 @@ pub struct Run {
     pub events: Arc<dyn AgentEvents>,
     /// Hash of the agent's secret once it is bound. Locked while an agent proves itself, so that only one can be bound.
     pub bound: AsyncMutex<Option<Digest>>,
+    /// The run before this one, until its agent has come: what proves that agent there proves it here, too.
+    before: Mutex<Option<Arc<Run>>>,
     /// Held by the connection whose events are told; the next one waits until the last call has returned.
     pub turn: Arc<AsyncMutex<()>>,
     /// The run was dismissed.
@@ -37,13 +39,14 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn new(admission: Admission, events: Arc<dyn AgentEvents>, turn: Arc<AsyncMutex<()>>) -> Self {
+    pub fn new(admission: Admission, events: Arc<dyn AgentEvents>) -> Self {
         Self {
             id: admission.run,
             ticket: admission.ticket,
             events,
             bound: AsyncMutex::new(admission.secret),
-            turn,
+            before: Mutex::default(),
+            turn: Arc::default(),
             gone: CancellationToken::new(),
             to_send: Notify::new(),
             to_tell: Notify::new(),
@@ -55,6 +58,25 @@ impl Run {
 
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The agent of that run is to do this one.
+    pub fn follow(self, before: Option<Arc<Self>>) -> Self {
+        Self { before: Mutex::new(before), ..self }
+    }
+
+    fn lock_before(&self) -> MutexGuard<'_, Option<Arc<Self>>> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The run whose agent is to do this one.
+    pub fn before(&self) -> Option<Arc<Self>> {
+        self.lock_before().clone()
+    }
+
+    /// The same, when its agent has come.
+    pub fn take_before(&self) -> Option<Arc<Self>> {
+        self.lock_before().take()
     }
 
     /// The run was dismissed: nobody waits for anything any more.

@@ -39,6 +39,11 @@ pub struct State {
     leaving: bool,
     /// Streams with something to be sent.
     turns: Turns,
+    /// The run that the agent is to do next.
+    successor: Option<String>,
+    successor_due: bool,
+    /// The agent has come for that.
+    pub hello: Option<Box<Hello>>,
     /// To be sent as the last message.
     pub rejection: Option<Rejection>,
     stdin: Option<Outbox>,
@@ -67,6 +72,9 @@ impl Default for State {
             health: None,
             leaving: false,
             turns: Turns::default(),
+            successor: None,
+            successor_due: false,
+            hello: None,
             rejection: None,
             stdin: None,
             stdin_closed: false,
@@ -100,6 +108,7 @@ impl State {
         self.stderr = Inbox::new(kept[1], limits::OUTPUT_WINDOW);
         self.commands.resume(hello.commands);
         self.size_due = self.size.is_some();
+        self.successor_due = self.successor.is_some();
         self.turns.clear();
         if let Some(position) = hello.streams.iter().find(|position| position.stream == streams::STDIN) {
             let stdin = self.stdin.get_or_insert_with(|| Outbox::new(position.offset));
@@ -148,6 +157,7 @@ impl State {
 
     fn hear(&mut self, message: FromAgent) -> Result<(), Violation> {
         match message {
+            FromAgent::Hello(hello) if self.successor.is_some() => self.hello = Some(hello),
             FromAgent::Hello(_) => return Err(Violation::Unexpected("hello")),
             FromAgent::Started { pid } => {
                 if !self.started {
@@ -223,6 +233,12 @@ impl State {
         }
     }
 
+    /// The agent is to do that run next.
+    pub fn succeed(&mut self, run: String) {
+        self.successor = Some(run);
+        self.successor_due = true;
+    }
+
     /// Takes as much standard input as the agent gave credit for; none if that is nothing.
     pub fn put(&mut self, bytes: &mut Bytes) -> Option<Result<(), LinkError>> {
         if self.ended || self.stdin_closed {
@@ -292,6 +308,11 @@ impl State {
         }
         if std::mem::take(&mut self.confirm) {
             Frame::control(&FromDaemon::Confirmed)?.encode(message);
+        }
+        if std::mem::take(&mut self.successor_due)
+            && let Some(run) = self.successor.clone()
+        {
+            Frame::control(&FromDaemon::Successor { run })?.encode(message);
         }
         self.channels.send(message, &mut self.turns)?;
         self.send_streams(message);

@@ -38,6 +38,8 @@ enum End {
     Refused(String),
     #[error("another connection of the same agent replaced it")]
     Replaced,
+    #[error("the agent has come for the next run")]
+    Succeeded,
     #[error(transparent)]
     Violation(#[from] Violation),
     #[error(transparent)]
@@ -46,21 +48,30 @@ enum End {
 
 /// Serves an agent until the connection ends.
 pub async fn serve(link: &AgentLink, socket: Socket, permit: OwnedSemaphorePermit) {
-    let (mut sink, mut source) = socket.split();
+    let (sink, mut source) = socket.split();
     let hello = match timeout(tuning::GREETING, greeting(&mut source)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(end)) => return tracing::debug!(%end, "a connection without a hello"),
         Err(_) => return tracing::debug!("a connection without a hello"),
     };
-    match door::admit(link, &hello).await {
-        Ok((run, version)) => {
-            drop(permit);
-            session(&run, &hello, version, sink, source).await;
-        }
-        Err(rejection) => {
-            let Rejection { reason, again } = &rejection;
-            tracing::warn!(run = hello.run.escape_debug().to_string(), reason, again, "an agent was refused");
-            goodbye(&mut sink, rejection).await;
+    let mut permit = Some(permit);
+    let mut greeted = Some((hello, sink, source));
+    while let Some((hello, mut sink, source)) = greeted.take() {
+        match door::admit(link, &hello).await {
+            Ok((run, version)) => {
+                drop(permit.take());
+                greeted = session(link, &run, &hello, version, sink, source).await;
+            }
+            Err(rejection) => {
+                let Rejection { reason, again } = &rejection;
+                tracing::warn!(
+                    run = hello.run.escape_debug().to_string(),
+                    reason,
+                    again,
+                    "an agent was refused"
+                );
+                goodbye(&mut sink, rejection).await;
+            }
         }
     }
 }
@@ -104,8 +115,18 @@ async fn say(sink: &mut Sink, message: &FromDaemon) -> Result<(), End> {
     sink.send(Message::Binary(bytes.freeze())).await.map_err(|error| Box::new(error).into())
 }
 
-/// An agent that proved itself.
-async fn session(run: &Arc<Run>, hello: &Hello, version: u32, mut sink: Sink, source: Source) {
+/// A hello on a connection.
+type Greeted = (Box<Hello>, Sink, Source);
+
+/// An agent that proved itself. Gives its next hello, when it goes on to another run.
+async fn session(
+    link: &AgentLink,
+    run: &Arc<Run>,
+    hello: &Hello,
+    version: u32,
+    mut sink: Sink,
+    source: Source,
+) -> Option<Greeted> {
     let cut = CancellationToken::new();
     std::mem::replace(&mut run.state().cut, cut.clone()).cancel();
     let begin = async {
@@ -117,8 +138,11 @@ async fn session(run: &Arc<Run>, hello: &Hello, version: u32, mut sink: Sink, so
     };
     let (turn, kept) = tokio::select! {
         biased;
-        () = run.gone.cancelled() => return goodbye(&mut sink, dismissed()).await,
-        () = cut.cancelled() => return,
+        () = run.gone.cancelled() => {
+            goodbye(&mut sink, dismissed()).await;
+            return None;
+        }
+        () = cut.cancelled() => return None,
         begun = begin => begun,
     };
     let welcome = run.state().resume(hello, kept);
@@ -128,22 +152,34 @@ async fn session(run: &Arc<Run>, hello: &Hello, version: u32, mut sink: Sink, so
         }
         Err(violation) => {
             tracing::warn!(run = %run.id, %violation, "an agent cannot go on where the daemon is");
-            return goodbye(&mut sink, Rejection::for_now(violation.to_string())).await;
+            goodbye(&mut sink, Rejection::for_now(violation.to_string())).await;
+            return None;
         }
     };
     if let Err(end) = say(&mut sink, &welcome).await {
-        return tracing::debug!(run = %run.id, %end, "the agent did not wait for its welcome");
+        tracing::debug!(run = %run.id, %end, "the agent did not wait for its welcome");
+        return None;
+    }
+    if let Some(before) = run.take_before() {
+        link.succeeded(&before);
     }
     run.state().connected = true;
     run.room.notify_waiters();
     tracing::debug!(run = %run.id, version, software = hello.software.escape_debug().to_string(), "an agent's line is up");
 
-    let end = converse(run, hello.idle, &cut, sink, source).await;
+    let (end, greeted) = converse(run, hello.idle, &cut, sink, source).await;
     tracing::debug!(run = %run.id, %end, "an agent's line is down");
     drop(turn);
+    greeted
 }
 
-async fn converse(run: &Run, idle: bool, cut: &CancellationToken, mut sink: Sink, mut source: Source) -> End {
+async fn converse(
+    run: &Run,
+    idle: bool,
+    cut: &CancellationToken,
+    mut sink: Sink,
+    mut source: Source,
+) -> (End, Option<Greeted>) {
     let mut telling = std::pin::pin!(tell::tell(run, idle).fuse());
     let end = {
         let mut receiving = std::pin::pin!(receive(run, &mut source));
@@ -158,24 +194,37 @@ async fn converse(run: &Run, idle: bool, cut: &CancellationToken, mut sink: Sink
             () = &mut telling => timeout(tuning::GOODBYE, sending).await.unwrap_or(End::Silent),
         }
     };
-    {
+    let hello = {
         let mut state = run.state();
         state.connected = false;
         state.closing = true;
+        state.hello.take()
+    };
+    let mut greeted = None;
+    match hello {
+        Some(hello) => greeted = Some((hello, sink, source)),
+        None => {
+            if run.gone.is_cancelled() {
+                goodbye(&mut sink, dismissed()).await;
+                hung_up(&mut source).await;
+            }
+            // The socket is closed while the engine may still be at work with what came.
+            drop((sink, source));
+        }
     }
-    if run.gone.is_cancelled() {
-        goodbye(&mut sink, dismissed()).await;
-    }
-    // The socket is closed while the engine may still be at work with what came.
-    drop((sink, source));
     run.to_tell.notify_one();
     if !telling.is_terminated() {
         telling.await;
     }
-    if !run.gone.is_cancelled() {
+    if greeted.is_none() {
         run.events.line(&run.id, false).await;
     }
-    end
+    (end, greeted)
+}
+
+/// Until a dismissed agent has gone, or should have.
+async fn hung_up(source: &mut Source) {
+    let _ = timeout(tuning::GOODBYE, async { while next(source).await.is_ok() {} }).await;
 }
 
 fn dismissed() -> Rejection {
@@ -199,6 +248,9 @@ async fn receive(run: &Run, source: &mut Source) -> End {
         run.to_tell.notify_one();
         run.to_send.notify_one();
         run.room.notify_waiters();
+        if run.state().hello.is_some() {
+            return End::Succeeded;
+        }
     }
 }
 

@@ -1,0 +1,146 @@
+//! One process, from its launch to its end.
+
+use std::{
+    convert::Infallible,
+    io,
+    rc::Rc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use nix::libc::{SIGKILL, SIGTERM};
+use sockerless_agent_wire::{FromAgent, Launch};
+use tokio::{
+    net::unix::pipe::{Receiver, Sender},
+    sync::oneshot,
+    task::{JoinSet, spawn_blocking},
+    time::sleep,
+};
+
+use super::rest;
+use crate::{
+    input, memory,
+    output::{self, tee::Tee},
+    process::{
+        self, Failure, Process, Streams,
+        reap::{self, Ended},
+    },
+    say,
+    shared::{Output, Shared},
+    tuning, work,
+};
+
+/// Starts the process, sees it to its end, and has that reported. Gives its exit code.
+pub async fn lead(shared: &Rc<Shared>, launch: Launch, tees: &[Tee; 2], linger: Duration) -> i32 {
+    let kills = memory::killed();
+    let (process, end) = match start(shared, launch.clone()).await {
+        Ok(started) => started,
+        Err(Failure { code, message }) => {
+            say!("{message}");
+            shared.ended(FromAgent::Failed { code, message });
+            return code;
+        }
+    };
+    let pid = process.pid;
+    // These end with this function.
+    let (mut outputs, mut beside) = (JoinSet::new(), JoinSet::new());
+    if let Err(error) = carry(shared, process, launch.stdin, tees, &mut outputs, &mut beside) {
+        say!("the process's streams are of no use: {error}");
+    }
+    if let Some(check) = launch.health.clone() {
+        beside.spawn_local(work::health(Rc::clone(shared), launch, check));
+    }
+    let ended = supervise(shared, pid, end).await;
+    let out_of_memory = ended.code == 128 + SIGKILL && kills.is_some() && memory::killed() > kills;
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let report = FromAgent::Exited {
+        code: ended.code,
+        signal: ended.signal,
+        out_of_memory,
+        time: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+    };
+    // A full buffer may hold this up until the daemon is back.
+    tokio::select! {
+        () = async { while outputs.join_next().await.is_some() {} } => {}
+        () = rest::over(shared, linger) => {}
+    }
+    shared.ended(report);
+    ended.code
+}
+
+async fn start(shared: &Shared, launch: Launch) -> Result<(Process, oneshot::Receiver<Ended>), Failure> {
+    let starting = shared.children.starting();
+    let started = spawn_blocking(move || {
+        process::furnish(launch.hostname.as_deref(), &launch.tmpfs);
+        process::start(launch.into())
+    });
+    let process =
+        started.await.unwrap_or_else(|error| Err(Failure { code: 128, message: error.to_string() }))?;
+    let end = starting.claim(process.pid);
+    Ok((process, end))
+}
+
+/// Carries the process's streams, from now on.
+fn carry(
+    shared: &Rc<Shared>,
+    process: Process,
+    wants_input: bool,
+    tees: &[Tee; 2],
+    outputs: &mut JoinSet<()>,
+    inputs: &mut JoinSet<()>,
+) -> io::Result<()> {
+    let mut carry = |output, from, tee: &Tee| {
+        outputs.spawn_local(output::carry(Rc::clone(shared), output, from, tee.clone()));
+    };
+    let (into, from_terminal) = match process.streams {
+        Streams::Pipes { stdin, stdout, stderr } => {
+            shared.started(process.pid, None);
+            carry(Output::Stdout, Receiver::from_owned_fd(stdout)?, &tees[0]);
+            carry(Output::Stderr, Receiver::from_owned_fd(stderr)?, &tees[1]);
+            (stdin.map(Sender::from_owned_fd).transpose()?, false)
+        }
+        Streams::Terminal(terminal) => {
+            let into = Sender::from_owned_fd_unchecked(terminal.try_clone()?)?;
+            let from = Receiver::from_owned_fd_unchecked(terminal.try_clone()?)?;
+            shared.started(process.pid, Some(terminal));
+            carry(Output::Stdout, from, &tees[0]);
+            (Some(into), true)
+        }
+    };
+    match into {
+        Some(into) if wants_input => {
+            inputs.spawn_local(input::carry(Rc::clone(shared), into, from_terminal));
+        }
+        _ => {
+            shared.state().stop_input();
+            shared.to_send.notify_one();
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the process has ended and nothing is left of it.
+async fn supervise(shared: &Shared, pid: u32, end: oneshot::Receiver<Ended>) -> Ended {
+    let ended = tokio::select! {
+        ended = end => ended.unwrap_or(Ended { pid, code: 255, signal: None }),
+        never = end_when_refused(shared) => match never {},
+    };
+    shared.state().collected();
+    let until = Instant::now() + tuning::REST;
+    while shared.children.collect() && Instant::now() < until {
+        reap::kill_rest();
+        sleep(tuning::REST_POLL).await;
+    }
+    shared.state().gone = true;
+    shared.notify();
+    ended
+}
+
+/// Asks, then makes, the process go when the daemon does not want it.
+async fn end_when_refused(shared: &Shared) -> Infallible {
+    let reason = shared.until(|state| state.refused.clone()).await;
+    say!("the process is ended: {reason}");
+    shared.state().signal(SIGTERM);
+    sleep(tuning::GRACE).await;
+    shared.state().signal(SIGKILL);
+    std::future::pending().await
+}
