@@ -47,6 +47,10 @@ pub const GATHER: Duration = Duration::from_millis(2);
 pub const SHARE: usize = 16 << 10;
 /// What is said about channels (replies, ends, acknowledgements) is sent in messages of about this size, bytes.
 pub const SAID: usize = 32 << 10;
+/// What the outputs of all channels may hold before each has to do with little, bytes, …
+pub const CHANNELS: usize = 32 << 20;
+/// … which is this much, bytes: nobody waits for others to be read.
+pub const CHANNEL_LEAST: usize = 64 << 10;
 /// Execs that have ended while no daemon had them; older ones are forgotten.
 pub const REMEMBERED: usize = 1024;
 /// After a restart, a daemon gets this long to ask for the execs of the one before it; then their output is thrown away,

@@ -3,11 +3,14 @@
 
 mod fixture;
 
-use std::{process::Stdio, sync::Arc, sync::atomic::Ordering};
+use std::{process::Stdio, sync::atomic::Ordering};
 
 use bytes::Bytes;
-use fixture::{Daemon, Engine, PATIENCE, TICKET, World, agent, proxy::Proxy, shell};
-use sockerless_link::AgentLinkConfig;
+use fixture::{
+    Daemon, Engine, PATIENCE, TICKET, World, agent,
+    proxy::{Proxy, Weather},
+    shell,
+};
 use sockerless_ports::link::{Launch, Link, LinkError};
 use tokio::{io::AsyncReadExt, time::timeout};
 
@@ -23,7 +26,7 @@ async fn output_and_input_are_whole_however_often_the_line_breaks() {
         let engine =
             Engine::new(Launch { stdin: true, ..shell("seq 1 200000 >&2 & tee /dev/null; wait; exit 9") });
         let run = daemon.admit(&engine);
-        let proxy = Proxy::start(daemon.port, seed, 40, 150_000).await;
+        let proxy = Proxy::start(daemon.port, seed, Weather { cuts: 40, most: 150_000, rough: false }).await;
         let mut agent = agent(proxy.port).spawn().unwrap();
         let input = Bytes::from(seq(300_000));
         for piece in input.chunks(50_001) {
@@ -218,16 +221,8 @@ async fn a_copy_of_the_output_goes_to_the_clouds_log() {
 
 #[tokio::test]
 async fn over_tls_only_the_pinned_certificate_is_trusted() {
-    let made = rcgen::generate_simple_self_signed(vec!["daemon".to_owned()]).unwrap();
-    let certificate = made.cert.der().clone();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
-        .unwrap();
-    let daemon = Daemon::with(AgentLinkConfig { callback_url: None, tls: Some(Arc::new(tls)) }, 0).await;
+    let (config, fingerprint) = fixture::tls();
+    let daemon = Daemon::with(config, 0).await;
     let engine = Engine::new(shell("echo over tls"));
     let run = daemon.admit(&engine);
     let dial = |fingerprint: Option<String>| {
@@ -248,8 +243,7 @@ async fn over_tls_only_the_pinned_certificate_is_trusted() {
         stranger.kill().await.unwrap();
     }
     assert_eq!(engine.kept.borrow().calls, 0);
-    let digest = <sha2::Sha256 as sha2::Digest>::digest(&certificate);
-    let mut agent = dial(Some(fixture::hex(&digest)));
+    let mut agent = dial(Some(fingerprint));
     engine.exit().await;
     daemon.link.dismiss(&run);
     assert_eq!(timeout(PATIENCE, agent.wait()).await.unwrap().unwrap().code(), Some(0));

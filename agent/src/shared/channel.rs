@@ -14,6 +14,7 @@ use sockerless_agent_wire::{
 use tokio::sync::Notify;
 
 use super::{Output, Shared};
+use crate::tuning;
 
 /// The daemon takes no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -82,19 +83,29 @@ impl Channel {
 
     /// Adds to an output; waits for room.
     pub async fn write(&self, output: Output, bytes: Bytes) -> Result<(), Closed> {
+        self.room(output).await?;
+        let mut inner = self.slot.inner();
+        if !inner.forsaken {
+            inner.outputs[index(output)].push(bytes);
+            self.slot.count(&mut inner);
+            self.send(&inner, output);
+        }
+        Ok(())
+    }
+
+    /// Waits until an output may grow.
+    pub async fn room(&self, output: Output) -> Result<(), Closed> {
         loop {
             let room = self.slot.room.notified();
             {
-                let mut inner = self.slot.inner();
-                if inner.closed || inner.outputs[index(output)].is_stopped() {
+                let inner = self.slot.inner();
+                let outbox = &inner.outputs[index(output)];
+                if inner.closed || outbox.is_stopped() {
                     return Err(Closed);
                 }
-                if inner.forsaken {
-                    return Ok(());
-                }
-                if inner.outputs[index(output)].held() < inner.window {
-                    inner.outputs[index(output)].push(bytes);
-                    self.send(&inner, output);
+                let held = outbox.held();
+                let crowded = self.slot.total.get() >= tuning::CHANNELS && held >= tuning::CHANNEL_LEAST;
+                if inner.forsaken || held < inner.window && !crowded {
                     return Ok(());
                 }
             }
@@ -219,6 +230,15 @@ pub struct Slot {
     /// For the worker: the terminal has another size.
     pub(super) to_size: Notify,
     pub(super) size: Cell<Option<Size>>,
+    /// What all channels hold, bytes.
+    total: Rc<Cell<usize>>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let counted = self.inner.get_mut().counted;
+        self.total.set(self.total.get().saturating_sub(counted));
+    }
 }
 
 /// See [`Slot`].
@@ -252,11 +272,13 @@ pub(super) struct Inner {
     pub forsaken: bool,
     /// How often a daemon had it.
     pub attached: u32,
+    /// What it holds of the bytes that are counted for all.
+    counted: usize,
 }
 
 impl Slot {
     /// For a request that was just opened.
-    pub(super) fn new(channel: u32, request: &Request) -> Rc<Self> {
+    pub(super) fn new(channel: u32, request: &Request, total: &Rc<Cell<usize>>) -> Rc<Self> {
         let limits::Windows { input, output, errors } = limits::windows(request);
         let (exec, size) = match request {
             Request::Exec(exec) => (Some(exec.id.clone()), exec.size),
@@ -289,12 +311,14 @@ impl Slot {
                 closed: false,
                 forsaken: false,
                 attached: 1,
+                counted: 0,
             }),
             to_read: Notify::new(),
             room: Notify::new(),
             to_close: Notify::new(),
             to_size: Notify::new(),
             size: Cell::new(size),
+            total: Rc::clone(total),
         })
     }
 
@@ -312,9 +336,17 @@ impl Slot {
         let mut inner = self.inner();
         if inner.channel.is_none() && inner.attached == attached {
             inner.forsake();
+            self.count(&mut inner);
             drop(inner);
             self.room.notify_waiters();
         }
+    }
+
+    /// Counts anew what it holds.
+    pub(super) fn count(&self, inner: &mut Inner) {
+        let held = inner.outputs.iter().map(Outbox::held).sum();
+        let before = std::mem::replace(&mut inner.counted, held);
+        self.total.set(self.total.get().saturating_sub(before) + held);
     }
 
     /// The terminal shall have this size.

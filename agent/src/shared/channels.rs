@@ -1,6 +1,7 @@
 //! All requests of the daemon.
 
 use std::{
+    cell::Cell,
     collections::{HashMap, VecDeque},
     rc::Rc,
 };
@@ -32,6 +33,8 @@ pub struct Channels {
     session: Option<u64>,
     /// The largest number so far.
     newest: u32,
+    /// What they hold, bytes.
+    total: Rc<Cell<usize>>,
 }
 
 impl Channels {
@@ -102,7 +105,7 @@ impl Channels {
     pub fn ask(&mut self, channel: u32, request: Request) -> Result<(), Violation> {
         self.number(channel)?;
         if !self.open.contains_key(&channel) {
-            let slot = Slot::new(channel, &request);
+            let slot = Slot::new(channel, &request, &self.total);
             self.open.insert(channel, Rc::clone(&slot));
             self.asked.push_back((slot, request));
         }
@@ -117,7 +120,7 @@ impl Channels {
         }
         let slot = self.left.remove(exec).unwrap_or_else(|| {
             // Nobody works on this one, it is its answer.
-            let slot = Slot::new(channel, &Request::Processes);
+            let slot = Slot::new(channel, &Request::Processes, &self.total);
             slot.inner().reply = Some(Reply::Failed(Fault {
                 kind: FaultKind::NotFound,
                 message: format!("there is no exec {exec} in this container"),
@@ -152,6 +155,7 @@ impl Channels {
             {
                 let mut inner = slot.inner();
                 inner.forsake();
+                slot.count(&mut inner);
                 inner.input_over = true;
             }
             self.leave(slot);
@@ -254,11 +258,13 @@ impl Channels {
                 if outbox.is_ready() {
                     turns.add(stream);
                 }
+                slot.count(&mut inner);
                 slot.room.notify_waiters();
             }
             (Frame::Stop { .. }, _) => {
                 let outbox = inner.outputs().find(|(of, _)| *of == kind).map(|(_, outbox)| outbox);
                 outbox.ok_or(Violation::NoStream(stream))?.stop();
+                slot.count(&mut inner);
                 slot.room.notify_waiters();
             }
             _ => return Err(Violation::NoStream(stream)),
@@ -280,7 +286,15 @@ impl Channels {
                 let outputs = [inner.outputs[0].acknowledged(), inner.outputs[1].acknowledged()];
                 let position = inner.input.position(streams::of(channel, streams::INPUT));
                 let input = (position.offset, position.credit);
-                Frame::control(&FromAgent::Opened { channel, reply, input, outputs })?.encode(message);
+                let opened = |reply| Frame::control(&FromAgent::Opened { channel, reply, input, outputs });
+                let frame = match opened(reply) {
+                    Err(FrameError::Size(size)) => opened(Reply::Failed(Fault {
+                        kind: FaultKind::Internal,
+                        message: format!("the answer is too long: {size} bytes"),
+                    }))?,
+                    frame => frame?,
+                };
+                frame.encode(message);
             }
             if let Some((offset, credit)) = inner.input.acknowledgement() {
                 let stream = streams::of(channel, streams::INPUT);

@@ -1,14 +1,15 @@
 //! A process beside the container's own.
 
-use std::{io, rc::Rc};
+use std::{cell::Cell, io, rc::Rc, time::Instant};
 
 use bytes::{Buf, BytesMut};
 use sockerless_agent_wire::request::{End, Exec, FaultKind, Reply};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::unix::pipe::{Receiver, Sender},
+    sync::Notify,
     task::{JoinSet, spawn_blocking},
-    time::timeout,
+    time::sleep,
 };
 
 use crate::{
@@ -28,28 +29,71 @@ pub async fn run(shared: Rc<Shared>, channel: Channel, exec: Exec) {
     let started = started.unwrap_or_else(|error| Err(Failure { code: 128, message: error.to_string() }));
     let Process { pid, streams } = match started {
         Ok(process) => process,
-        Err(Failure { code, message }) => return channel.reply(Reply::Unstarted { code, message }),
+        Err(failure) => {
+            let code = code(&failure);
+            return channel.reply(Reply::Unstarted { code, message: failure.message });
+        }
     };
     let end = starting.claim(pid);
     channel.reply(Reply::Started { pid });
     let channel = Rc::new(channel);
+    let gone = Rc::new(Gone::default());
     // What carries its streams ends with this function.
     let (mut outputs, mut inputs) = (JoinSet::new(), JoinSet::new());
-    if carry(&channel, streams, wants_input, &mut outputs, &mut inputs).is_err() {
+    if carry(&channel, &gone, streams, wants_input, &mut outputs, &mut inputs).is_err() {
         channel.stop_input();
     }
-    let code = end.await.map_or(255, |ended| ended.code);
-    // What it left behind may hold its outputs open.
-    let _ = timeout(tuning::REST, async { while outputs.join_next().await.is_some() {} }).await;
-    outputs.shutdown().await;
+    let code = end.await.map_or(LOST, |ended| ended.code);
+    gone.now();
+    while outputs.join_next().await.is_some() {}
     inputs.shutdown().await;
     if let Ok(channel) = Rc::try_unwrap(channel) {
         channel.end(End::Exited { code });
     }
 }
 
+/// The exit code of a process whose end nobody saw.
+const LOST: i32 = 255;
+
+/// When the process ended; what it left behind may hold its outputs open.
+#[derive(Default)]
+struct Gone {
+    since: Cell<Option<Instant>>,
+    changed: Notify,
+}
+
+impl Gone {
+    fn now(&self) {
+        self.since.set(Some(Instant::now()));
+        self.changed.notify_waiters();
+    }
+
+    /// Nothing has come for a while since then.
+    async fn quiet(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.since.get().is_some() {
+                return sleep(tuning::REST).await;
+            }
+            changed.await;
+        }
+    }
+
+    /// That was a while ago.
+    fn is_past(&self) -> bool {
+        self.since.get().is_some_and(|since| since.elapsed() >= tuning::REST)
+    }
+}
+
+/// dockerd's exit code for an exec that could not be started: all but a program that is not there counts as one that
+/// cannot be executed.
+fn code(failure: &Failure) -> i32 {
+    if failure.code == 127 && failure.message.starts_with("exec: ") { 127 } else { 126 }
+}
+
 fn carry(
     channel: &Rc<Channel>,
+    gone: &Rc<Gone>,
     streams: Streams,
     wants_input: bool,
     outputs: &mut JoinSet<()>,
@@ -57,14 +101,16 @@ fn carry(
 ) -> io::Result<()> {
     let (into, from_terminal) = match streams {
         Streams::Pipes { stdin, stdout, stderr } => {
-            outputs.spawn_local(output(Rc::clone(channel), Output::Stdout, Receiver::from_owned_fd(stdout)?));
-            outputs.spawn_local(output(Rc::clone(channel), Output::Stderr, Receiver::from_owned_fd(stderr)?));
+            for (kind, from) in [(Output::Stdout, stdout), (Output::Stderr, stderr)] {
+                let from = Receiver::from_owned_fd(from)?;
+                outputs.spawn_local(output(Rc::clone(channel), Rc::clone(gone), kind, from));
+            }
             (stdin.map(Sender::from_owned_fd).transpose()?, false)
         }
         Streams::Terminal(terminal) => {
             let into = Sender::from_owned_fd_unchecked(terminal.try_clone()?)?;
             let from = Receiver::from_owned_fd_unchecked(terminal.try_clone()?)?;
-            outputs.spawn_local(output(Rc::clone(channel), Output::Stdout, from));
+            outputs.spawn_local(output(Rc::clone(channel), Rc::clone(gone), Output::Stdout, from));
             let sized = Rc::clone(channel);
             inputs.spawn_local(async move {
                 loop {
@@ -83,23 +129,37 @@ fn carry(
     Ok(())
 }
 
-/// Reads until the end of the output.
-async fn output(channel: Rc<Channel>, output: Output, mut from: Receiver) {
+/// Reads until the end of the output, or until there is nothing more that the process itself can have written.
+async fn output(channel: Rc<Channel>, gone: Rc<Gone>, output: Output, mut from: Receiver) {
     let mut buffer = BytesMut::new();
-    loop {
+    // What others write is not read for ever.
+    let mut left = usize::try_from(tuning::PIPE).unwrap_or_default();
+    while left > 0 {
+        if channel.room(output).await.is_err() {
+            return;
+        }
         if buffer.capacity() < tuning::PIECE_LEAST {
             buffer.reserve(tuning::PIECE);
         }
-        match from.read_buf(&mut buffer).await {
+        let read = tokio::select! {
+            biased;
+            read = from.read_buf(&mut buffer) => read,
+            () = gone.quiet() => break,
+        };
+        match read {
             // A terminal's end is an error.
-            Ok(0) | Err(_) => return channel.finish(output),
-            Ok(_) => {
+            Ok(0) | Err(_) => break,
+            Ok(count) => {
+                if gone.is_past() {
+                    left = left.saturating_sub(count);
+                }
                 if channel.write(output, buffer.split().freeze()).await.is_err() {
                     return;
                 }
             }
         }
     }
+    channel.finish(output);
 }
 
 /// Writes what comes until the end of it, or until the process takes no more; then closes.

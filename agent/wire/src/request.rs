@@ -115,9 +115,10 @@ pub enum Reply {
     },
     /// The process could not be started. Nothing follows.
     Unstarted {
-        /// 126 when it cannot be executed, 127 when it is not there, 128 otherwise.
+        /// 127 when the program is not there, 126 for everything else (dockerd, `ContainerExecStart`).
         code: i32,
-        /// In the words of dockerd's runtime.
+        /// In the words of dockerd's runtime, from behind "unable to start container process: "; of a user or group that
+        /// is not known ("unable to find …"), in dockerd's own.
         message: String,
     },
     /// What the path is.

@@ -8,6 +8,7 @@
 
 mod channel;
 mod door;
+mod gate;
 mod run;
 mod server;
 mod session;

@@ -24,10 +24,14 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{AgentLink, session, tuning};
+use crate::{
+    AgentLink,
+    gate::{Allowance, Gate},
+    session, tuning,
+};
 
 /// A connection that has become a WebSocket.
-pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
+pub type Socket = WebSocketStream<Gate<TokioIo<Upgraded>>>;
 
 /// See [`AgentLink::serve`].
 pub async fn serve(link: Arc<AgentLink>, listener: TcpListener) -> std::io::Result<()> {
@@ -60,20 +64,24 @@ async fn connection(
     permit: OwnedSemaphorePermit,
 ) -> Result<(), String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    let allowance = Allowance::new();
     let socket = match &link.config.tls {
         Some(config) => {
             let accept = TlsAcceptor::from(Arc::clone(config)).accept(stream);
             let stream = timeout(tuning::GREETING, accept).await.map_err(|_| "TLS took too long")?;
-            upgrade(stream.map_err(|error| error.to_string())?).await?
+            upgrade(stream.map_err(|error| error.to_string())?, &allowance).await?
         }
-        None => upgrade(stream).await?,
+        None => upgrade(stream, &allowance).await?,
     };
-    session::serve(&link, socket, permit).await;
+    session::serve(&link, socket, session::Stranger { permit, allowance }).await;
     Ok(())
 }
 
 /// Answers one HTTP request and takes the connection over.
-async fn upgrade(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Socket, String> {
+async fn upgrade(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    allowance: &Allowance,
+) -> Result<Socket, String> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let sender = std::sync::Mutex::new(Some(sender));
     let service = service_fn(|mut request: Request<Incoming>| {
@@ -104,7 +112,8 @@ async fn upgrade(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -
         .read_buffer_size(tuning::READ)
         .max_message_size(Some(tuning::MESSAGE))
         .max_frame_size(Some(tuning::MESSAGE));
-    Ok(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await)
+    let guarded = Gate::new(TokioIo::new(upgraded), allowance.clone());
+    Ok(WebSocketStream::from_raw_socket(guarded, Role::Server, Some(config)).await)
 }
 
 fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {

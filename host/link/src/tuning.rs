@@ -8,8 +8,12 @@ pub const GREETING: Duration = Duration::from_secs(10);
 /// Connections that have not proved themselves, at once; more wait to be accepted.
 pub const STRANGERS: usize = 1024;
 
-/// What a message from an agent may measure, bytes: its frames are gathered up to `limits::MESSAGE`.
-pub const MESSAGE: usize = sockerless_agent_wire::limits::MESSAGE + (64 << 10);
+/// What a message from an agent that has proved itself may measure, bytes: a reply, and frames of streams.
+pub const MESSAGE: usize = sockerless_agent_wire::limits::CONTROL + sockerless_agent_wire::limits::MESSAGE;
+
+/// What a stranger may say before it has proved itself, bytes: a request for an upgrade and a hello with as many channels as
+/// an agent can have.
+pub const STRANGER: usize = 256 << 10;
 
 /// One read of a connection, bytes. Allocated for each, so it is what an idle agent costs.
 pub const READ: usize = 32 << 10;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     AgentLink,
     door::{self, Rejection},
+    gate::Allowance,
     run::{Run, Welcome},
     server::Socket,
     tuning,
@@ -46,20 +47,32 @@ enum End {
     Socket(#[from] Box<tokio_tungstenite::tungstenite::Error>),
 }
 
+/// What a connection has that has yet to prove itself.
+pub struct Stranger {
+    /// Its place among the strangers.
+    pub permit: OwnedSemaphorePermit,
+    /// What it may say.
+    pub allowance: Allowance,
+}
+
 /// Serves an agent until the connection ends.
-pub async fn serve(link: &AgentLink, socket: Socket, permit: OwnedSemaphorePermit) {
+pub async fn serve(link: &AgentLink, socket: Socket, stranger: Stranger) {
     let (sink, mut source) = socket.split();
     let hello = match timeout(tuning::GREETING, greeting(&mut source)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(end)) => return tracing::debug!(%end, "a connection without a hello"),
         Err(_) => return tracing::debug!("a connection without a hello"),
     };
-    let mut permit = Some(permit);
+    let mut stranger = Some(stranger);
     let mut greeted = Some((hello, sink, source));
     while let Some((hello, mut sink, source)) = greeted.take() {
         match door::admit(link, &hello).await {
             Ok((run, version)) => {
-                drop(permit.take());
+                // Its place among the strangers is free.
+                if let Some(Stranger { permit, allowance }) = stranger.take() {
+                    drop(permit);
+                    allowance.lift();
+                }
                 greeted = session(link, &run, &hello, version, sink, source).await;
             }
             Err(rejection) => {
