@@ -20,7 +20,7 @@ use tokio::{sync::Notify, task::spawn_local, time::sleep};
 
 use crate::{process::children::Children, tuning};
 
-pub use channel::{Channel, Closed};
+pub use channel::Channel;
 pub use state::{Output, Refusal, State};
 
 /// State, and the places where tasks wait for changes of it.

@@ -197,6 +197,9 @@ async fn before_the_launch_and_after_the_end_it_is_a_conflict() {
     world.engine.exit().await;
     let (reply, _) = ask(&world, exec("true")).await;
     assert!(matches!(&reply, Reply::Failed(fault) if fault.kind == FaultKind::Conflict), "{reply:?}");
+    // Files can be had after the end, …
+    let (reply, _) = world.link().open(&world.run, Request::Stat { path: "/etc".to_owned() }).await.unwrap();
+    assert!(matches!(&reply, Reply::Stat(stat) if stat.name == "etc"), "{reply:?}");
     assert_eq!(world.code().await, Some(1));
 
     let daemon = Daemon::start(0).await;
@@ -207,7 +210,7 @@ async fn before_the_launch_and_after_the_end_it_is_a_conflict() {
     let opening = daemon.link.open(&run, Request::Exec(Box::new(exec("true"))));
     let (reply, _) = timeout(PATIENCE, opening).await.expect("waited in vain").unwrap();
     assert!(matches!(&reply, Reply::Failed(fault) if fault.kind == FaultKind::Conflict), "{reply:?}");
-    // Files can be had before the launch.
+    // … and before the launch.
     let opening = daemon.link.open(&run, Request::Stat { path: "/etc".to_owned() });
     let (reply, _) = timeout(PATIENCE, opening).await.expect("waited in vain").unwrap();
     assert!(matches!(&reply, Reply::Stat(stat) if stat.name == "etc"), "{reply:?}");

@@ -82,15 +82,14 @@ async fn world(seed: u64) {
             async { tokio::join!(process, there_and_back(&*exec, to_exec), there_and_back(&*dial, to_dial)) };
         timeout(PATIENCE, everything).await.unwrap_or_else(|_| panic!("seed {seed}, round {round}: held up"));
     }
-    exec.finish();
-    dial.finish();
-    link.close_stdin(&run).await.unwrap();
-    assert_eq!(engine.exit().await.code, 9);
-    assert_eq!(engine.kept.borrow().stderr, b"end\n");
     for (channel, expected) in [(exec, End::Exited { code: 0 }), (dial, End::Done)] {
+        channel.finish();
         assert_eq!(timeout(PATIENCE, channel.read()).await.unwrap(), None);
         assert_eq!(timeout(PATIENCE, channel.end()).await.unwrap(), Ok(expected));
     }
+    link.close_stdin(&run).await.unwrap();
+    assert_eq!(engine.exit().await.code, 9);
+    assert_eq!(engine.kept.borrow().stderr, b"end\n");
     let connections = proxy.connections.load(Ordering::Relaxed);
     assert!(connections > ROUNDS / 4, "{connections} connections");
     agent.kill().await.unwrap();

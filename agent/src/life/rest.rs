@@ -20,7 +20,8 @@ pub async fn rest(shared: &Shared, linger: Duration) -> Option<String> {
         () = over(shared, linger) => None,
         () = leaving => None,
     };
-    if successor.is_none() && !shared.state().confirmed {
+    let state = shared.state();
+    if successor.is_none() && !state.confirmed && state.refused.is_none() {
         say!("the daemon was not told of the end");
     }
     successor

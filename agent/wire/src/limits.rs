@@ -14,6 +14,9 @@ pub const CONTROL: usize = 8 << 20;
 /// Size that the frames of one WebSocket message are gathered up to, bytes, control messages aside.
 pub const MESSAGE: usize = DATA + 4096;
 
+/// Channels of one run at once: a hello lists them all.
+pub const CHANNELS: usize = 4096;
+
 /// What a receiver takes on a process's output before it acknowledges, bytes.
 pub const OUTPUT_WINDOW: u32 = 4 << 20;
 

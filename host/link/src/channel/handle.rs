@@ -25,7 +25,7 @@ struct Handle {
 
 /// Asks a run's agent for something; gives its reply.
 pub async fn open(run: Arc<Run>, opening: Opening) -> Result<(Reply, Box<dyn Channel>), LinkError> {
-    let opened = run.state().channels.open(opening);
+    let opened = run.attempt(|state| state.channels.open(&opening).map(Ok)).await?;
     let (number, bell) = match opened {
         Ok(opened) => opened,
         Err(error) => {
@@ -116,6 +116,8 @@ impl Channel for Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.change(|state, number| state.channels.close(number));
+        // Somebody may wait for its place.
+        self.run.room.notify_waiters();
     }
 }
 

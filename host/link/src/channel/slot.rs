@@ -68,8 +68,8 @@ pub struct Slot {
 
 impl Slot {
     /// With what the agent is to be asked. An error if that is too long.
-    pub fn new(channel: u32, opening: Opening) -> Result<Self, FrameError> {
-        let (windows, adopted) = match &opening {
+    pub fn new(channel: u32, opening: &Opening) -> Result<Self, FrameError> {
+        let (windows, adopted) = match opening {
             Opening::Request(request) => (limits::windows(request), false),
             Opening::Exec(_) => {
                 let windows = limits::Windows {
@@ -81,8 +81,8 @@ impl Slot {
             }
         };
         let question = Frame::control(&match opening {
-            Opening::Request(request) => FromDaemon::Open { channel, request: Box::new(request) },
-            Opening::Exec(exec) => FromDaemon::Adopt { channel, exec },
+            Opening::Request(request) => FromDaemon::Open { channel, request: Box::new(request.clone()) },
+            Opening::Exec(exec) => FromDaemon::Adopt { channel, exec: exec.clone() },
         })?;
         let Frame::Control(question) = question else { return Err(FrameError::Kind(0)) };
         let mut input = Outbox::new(0);

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::BytesMut;
 use sockerless_agent_wire::{
-    Frame, FrameError, FromDaemon, Hello, Resumed, Size, Turns, Violation,
+    Frame, FrameError, FromDaemon, Hello, Resumed, Size, Turns, Violation, limits,
     request::{End, Reply},
     streams,
 };
@@ -32,6 +32,8 @@ pub struct Channels {
     /// Tells these channels apart from those of an earlier daemon.
     session: u64,
     open: BTreeMap<u32, Slot>,
+    /// The number that was given out last, and the largest one.
+    last: u32,
     newest: u32,
     due: VecDeque<Due>,
     /// Channels with something to acknowledge.
@@ -44,6 +46,7 @@ impl Default for Channels {
             // The standard library's own randomness: nobody gains by guessing it.
             session: RandomState::new().hash_one(()),
             open: BTreeMap::new(),
+            last: 0,
             newest: 0,
             due: VecDeque::new(),
             acknowledge: Turns::default(),
@@ -52,15 +55,31 @@ impl Default for Channels {
 }
 
 impl Channels {
-    /// Begins one; gives its number.
-    pub fn open(&mut self, opening: Opening) -> Result<(u32, Arc<Bell>), FrameError> {
-        let number = self.newest + 1;
+    /// Begins one, if there is a place for it; gives its number.
+    pub fn open(&mut self, opening: &Opening) -> Option<Result<(u32, Arc<Bell>), FrameError>> {
+        (self.open.len() < limits::CHANNELS).then(|| self.begin(opening))
+    }
+
+    fn begin(&mut self, opening: &Opening) -> Result<(u32, Arc<Bell>), FrameError> {
+        let number = self.number();
         let slot = Slot::new(number, opening)?;
-        self.newest = number;
+        self.last = number;
+        self.newest = self.newest.max(number);
         let bell = Arc::clone(&slot.bell);
         self.open.insert(number, slot);
         self.due.push_back(Due::Question(number));
         Ok((number, bell))
+    }
+
+    /// The next number that is free.
+    fn number(&self) -> u32 {
+        let mut number = self.last;
+        loop {
+            number = if number >= streams::MOST { 1 } else { number + 1 };
+            if !self.open.contains_key(&number) {
+                return number;
+            }
+        }
     }
 
     /// The caller wants no more of it.
@@ -262,5 +281,29 @@ impl Channels {
         let Some(slot) = self.open.get_mut(&channel).filter(|slot| slot.asked) else { return false };
         slot.input.send(stream, most, message);
         slot.input.is_ready()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sockerless_ports::link::request::Request;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_used_again_when_all_were_used_and_only_so_many_at_once() {
+        let mut channels = Channels::default();
+        let mut open = || channels.open(&Opening::Request(Request::Sample)).map(|opened| opened.unwrap().0);
+        assert_eq!((open(), open()), (Some(1), Some(2)));
+        channels.last = streams::MOST - 1;
+        channels.close(1);
+        let mut open = || channels.open(&Opening::Request(Request::Sample)).map(|opened| opened.unwrap().0);
+        assert_eq!([open(), open(), open()], [Some(streams::MOST), Some(1), Some(3)]);
+        for _ in 4..limits::CHANNELS {
+            open().unwrap();
+        }
+        assert_eq!(open(), None);
+        channels.close(2);
+        assert!(channels.open(&Opening::Exec("e".to_owned())).is_some());
     }
 }

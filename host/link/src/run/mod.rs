@@ -87,7 +87,7 @@ impl Run {
     }
 
     /// Repeats an attempt until it gives something, whenever something has changed.
-    async fn attempt<T>(
+    pub async fn attempt<T>(
         &self,
         mut attempt: impl FnMut(&mut State) -> Option<Result<T, LinkError>>,
     ) -> Result<T, LinkError> {
