@@ -3,6 +3,7 @@
 mod channel;
 mod channels;
 mod send;
+mod slot;
 mod state;
 
 use std::{

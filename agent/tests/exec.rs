@@ -269,13 +269,14 @@ async fn a_restarted_daemon_finds_it_and_gets_what_was_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let go = folder.path().join("go");
     let script = format!(
-        "echo first; while [ ! -e {} ]; do sleep 0.02; done; seq 1 300000; cat; exit 5",
+        "echo first; while [ ! -e {} ]; do sleep 0.02; done; seq 1 1500000; cat; exit 5",
         go.display()
     );
     let mut world = world().await;
     let channel = open(&world, Exec { stdin: true, ..exec(&script) }).await;
     until(&*channel, "first\n").await;
     let port = world.daemon.stop().await;
+    // More than is kept for it: it waits for the next daemon.
     std::fs::write(&go, "").unwrap();
     drop(channel);
     world.daemon = Daemon::start(port).await;
@@ -285,7 +286,7 @@ async fn a_restarted_daemon_finds_it_and_gets_what_was_not_read() {
     channel.finish();
     let (out, _, end) = finish(&*channel).await;
     // What was read was acknowledged only by the next read.
-    let expected = [&b"first\n"[..], &seq(300_000), b"more"].concat();
+    let expected = [&b"first\n"[..], &seq(1_500_000), b"more"].concat();
     assert!(out == expected, "{} bytes", out.len());
     assert_eq!(end, End::Exited { code: 5 });
 }

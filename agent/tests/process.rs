@@ -260,16 +260,7 @@ async fn as_the_first_process_it_collects_orphans_and_furnishes_the_container() 
         Launch { hostname: Some("boxed".into()), tmpfs: vec![(scratch, "size=1m".into())], ..shell(&script) };
     let engine = fixture::Engine::new(launch);
     let run = daemon.admit(&engine);
-    let inside = fixture::agent(daemon.port);
-    let mut outside = tokio::process::Command::new("unshare");
-    outside
-        .args(["--fork", "--kill-child", "--pid", "--mount-proc", "--uts", "--mount"])
-        .arg(inside.as_std().get_program());
-    outside
-        .envs(inside.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))))
-        .kill_on_drop(true);
-    let mut agent =
-        outside.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut agent = fixture::isolated(fixture::agent(daemon.port)).spawn().unwrap();
     assert_eq!(engine.exit().await.code, 6);
     daemon.link.dismiss(&run);
     let said = text(&engine.kept.borrow().stdout);

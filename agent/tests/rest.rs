@@ -119,6 +119,46 @@ async fn when_the_cloud_wants_it_to_go_it_says_so_and_stays_a_moment() {
 }
 
 #[tokio::test]
+async fn after_the_clouds_signal_it_waits_for_the_daemon_no_longer_than_the_cloud_does() {
+    let mut world =
+        World::new(shell("trap 'echo term; exit 4' TERM; echo ready; while :; do sleep 0.02; done")).await;
+    world.engine.until(|kept| kept.stdout == b"ready\n").await;
+    let port = world.daemon.stop().await;
+    signal(&world.agent, nix::sys::signal::SIGTERM);
+    // Ten seconds are what clouds give.
+    let status = tokio::time::timeout(fixture::PATIENCE, world.agent.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(4));
+    world.daemon = Daemon::start(port).await;
+}
+
+#[tokio::test]
+async fn memory_file_systems_begin_empty_in_each_run() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().to_str().unwrap().to_owned();
+    let daemon = Daemon::start(0).await;
+    let launch = || Launch {
+        tmpfs: vec![(place.clone(), String::new())],
+        ..shell(&format!("ls {place}; touch {place}/x; grep -c ' {place} tmpfs ' /proc/mounts"))
+    };
+    let mut engine = Engine::new(launch());
+    let mut run = daemon.admit(&engine);
+    let _agent = fixture::isolated(agent(daemon.port)).spawn().unwrap();
+    for generation in 4..6 {
+        engine.exit().await;
+        assert_eq!(String::from_utf8_lossy(&engine.kept.borrow().stdout), "1\n");
+        let next = admission(generation, None);
+        let id = next.run.clone();
+        engine = Engine::new(launch());
+        daemon.link.succeed(&run, next, Arc::clone(&engine) as _).unwrap();
+        run = id;
+    }
+    engine.exit().await;
+}
+
+#[tokio::test]
 async fn without_a_daemon_it_goes_after_its_time() {
     let daemon = Daemon::start(0).await;
     let engine = Engine::new(shell("exit 7"));

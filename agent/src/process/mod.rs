@@ -19,13 +19,13 @@ use std::{
     },
     path::Path,
     process::{Command, Stdio},
-    sync::PoisonError,
+    sync::{Mutex, PoisonError},
 };
 
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
-    mount::{MsFlags, mount},
+    mount::{MntFlags, MsFlags, mount, umount2},
     unistd::{getpid, pipe2, sethostname},
 };
 use serde::{Deserialize, Serialize};
@@ -199,6 +199,9 @@ fn spawn(plan: &Plan, stdout: OwnedFd, stderr: OwnedFd) -> Result<u32, Failure> 
     Err(serde_json::from_slice(&answer).unwrap_or_else(|error| Failure::other(error.to_string())))
 }
 
+/// The memory file systems of the last run.
+static MADE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 /// Host name and memory file systems, as far as this container may have them. Not where the agent shares either with
 /// others: there it is not the first process.
 pub fn furnish(hostname: Option<&str>, tmpfs: &[(String, String)]) {
@@ -209,16 +212,23 @@ pub fn furnish(hostname: Option<&str>, tmpfs: &[(String, String)]) {
     {
         say!("the host name {name} is not permitted here: {error}");
     }
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    for path in made.drain(..) {
+        // As with dockerd, what was in there ends with the run. Where something still uses it, it is hidden.
+        if let Err(error) = umount2(path.as_str(), MntFlags::MNT_DETACH) {
+            say!("the memory file system on {path} keeps what it has: {error}");
+        }
+    }
     for (path, options) in tmpfs {
         if let Err(error) = std::fs::create_dir_all(path) {
             say!("{path} for tmpfs: {error}");
         } else if first && !is_tmpfs(Path::new(path)) {
             let (flags, data) = tmpfs_options(options);
-            if let Err(error) = mount(Some("tmpfs"), path.as_str(), Some("tmpfs"), flags, Some(data.as_str()))
-            {
-                say!(
+            match mount(Some("tmpfs"), path.as_str(), Some("tmpfs"), flags, Some(data.as_str())) {
+                Ok(()) => made.push(path.clone()),
+                Err(error) => say!(
                     "a memory file system on {path} is not permitted here, it is an ordinary directory: {error}"
-                );
+                ),
             }
         }
     }

@@ -1,9 +1,11 @@
 //! The mutable part of a run.
 
-use bytes::{Bytes, BytesMut};
+mod send;
+
+use bytes::Bytes;
 use sockerless_agent_wire::{
-    Frame, FrameError, FromAgent, FromDaemon, Hello, Inbox, Launch, Outbox, Position, Resumed, Size, Turns,
-    Violation, limits, request::Health, streams,
+    Frame, FromAgent, Hello, Inbox, Launch, Outbox, Position, Resumed, Turns, Violation, limits,
+    request::Health, streams,
 };
 use sockerless_ports::link::{Exit, LaunchFailure, LinkError, Output, TerminalSize};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +17,6 @@ use super::{
 use crate::{
     channel::{Channels, Slot},
     door::Rejection,
-    tuning,
 };
 
 /// What is known of a run; connections come and go.
@@ -282,59 +283,5 @@ impl State {
         self.size = Some(size);
         self.size_due = true;
         Ok(())
-    }
-
-    /// Appends what is to be sent now to a message. True if it is the last.
-    pub fn send(&mut self, message: &mut BytesMut) -> Result<bool, FrameError> {
-        if let Some(Rejection { reason, again }) = self.rejection.take() {
-            Frame::control(&FromDaemon::Refused { reason, again })?.encode(message);
-            return Ok(true);
-        }
-        if let Some(launch) = self.launch.take() {
-            Frame::control(&FromDaemon::Launch(launch))?.encode(message);
-        }
-        while let Some((number, signal)) = self.commands.next() {
-            Frame::control(&FromDaemon::Signal { number, signal })?.encode(message);
-        }
-        if std::mem::take(&mut self.size_due)
-            && let Some(TerminalSize { columns, rows }) = self.size
-        {
-            Frame::control(&FromDaemon::Resize(Size { columns, rows }))?.encode(message);
-        }
-        for (stream, inbox) in [(streams::STDOUT, &mut self.stdout), (streams::STDERR, &mut self.stderr)] {
-            if let Some((offset, credit)) = inbox.acknowledgement() {
-                Frame::Acknowledge { stream, offset, credit }.encode(message);
-            }
-        }
-        if std::mem::take(&mut self.confirm) {
-            Frame::control(&FromDaemon::Confirmed)?.encode(message);
-        }
-        if std::mem::take(&mut self.successor_due)
-            && let Some(run) = self.successor.clone()
-        {
-            Frame::control(&FromDaemon::Successor { run })?.encode(message);
-        }
-        self.channels.send(message, &mut self.turns)?;
-        self.send_streams(message);
-        Ok(false)
-    }
-
-    /// Bytes of streams, each in its turn.
-    fn send_streams(&mut self, message: &mut BytesMut) {
-        let before = message.len();
-        while let left @ 1.. = tuning::INPUT.saturating_sub(message.len() - before)
-            && let Some(stream) = self.turns.next()
-        {
-            // All get their share of a message when several have much.
-            let most = if self.turns.is_empty() { left } else { left.min(tuning::SHARE) };
-            let more = match (stream, &mut self.stdin) {
-                (streams::STDIN, Some(stdin)) => stdin.send(stream, most, message) && stdin.is_ready(),
-                (streams::STDIN, None) => false,
-                _ => self.channels.send_stream(stream, most, message),
-            };
-            if more {
-                self.turns.add(stream);
-            }
-        }
     }
 }
