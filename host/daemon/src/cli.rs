@@ -27,8 +27,11 @@ pub enum Command {
     /// Prints one line on standard output once it answers; logs go to standard error (RUST_LOG
     /// chooses how much).
     Serve(ServeArgs),
-    /// Check configuration, credentials and the cloud account, with a remedy for each finding.
-    Doctor(CommonArgs),
+    /// Check configuration, credentials, the cloud account and the way back from a test container.
+    ///
+    /// Each finding comes with a remedy. The test container costs what a few seconds in the cloud cost. Exit code 1 when a
+    /// check fails.
+    Doctor(DoctorArgs),
     /// Look at the backends, which are WebAssembly components.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -73,6 +76,14 @@ pub struct ServeArgs {
     /// The group that may use the socket (mode 0660)
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
+    /// What concerns the way back from containers.
+    #[command(flatten)]
+    pub callback: CallbackArgs,
+}
+
+/// How containers reach the daemon.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CallbackArgs {
     /// The address at which containers in the cloud reach this daemon, as ws:// or wss:// URL, or "none"
     #[arg(long, env = "SOCKERLESS_CALLBACK_URL", value_name = "URL")]
     pub callback_url: Option<String>,
@@ -82,6 +93,29 @@ pub struct ServeArgs {
     /// Whether to speak TLS to them [default: auto]
     #[arg(long, env = "SOCKERLESS_CALLBACK_TLS", value_name = "MODE")]
     pub callback_tls: Option<CallbackTls>,
+}
+
+/// `sockerless doctor`
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// What other subcommands take as well.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// The unix socket of the Docker API: a daemon that runs is asked to run the test container
+    #[arg(long, env = "SOCKERLESS_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// What concerns the way back from containers.
+    #[command(flatten)]
+    pub callback: CallbackArgs,
+    /// Image of the test container [default: the smallest that is here]
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// How long the test container may take to call back once the cloud says that it runs
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub patience: u64,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `sockerless plugin`

@@ -10,7 +10,7 @@ use std::{
 use serde::Deserialize;
 use sockerless_credentials::CredentialConfig;
 
-use crate::cli::{CommonArgs, ServeArgs};
+use crate::cli::{CommonArgs, DoctorArgs, ServeArgs};
 
 /// The backend that is used when nobody names one.
 const DEFAULT_BACKEND: &str = "cloudrun";
@@ -164,6 +164,12 @@ impl Config {
         Self::serve(ServeArgs { common: args, ..ServeArgs::default() })
     }
 
+    /// For `doctor`.
+    pub fn doctor(args: DoctorArgs) -> Result<Self, ConfigError> {
+        let DoctorArgs { common, socket, callback, .. } = args;
+        Self::serve(ServeArgs { common, socket, callback, ..ServeArgs::default() })
+    }
+
     /// For `serve`.
     pub fn serve(args: ServeArgs) -> Result<Self, ConfigError> {
         let (source, file) = read(args.common.config)?;
@@ -178,9 +184,9 @@ impl Config {
             socket: args.socket.or_else(|| file.socket.clone()).unwrap_or_else(|| default_socket(root)),
             listen: if args.listen.is_empty() { file.listen.clone() } else { args.listen },
             group: args.group.or_else(|| file.group.clone()),
-            callback_url: args.callback_url.or_else(|| file.callback_url.clone()),
-            callback_listen: args.callback_listen.or(file.callback_listen),
-            callback_tls: args.callback_tls.or(file.callback_tls).unwrap_or_default(),
+            callback_url: args.callback.callback_url.or_else(|| file.callback_url.clone()),
+            callback_listen: args.callback.callback_listen.or(file.callback_listen),
+            callback_tls: args.callback.callback_tls.or(file.callback_tls).unwrap_or_default(),
             source,
             file,
         })

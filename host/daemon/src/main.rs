@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(&Config::serve(args)?).await?,
-        Command::Doctor(args) => return doctor::run(&Config::common(args)?).await,
+        Command::Doctor(args) => return doctor::run(args).await,
         Command::Plugin(command) => plugin::run(command).await?,
         Command::Simulator(command) => simulate(command).await?,
         Command::Version => plugin::version(),

@@ -78,7 +78,8 @@ pub async fn run(config: &Config) -> Result {
     Ok(())
 }
 
-fn agent(config: &Config) -> Result<AgentBinary> {
+/// The agent's binary. Errors name the setting.
+pub fn agent(config: &Config) -> Result<AgentBinary> {
     let path = config.installed(config.file.agent.as_deref(), "sockerless-agent");
     AgentBinary::from_file(&path).map_err(|error| {
         format!("the agent {}: {error}; install it there or name it by `agent`", path.display()).into()

@@ -47,6 +47,8 @@ pub struct EngineOptions {
     /// Bytes that the daemon keeps of one container's files while no agent has them: what was copied in, and what its last
     /// run changed.
     pub files_limit: u64,
+    /// How long an agent may need to dial back once its job runs.
+    pub agent_patience: Duration,
     /// The agent's share of a container's memory in bytes, added to `--memory`.
     pub agent_memory: u64,
 }
@@ -62,6 +64,7 @@ impl Default for EngineOptions {
             timeout: None,
             callback_fingerprint: None,
             files_limit: crate::tuning::FILES_LIMIT,
+            agent_patience: crate::tuning::AGENT_PATIENCE,
             agent_memory: crate::tuning::AGENT_MEMORY,
         }
     }

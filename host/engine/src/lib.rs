@@ -21,6 +21,7 @@ mod requests;
 mod supervisor;
 mod system;
 mod times;
+mod trial;
 mod tuning;
 
 pub use containers::{
@@ -33,3 +34,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use images::ProgressStream;
 pub use requests::*;
 pub use system::{API_VERSION, MIN_API_VERSION};
+pub use trial::{Step, TRIAL_COMMAND, failed_step};

@@ -47,6 +47,9 @@ pub const EXEC_SETTLED: Duration = Duration::from_secs(1);
 /// Between two answers of `docker stats`, as in dockerd.
 pub const STATS_PERIOD: Duration = Duration::from_secs(1);
 
+/// How long the job of a trial may take to be deleted before the trial ends without that.
+pub const TRIAL_CLEANING: Duration = Duration::from_secs(30);
+
 /// First and longest pause between two tries of a call to a cloud.
 pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 

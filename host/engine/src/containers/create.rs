@@ -97,8 +97,16 @@ impl Engine {
             id,
         });
         warnings.extend(self.check_size(&spec)?);
-        if self.link.callback_url().is_none() && !publish::wanted(&spec).is_empty() {
-            return Err(needs_agent("published ports (-p, -P)"));
+        if self.link.callback_url().is_none() {
+            if !publish::wanted(&spec).is_empty() {
+                return Err(needs_agent("published ports (-p, -P)"));
+            }
+            let check = spec.config.healthcheck.as_ref().and_then(|check| check.test.as_ref());
+            let checked =
+                check.is_some_and(|test| !matches!(test.first().map(String::as_str), None | Some("NONE")));
+            let lost = [(spec.open_stdin(), "standard input (-i)"), (checked, "health checks")];
+            warnings
+                .extend(lost.iter().filter(|(wanted, _)| *wanted).map(|(_, what)| needs_agent(what).message));
         }
         let entry = self.add(spec, name).await?;
         self.events.container(&entry, &entry.view().name, "create", &[]);

@@ -164,7 +164,7 @@ impl Engine {
                         }
                         let waits = intent.ticket.is_some() && !*run.line.borrow() && status.phase == Phase::Running;
                         if waits && entry.view().state.phase == life::Phase::Starting {
-                            overdue.get_or_insert_with(|| Instant::now() + tuning::AGENT_PATIENCE);
+                            overdue.get_or_insert_with(|| Instant::now() + self.options.agent_patience);
                         }
                         if status.phase.is_final()
                             && let Some(log) = log.take()
@@ -272,7 +272,7 @@ impl Engine {
             format!(
                 "the container's job runs, but its agent did not connect to {url} within {} seconds: \
                  check that the callback address can be reached from the cloud",
-                tuning::AGENT_PATIENCE.as_secs()
+                self.options.agent_patience.as_secs()
             ),
         )
     }

@@ -22,6 +22,7 @@ pub(crate) use agents::Agents;
 pub(crate) use cloud::Cloud;
 pub(crate) use erase::LOG_NOTE;
 pub(crate) use intent::Intent;
+pub(crate) use prepare::AGENT;
 pub(crate) use run::{Command, Run, Runs};
 
 use crate::{

@@ -20,7 +20,7 @@ use crate::{
 
 /// Where the agent is mounted.
 const AGENT_FOLDER: &str = "/.sockerless";
-const AGENT: &str = "/.sockerless/sockerless-agent";
+pub(crate) const AGENT: &str = "/.sockerless/sockerless-agent";
 
 impl Engine {
     /// Has image and agent where the cloud finds them, and writes the job's spec.

@@ -144,6 +144,11 @@ impl Runs {
         self.jobs().remove(job);
     }
 
+    /// Whether there is any job that somebody looks after.
+    pub fn knows_any_job(&self) -> bool {
+        !self.jobs().is_empty()
+    }
+
     pub fn knows_job(&self, job: &str) -> bool {
         self.jobs().contains(job)
     }

@@ -13,6 +13,7 @@ mod many;
 mod ports;
 mod runs;
 mod stops;
+mod trial;
 mod usage;
 mod without_agent;
 mod world;
