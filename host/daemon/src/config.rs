@@ -5,6 +5,7 @@ use std::{
     env, fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -37,6 +38,8 @@ pub struct File {
     pub callback_certificate: Option<PathBuf>,
     /// The certificate's key, in PEM.
     pub callback_key: Option<PathBuf>,
+    /// How long the agents of ended containers stay: seconds, or a duration as `10m`.
+    pub linger: Option<String>,
     /// The name of the default backend.
     pub backend: Option<String>,
     /// Folder with the components.
@@ -148,6 +151,9 @@ pub enum ConfigError {
         /// What is wrong, with line and column.
         source: Box<toml::de::Error>,
     },
+    /// A duration that cannot be read.
+    #[error("linger: expected seconds or a duration as 90s, 10m or 1h30m, not {0:?}")]
+    Linger(String),
     /// A setting is neither a text nor a number nor a truth value.
     #[error("backends.{backend}.{setting}: expected a string, a number or a boolean")]
     Setting {
@@ -190,6 +196,13 @@ impl Config {
             source,
             file,
         })
+    }
+
+    /// How long the agents of ended containers stay; none when the file does not say.
+    pub fn linger(&self) -> Result<Option<Duration>, ConfigError> {
+        let text = self.file.linger.as_deref();
+        text.map(|text| sockerless_engine::duration(text).ok_or_else(|| ConfigError::Linger(text.into())))
+            .transpose()
     }
 
     /// The settings that the file has for a backend, as texts.
@@ -294,6 +307,15 @@ mod tests {
     fn a_misspelt_key_is_refused_with_its_line() {
         let error = from_text("sockett = '/b'", ServeArgs::default()).unwrap_err().to_string();
         assert!(error.contains("line 1") && error.contains("sockett"), "{error}");
+    }
+
+    #[test]
+    fn linger_is_a_duration() {
+        let linger = |text: &str| from_text(text, ServeArgs::default()).unwrap().linger();
+        assert!(matches!(linger("linger = '1h30m'"), Ok(Some(time)) if time == Duration::from_secs(5400)));
+        assert!(matches!(linger("linger = '0'"), Ok(Some(Duration::ZERO))));
+        assert!(matches!(linger(""), Ok(None)));
+        assert!(linger("linger = 'soon'").unwrap_err().to_string().contains("not \"soon\""));
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub async fn run(config: &Config) -> Result {
             name: nix::unistd::gethostname()?.to_string_lossy().into_owned(),
             labels: config.file.labels.clone(),
             callback_fingerprint: callback.as_ref().and_then(|callback| callback.fingerprint.clone()),
+            linger: config.linger()?.unwrap_or(EngineOptions::default().linger),
             ..EngineOptions::default()
         },
     })

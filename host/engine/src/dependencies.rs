@@ -49,6 +49,8 @@ pub struct EngineOptions {
     pub files_limit: u64,
     /// How long an agent may need to dial back once its job runs.
     pub agent_patience: Duration,
+    /// How long the agent of an ended container stays when its label `sockerless.linger` does not say.
+    pub linger: Duration,
     /// The agent's share of a container's memory in bytes, added to `--memory`.
     pub agent_memory: u64,
 }
@@ -65,6 +67,7 @@ impl Default for EngineOptions {
             callback_fingerprint: None,
             files_limit: crate::tuning::FILES_LIMIT,
             agent_patience: crate::tuning::AGENT_PATIENCE,
+            linger: crate::tuning::LINGER,
             agent_memory: crate::tuning::AGENT_MEMORY,
         }
     }

@@ -26,7 +26,8 @@ mod tuning;
 
 pub use containers::{
     Attachment, BlkioEntry, BlkioStats, ContainerStats, CpuStats, CpuUsage, DetachScanner, Input,
-    LABEL_TIMEOUT, Listing, MemoryStats, NetworkStats, PidsStats, Scanned, ThrottlingData,
+    LABEL_LINGER, LABEL_TIMEOUT, Listing, MemoryStats, NetworkStats, PidsStats, Scanned, ThrottlingData,
+    duration,
 };
 pub use dependencies::*;
 pub use engine::Engine;

@@ -11,8 +11,8 @@ use sockerless_ports::{
 use crate::{
     Engine, Error, ErrorKind, Result,
     containers::{ContainerRecord, Entry},
-    life::{Event, Phase},
-    supervisor::{Cloud, Intent, LOG_NOTE, run_id},
+    life::{Event, Phase, State},
+    supervisor::{Cloud, Command, Intent, LOG_NOTE, Rejection, run_id},
     tuning,
 };
 
@@ -85,27 +85,7 @@ impl Engine {
         let state = &entry.view().state;
         let generation = state.generation;
         match state.phase {
-            Phase::Starting | Phase::Running => {
-                let Some(intent) = intents.remove(&run_id(entry, generation)) else {
-                    self.report(entry, Event::Interrupted { generation }).await;
-                    return Ok(());
-                };
-                if let Err(error) = self.begin_log(entry, generation).await {
-                    tracing::error!(container = entry.id(), %error, "the log of a running container cannot be opened");
-                }
-                self.supervise(Arc::clone(entry), generation, Some(intent));
-                // Before a client can start another container that wants the same port.
-                self.publish_again(entry, generation).await;
-                if let Some(stop) = &state.stop {
-                    if stop.killed {
-                        self.later(entry, tuning::KILL_PATIENCE, Event::KillOverdue { generation });
-                    } else if let Some(deadline) = stop.deadline {
-                        let left = deadline.duration_since(jiff::Timestamp::now());
-                        let left = std::time::Duration::try_from(left).unwrap_or_default();
-                        self.later(entry, left, Event::GraceOver { generation, deadline });
-                    }
-                }
-            }
+            Phase::Starting | Phase::Running => self.resume_run(entry, state, intents).await,
             Phase::Removing => {
                 let (engine, entry) = (Arc::clone(self), Arc::clone(entry));
                 self.spawn(engine.erase(entry));
@@ -115,9 +95,70 @@ impl Engine {
                 let (engine, entry) = (Arc::clone(self), Arc::clone(entry));
                 self.spawn(async move { engine.report(&entry, Event::Remove).await });
             }
-            Phase::Created | Phase::Exited | Phase::Dead | Phase::Removed => {}
+            Phase::Restarting | Phase::Exited => {
+                if state.linger.is_some() {
+                    match intents.remove(&run_id(entry, state.host)) {
+                        Some(intent) => {
+                            let host = run_id(entry, state.host);
+                            self.supervise(Arc::clone(entry), host, state.serves, Some(intent), false);
+                        }
+                        None => self.report(entry, Event::Interrupted { generation }).await,
+                    }
+                }
+                let agent = self.link.callback_url().is_some();
+                if let Some(due) = state.restarts.due.filter(|_| state.phase == Phase::Restarting) {
+                    let left = due.duration_since(jiff::Timestamp::now());
+                    let left = std::time::Duration::try_from(left).unwrap_or_default();
+                    self.later(entry, left, Event::RestartDue { generation, agent });
+                } else if state.launched > 0
+                    && entry.spec.restart_policy().at_boot(state.exit_code, state.restarts.stopped)
+                {
+                    let (engine, entry) = (Arc::clone(self), Arc::clone(entry));
+                    self.spawn(async move {
+                        // Refused when somebody was faster.
+                        if let Err(Rejection::Failed(error)) = engine.apply(&entry, Event::Start { agent }).await {
+                            tracing::error!(container = entry.id(), %error, "a container could not be started by its restart policy");
+                        }
+                    });
+                }
+            }
+            Phase::Created | Phase::Dead | Phase::Removed => {}
         }
         Ok(())
+    }
+
+    /// A run that was under way.
+    async fn resume_run(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        state: &State,
+        intents: &mut HashMap<sockerless_ports::link::RunId, Intent>,
+    ) {
+        let generation = state.generation;
+        let host = run_id(entry, state.host);
+        let Some(intent) = intents.remove(&host) else {
+            self.report(entry, Event::Interrupted { generation }).await;
+            return;
+        };
+        if let Err(error) = self.begin_log(entry, generation).await {
+            tracing::error!(container = entry.id(), %error, "the log of a running container cannot be opened");
+        }
+        let run = self.supervise(Arc::clone(entry), host, state.serves, Some(intent), true);
+        // Before a client can start another container that wants the same port.
+        self.publish_again(entry, generation).await;
+        if state.phase == Phase::Starting && state.in_place() {
+            // The agent may have heard of it or not: it is told (again).
+            run.command(Command::Succeed { from: state.serves, generation, published: true });
+        }
+        if let Some(stop) = &state.stop {
+            if stop.killed {
+                self.later(entry, tuning::KILL_PATIENCE, Event::KillOverdue { generation });
+            } else if let Some(deadline) = stop.deadline {
+                let left = deadline.duration_since(jiff::Timestamp::now());
+                let left = std::time::Duration::try_from(left).unwrap_or_default();
+                self.later(entry, left, Event::GraceOver { generation, deadline });
+            }
+        }
     }
 
     /// Deletes what carries this daemon's mark and no intent speaks of.

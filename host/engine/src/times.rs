@@ -35,7 +35,7 @@ pub(crate) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Go's notation of a duration.
-fn ago(text: &str) -> Option<SignedDuration> {
+pub(crate) fn ago(text: &str) -> Option<SignedDuration> {
     let mut rest = text;
     let mut total = SignedDuration::ZERO;
     while !rest.is_empty() {

@@ -28,7 +28,7 @@ pub const REMOVE_PATIENCE: Duration = Duration::from_secs(10);
 /// server or a connection through a private network may take most of a minute.
 pub const AGENT_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long an agent gets to hang up after its process has ended, before its job is deleted.
+/// How long an agent that was told to go gets for it, before its job is deleted.
 pub const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How long a request to an agent waits for its answer: a line that broke is noticed within 15 s and comes back a few
@@ -49,6 +49,23 @@ pub const STATS_PERIOD: Duration = Duration::from_secs(1);
 
 /// How long the job of a trial may take to be deleted before the trial ends without that.
 pub const TRIAL_CLEANING: Duration = Duration::from_secs(30);
+
+/// How long the agent of an ended container stays by default: long enough for a CI job's next stage, and to look at what went
+/// wrong. The cloud bills that time as if the container ran.
+pub const LINGER: Duration = Duration::from_secs(600);
+
+/// How long an agent is kept at least for the start that follows a `restart`, which comes at once if at all.
+pub const RESTART_HOLD: Duration = Duration::from_secs(30);
+
+/// How long the agent of an ended run may need to take on the next one before another job is made. It takes milliseconds;
+/// a line that is cut comes back within half a minute.
+pub const SUCCEED_PATIENCE: Duration = Duration::from_secs(45);
+
+/// How long what a container has changed may take to be saved: gigabytes over a slow line.
+pub const SAVE_PATIENCE: Duration = Duration::from_secs(1800);
+
+/// How long an agent may need to freeze or thaw its container's processes.
+pub const FREEZE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// First and longest pause between two tries of a call to a cloud.
 pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sockerless_ports::registry::{Image, ImageError};
 
 use super::{
-    defaults, log_options, merge, names,
+    defaults, health, log_options, merge, names,
     spec::{ContainerRecord, Spec},
     table::Entry,
     validate,
@@ -107,6 +107,13 @@ impl Engine {
             let lost = [(spec.open_stdin(), "standard input (-i)"), (checked, "health checks")];
             warnings
                 .extend(lost.iter().filter(|(wanted, _)| *wanted).map(|(_, what)| needs_agent(what).message));
+        }
+        if health::check(&spec).is_some() && self.link.callback_url().is_none() {
+            warnings.push(
+                "health checks: they are run by the agent in the container, and there is none without a callback address \
+                 (SOCKERLESS_CALLBACK_URL); the container runs without"
+                    .into(),
+            );
         }
         let entry = self.add(spec, name).await?;
         self.events.container(&entry, &entry.view().name, "create", &[]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    network,
+    health, network,
     ports::{self, Ports},
     process, status,
     table::{Entry, Table, View},
@@ -115,20 +115,28 @@ impl ListFilters {
             && (self.names.matches(&view.name) || self.names.matches(&format!("/{}", view.name)))
             && any(&self.statuses, &|value| value == status::word(&view.state))
             && (self.exited.is_empty()
-                || (view.state.launched > 0 && !view.state.is_live() && self.exited.contains(&view.state.exit_code)))
+                || (view.state.launched > 0
+                    && !view.state.is_live()
+                    && !view.state.is_up()
+                    && self.exited.contains(&view.state.exit_code)))
             && filters::labels(&self.labels, |key| spec.label(key))
-            && self.ancestors.as_ref().is_none_or(|ids| ids.contains(&spec.image_id) || ids.contains(&spec.image))
+            && self
+                .ancestors
+                .as_ref()
+                .is_none_or(|ids| ids.contains(&spec.image_id) || ids.contains(&spec.image))
             && self.before.as_ref().is_none_or(|(time, id)| key < (*time, id.as_str()))
             && self.since.as_ref().is_none_or(|(time, id)| key > (*time, id.as_str()))
-            // Health checks do not run yet: no container has a state of health.
-            && any(&self.health, &|value| value == "none")
+            && any(&self.health, &|value| {
+                value == view.state.health.as_ref().map_or("none", |health| health::word(health.status))
+            })
             && self.task != Some(true)
             && any(&self.networks, &|value| {
                 let name = network::name(spec);
                 value == name || network::id(name).starts_with(value)
             })
             && any(&self.volumes, &|value| process::tmpfs(spec).iter().any(|(path, _)| path == value))
-            && (self.published.is_empty() || overlap(&self.published, spec.host.port_bindings.iter().flatten().map(|(port, _)| port)))
+            && (self.published.is_empty()
+                || overlap(&self.published, spec.host.port_bindings.iter().flatten().map(|(port, _)| port)))
             && (self.exposed.is_empty() || overlap(&self.exposed, spec.config.exposed_ports.iter().flatten()))
     }
 }

@@ -5,7 +5,7 @@ use bollard_stubs::models::{
     MountPointTypeEnum, MountTypeEnum, OciDescriptor, OciPlatform,
 };
 
-use super::{network, spec::Spec, status, table::View};
+use super::{health, network, spec::Spec, status, table::View};
 use crate::{Engine, Result, life::Phase};
 
 impl Engine {
@@ -15,7 +15,8 @@ impl Engine {
     /// Errors: 404.
     pub fn inspect(&self, reference: &str, size: bool) -> Result<ContainerInspectResponse> {
         let entry = self.containers.find(reference)?;
-        let (spec, view) = (&entry.spec, entry.view());
+        let view = entry.view();
+        let spec = &view.spec;
         let log = (spec.log_driver() != "none").then(|| self.logs.location(&spec.id)).flatten();
         // These files of dockerd's are made by the cloud here, out of this machine's sight.
         let no_file = Some(String::new());
@@ -31,7 +32,7 @@ impl Engine {
             hosts_path: no_file,
             log_path: Some(log.unwrap_or_default().to_string_lossy().into_owned()),
             name: Some(format!("/{}", view.name)),
-            restart_count: Some(0),
+            restart_count: Some(view.state.restarts.count.into()),
             driver: Some(spec.backend.clone()),
             platform: Some(spec.os.clone()),
             image_manifest_descriptor: descriptor(spec),
@@ -58,23 +59,26 @@ fn state(view: &View) -> ContainerState {
     let status = match status::word(state) {
         "created" => ContainerStateStatusEnum::CREATED,
         "running" => ContainerStateStatusEnum::RUNNING,
+        "paused" => ContainerStateStatusEnum::PAUSED,
+        "restarting" => ContainerStateStatusEnum::RESTARTING,
         "exited" => ContainerStateStatusEnum::EXITED,
         "removing" => ContainerStateStatusEnum::REMOVING,
         _ => ContainerStateStatusEnum::DEAD,
     };
     ContainerState {
         status: Some(status),
-        running: Some(state.phase == Phase::Running),
-        paused: Some(false),
-        restarting: Some(false),
+        running: Some(state.is_up()),
+        paused: Some(state.paused),
+        restarting: Some(status == ContainerStateStatusEnum::RESTARTING),
         oom_killed: Some(state.out_of_memory),
         dead: Some(state.phase == Phase::Dead),
         pid: Some(state.pid.into()),
         exit_code: Some(state.exit_code.into()),
-        error: Some(state.error.clone()),
+        // What the next start will lack is told where people look for what went wrong.
+        error: Some(if state.error.is_empty() { &state.unsaved } else { &state.error }.clone()),
         started_at: Some(status::time(state.started)),
         finished_at: Some(status::time(state.finished)),
-        health: None,
+        health: state.health.as_deref().map(health::model),
     }
 }
 

@@ -36,10 +36,15 @@ impl Engine {
     async fn start_entry(&self, entry: &Arc<Entry>) -> Result<Outcome> {
         let mut changes = entry.subscribe();
         let agent = self.link.callback_url().is_some();
-        let view = match self.apply(entry, Event::Start { agent }).await {
-            Ok(view) => view,
-            Err(Rejection::Refused(Refused::Running)) => return Ok(Outcome::NotModified),
-            Err(rejection) => return Err(self.explain(entry, "start", rejection)),
+        let view = loop {
+            match self.apply(entry, Event::Start { agent }).await {
+                Ok(view) => break view,
+                Err(Rejection::Refused(Refused::Running)) => return Ok(Outcome::NotModified),
+                Err(Rejection::Refused(Refused::Saving)) => {
+                    self.until(&mut changes, |view| view.state.linger.is_none()).await?;
+                }
+                Err(rejection) => return Err(self.explain(entry, "start", rejection)),
+            }
         };
         let generation = view.state.generation;
         let over = |view: &Arc<View>| view.state.launched >= generation || view.state.ended >= generation;
@@ -162,7 +167,7 @@ impl Engine {
         self.containers
             .reserve(&name, entry.id())
             .map_err(|holder| name_in_use(&name, &holder).prefixed(NEW_NAME))?;
-        let kept = match ContainerRecord::put(&entry.spec, &name, &before.state) {
+        let kept = match ContainerRecord::put(&before.spec, &name, &before.state) {
             Ok(change) => self.commit(vec![change]).await,
             Err(error) => Err(error),
         };
@@ -170,7 +175,7 @@ impl Engine {
             self.containers.release(&name, entry.id());
             return Err(error);
         }
-        entry.publish(View { name: name.clone(), state: before.state.clone() });
+        entry.publish(View { name: name.clone(), ..(*before).clone() });
         self.containers.release(&before.name, entry.id());
         self.events.container(entry, &name, "rename", &[("oldName", format!("/{}", before.name))]);
         Ok(())
@@ -194,7 +199,11 @@ impl Engine {
             match self.apply(entry, Event::Remove).await {
                 Ok(_) => break,
                 Err(Rejection::Refused(Refused::Removed)) => return Ok(()),
-                Err(Rejection::Refused(Refused::Running)) if force => self.end_by_force(entry).await?,
+                Err(Rejection::Refused(Refused::Running | Refused::Paused | Refused::Restarting))
+                    if force =>
+                {
+                    self.end_by_force(entry).await?;
+                }
                 Err(rejection) => return Err(self.explain(entry, "remove", rejection)),
             }
             // With --rm the end was the removal.
@@ -239,18 +248,25 @@ impl Engine {
     ) -> Result<impl Future<Output = ContainerWaitResponse> + Send + 'static + use<>> {
         let entry = self.containers.find(reference)?;
         let mut changes = entry.subscribe();
-        let (exited, ended) = {
-            let before = &changes.borrow_and_update().state;
-            (before.exited, before.ended)
-        };
+        let before = Arc::clone(&changes.borrow_and_update());
         let closing = self.closing().clone();
         Ok(async move {
+            let (exited, ended) = (before.state.exited, before.state.ended);
+            let restarting = before.state.phase == Phase::Restarting;
+            // As in dockerd, a container between two tries of its restart policy counts as running, and the end of each
+            // try is an end.
+            let up = before.state.is_live() || before.state.is_up();
+            let given_up = |state: &State| restarting && state.phase == Phase::Exited;
             let met = |view: &Arc<View>| {
                 let state = &view.state;
                 match condition {
-                    WaitCondition::NotRunning => !state.is_live(),
+                    WaitCondition::NotRunning => {
+                        !up || state.ended > ended || given_up(state) || state.phase == Phase::Removed
+                    }
                     // One that goes without another end will have no next exit.
-                    WaitCondition::NextExit => state.exited > exited || state.phase == Phase::Removed,
+                    WaitCondition::NextExit => {
+                        state.exited > exited || given_up(state) || state.phase == Phase::Removed
+                    }
                     WaitCondition::Removed => matches!(state.phase, Phase::Removed | Phase::Dead),
                 }
             };
@@ -258,7 +274,7 @@ impl Engine {
                 changes.wait_for(met).await.ok().map(|view| Arc::clone(&view))
             });
             match view.await.flatten() {
-                Some(view) => response(&view.state, condition, ended),
+                Some(view) => response(&view.state, condition, if restarting { 0 } else { ended }),
                 None => failed(125, "the daemon is shutting down".into()),
             }
         })
@@ -290,6 +306,22 @@ impl Engine {
             (Refused::Running, "remove") => conflict(format!(
                 "cannot remove container \"/{name}\": container is running: stop the container before removing or force remove"
             )),
+            (Refused::Restarting, "remove") => conflict(format!(
+                "cannot remove container \"/{name}\": container is restarting: stop the container before removing or force remove"
+            )),
+            (Refused::Paused, "remove") => conflict(format!(
+                "cannot remove container \"/{name}\": container is paused and must be unpaused first"
+            )),
+            (Refused::Paused, "start") => {
+                conflict("cannot start a paused container, try unpause instead".into())
+            }
+            (Refused::Paused, _) => conflict(format!("cannot {verb} container: {id}: container is paused")),
+            (Refused::Saving, _) => {
+                conflict(format!("cannot {verb} container: {id}: what it has changed is being saved"))
+            }
+            (Refused::Restarting, _) => {
+                conflict(format!("container {id} is restarting, wait until the container is running"))
+            }
             (Refused::Removing, "start") => {
                 conflict("container is marked for removal and cannot be started".into())
             }
@@ -332,7 +364,8 @@ fn response(state: &State, condition: WaitCondition, ended_before: u32) -> Conta
         (!state.error.is_empty()).then(|| ContainerWaitExitError { message: Some(state.error.clone()) });
     // To those who waited for it, a failed start is told by start itself.
     let error = error.filter(|_| state.failure.is_none() || condition == WaitCondition::NotRunning);
-    ContainerWaitResponse { status_code: state.exit_code.into(), error }
+    // It may run again already.
+    ContainerWaitResponse { status_code: state.last_exit_code.into(), error }
 }
 
 fn failed(code: i32, message: String) -> ContainerWaitResponse {

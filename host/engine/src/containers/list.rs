@@ -23,9 +23,10 @@ impl Engine {
         let now = Timestamp::now();
         // Most containers share a few images, and what a name stands for takes a parser to say.
         let mut meanings: HashMap<&str, Option<&str>> = HashMap::new();
-        let matching = entries.iter().map(|entry| (entry, entry.view())).filter(|(entry, view)| {
-            (all || status::word(&view.state) == "running") && filters.matches(entry, view)
-        });
+        let matching = entries
+            .iter()
+            .map(|entry| (entry, entry.view()))
+            .filter(|(entry, view)| (all || view.state.is_up()) && filters.matches(entry, view));
         let limit = request.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
         let mut json = Vec::with_capacity(entries.len() * tuning::SUMMARY);
         json.push(b'[');
@@ -64,6 +65,8 @@ fn summary(spec: &Spec, source: &Source) -> ContainerSummary {
     let state = match status::word(&view.state) {
         "created" => ContainerSummaryStateEnum::CREATED,
         "running" => ContainerSummaryStateEnum::RUNNING,
+        "paused" => ContainerSummaryStateEnum::PAUSED,
+        "restarting" => ContainerSummaryStateEnum::RESTARTING,
         "exited" => ContainerSummaryStateEnum::EXITED,
         "removing" => ContainerSummaryStateEnum::REMOVING,
         _ => ContainerSummaryStateEnum::DEAD,

@@ -6,7 +6,7 @@ use sockerless_ports::{
     link::{Launch, TerminalSize},
 };
 
-use super::spec::Spec;
+use super::{health, spec::Spec};
 
 /// dockerd's default.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -26,7 +26,7 @@ pub(crate) fn launch(spec: &Spec, features: Features) -> Launch {
         size: first_size(spec),
         hostname: Some(spec.hostname().to_owned()),
         tmpfs: if features.memory_volumes { Vec::new() } else { tmpfs(spec) },
-        health: None,
+        health: health::check(spec),
     }
 }
 

@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
-use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig};
-use jiff::Timestamp;
+use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig, RestartPolicyNameEnum};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sockerless_ports::store::{Change, Kind, Record};
 
-use crate::{Error, ErrorKind, Result, life::State};
+use super::{health, signals, validate};
+use crate::{
+    EngineOptions, Error, ErrorKind, Result,
+    life::{Policy, Rules, State},
+    tuning,
+};
 
-/// Everything about a container that does not change.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Everything about a container that does not change by itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spec {
     /// 64 hexadecimal digits.
     pub id: String,
@@ -63,6 +68,35 @@ impl Spec {
 
     pub fn label(&self, key: &str) -> Option<&str> {
         self.config.labels.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// What the container's life goes by.
+    pub fn rules(&self, options: &EngineOptions) -> Rules {
+        // It was read when the container was created.
+        let linger = validate::linger(&self.config).ok().flatten().unwrap_or(options.linger);
+        let signed = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+        let stop_signal = self.config.stop_signal.as_deref().filter(|signal| !signal.is_empty());
+        Rules {
+            auto_remove: self.auto_remove(),
+            restart: self.restart_policy(),
+            linger: signed(linger),
+            restart_hold: signed(tuning::RESTART_HOLD),
+            stop_signal: stop_signal.and_then(|signal| signals::parse(signal).ok()),
+            health: health::check(self).is_some(),
+        }
+    }
+
+    pub fn restart_policy(&self) -> Policy {
+        let policy = self.host.restart_policy.as_ref();
+        match policy.and_then(|policy| policy.name) {
+            Some(RestartPolicyNameEnum::ALWAYS) => Policy::Always,
+            Some(RestartPolicyNameEnum::UNLESS_STOPPED) => Policy::UnlessStopped,
+            Some(RestartPolicyNameEnum::ON_FAILURE) => {
+                let most = policy.and_then(|policy| policy.maximum_retry_count).unwrap_or(0);
+                Policy::OnFailure { most: u32::try_from(most).unwrap_or(0) }
+            }
+            None | Some(RestartPolicyNameEnum::EMPTY | RestartPolicyNameEnum::NO) => Policy::No,
+        }
     }
 
     pub fn hostname(&self) -> &str {

@@ -2,16 +2,21 @@
 
 use jiff::Timestamp;
 
-use super::spec::Spec;
+use sockerless_ports::link::request::HealthStatus;
+
+use super::{health, spec::Spec};
 use crate::life::{Phase, State};
 
 /// Docker's word for where a container is. A start shows as what was before it.
 pub(crate) fn word(state: &State) -> &'static str {
     match state.phase {
         Phase::Created => "created",
+        Phase::Starting if state.restarts.automatic => "restarting",
         Phase::Starting if state.launched == 0 => "created",
         Phase::Starting | Phase::Exited => "exited",
+        Phase::Running if state.paused => "paused",
         Phase::Running => "running",
+        Phase::Restarting => "restarting",
         Phase::Removing | Phase::Removed => "removing",
         Phase::Dead => "dead",
     }
@@ -21,11 +26,24 @@ pub(crate) fn word(state: &State) -> &'static str {
 pub(crate) fn text(state: &State, now: Timestamp) -> String {
     let since = |time: Option<Timestamp>| human(time.map_or(0, |time| now.duration_since(time).as_secs()));
     match word(state) {
-        "running" => format!("Up {}", since(state.started)),
+        "running" => match &state.health {
+            None => format!("Up {}", since(state.started)),
+            Some(health) => format!("Up {} ({})", since(state.started), judgement(health.status)),
+        },
+        "paused" => format!("Up {} (Paused)", since(state.started)),
+        "restarting" => format!("Restarting ({}) {} ago", state.exit_code, since(state.finished)),
         "exited" => format!("Exited ({}) {} ago", state.exit_code, since(state.finished)),
         "removing" => "Removal In Progress".into(),
         "dead" => "Dead".into(),
         _ => "Created".into(),
+    }
+}
+
+/// A list says `health: starting` where inspect says `starting`.
+fn judgement(status: HealthStatus) -> &'static str {
+    match status {
+        HealthStatus::Starting => "health: starting",
+        status => health::word(status),
     }
 }
 
@@ -73,6 +91,8 @@ pub(crate) fn time(time: Option<Timestamp>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sockerless_ports::link::request::Health;
+
     use super::*;
 
     #[test]
@@ -105,6 +125,23 @@ mod tests {
         assert_eq!(text(&state, now), "Created");
         state = State { phase: Phase::Running, started: at(1_700_000_095), ..state };
         assert_eq!(text(&state, now), "Up 5 seconds");
+        state.paused = true;
+        assert_eq!((word(&state), text(&state, now).as_str()), ("paused", "Up 5 seconds (Paused)"));
+        state.paused = false;
+        for (status, words) in [
+            (HealthStatus::Starting, "Up 5 seconds (health: starting)"),
+            (HealthStatus::Healthy, "Up 5 seconds (healthy)"),
+            (HealthStatus::Unhealthy, "Up 5 seconds (unhealthy)"),
+        ] {
+            state.health = Some(Health { status, ..Health::default() }.into());
+            assert_eq!(text(&state, now), words);
+        }
+        state.phase = Phase::Restarting;
+        (state.exit_code, state.finished) = (1, at(1_700_000_095));
+        assert_eq!(
+            (word(&state), text(&state, now).as_str()),
+            ("restarting", "Restarting (1) 5 seconds ago")
+        );
         state = State { phase: Phase::Exited, exit_code: 7, finished: at(1_699_999_900), ..state };
         assert_eq!(text(&state, now), "Exited (7) 3 minutes ago");
     }

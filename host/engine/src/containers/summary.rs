@@ -80,7 +80,8 @@ mod tests {
     fn source() -> Source {
         let started = Timestamp::from_second(1_700_000_000).ok();
         let state = State { phase: Phase::Running, started, ..State::default() };
-        Source { view: Arc::new(View { name: "web".into(), state }), named: true, size: None }
+        let view = View { name: "web".into(), state, spec: Arc::default() };
+        Source { view: Arc::new(view), named: true, size: None }
     }
 
     fn listed(kept: &Kept, source: &Source, second: i64, model: Option<&str>) -> ContainerSummary {

@@ -16,10 +16,14 @@ use crate::{Error, ErrorKind, Result, life::State};
 
 /// A container. Its view is replaced as a whole, so readers never wait for writers.
 pub(crate) struct Entry {
+    /// As it was when the container was created, or when the daemon started: resources and restart policy are those of
+    /// [`View::spec`].
     pub spec: Arc<Spec>,
     view: watch::Sender<Arc<View>>,
     /// Held while a change of the view is made durable: one change at a time.
     pub gate: Mutex<()>,
+    /// Held while its processes are frozen or thawed.
+    pub freezing: Mutex<()>,
     /// Clients that still read the output.
     pub readers: Readers,
     /// How a list shows it.
@@ -32,12 +36,21 @@ pub(crate) struct View {
     /// Without a slash.
     pub name: String,
     pub state: State,
+    /// With what `docker update` has changed of it since it was created.
+    pub spec: Arc<Spec>,
 }
 
 impl Entry {
     pub fn new(spec: Arc<Spec>, name: String, state: State) -> Self {
-        let view = watch::Sender::new(Arc::new(View { name, state }));
-        Self { spec, view, gate: Mutex::new(()), readers: Readers::default(), summary: Kept::default() }
+        let view = watch::Sender::new(Arc::new(View { name, state, spec: Arc::clone(&spec) }));
+        Self {
+            spec,
+            view,
+            gate: Mutex::new(()),
+            freezing: Mutex::new(()),
+            readers: Readers::default(),
+            summary: Kept::default(),
+        }
     }
 
     pub fn id(&self) -> &str {

@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
-use bollard_stubs::models::{ContainerConfig, HostConfig, MountTypeEnum, RestartPolicyNameEnum};
+use bollard_stubs::models::{
+    ContainerConfig, HostConfig, MountTypeEnum, RestartPolicy, RestartPolicyNameEnum,
+};
 
 use super::{ports, signals, words};
-use crate::{Error, ErrorKind, Result, tuning};
+use crate::{Error, ErrorKind, Result, times, tuning};
 
 /// Seconds that the container may run, or a duration as `90m` or `2h`; `0` for the longest
 /// that its backend permits. Overrides the daemon's setting.
 pub const LABEL_TIMEOUT: &str = "sockerless.timeout";
+
+/// How long the agent of the container stays after its end: seconds, or a duration as `90s` or `1h30m`. Overrides the
+/// daemon's setting; with `0` it goes as soon as what the container has changed is saved.
+pub const LABEL_LINGER: &str = "sockerless.linger";
 
 fn invalid<T>(message: impl Into<String>) -> Result<T> {
     Err(Error::new(ErrorKind::Invalid, message))
@@ -38,9 +44,12 @@ pub(crate) fn config(config: &ContainerConfig) -> Result<()> {
     }
     if let Some(health) = &config.healthcheck {
         let negative = |value: Option<i64>| value.is_some_and(|value| value < 0);
-        for (name, value) in
-            [("Interval", health.interval), ("Timeout", health.timeout), ("StartPeriod", health.start_period)]
-        {
+        for (name, value) in [
+            ("Interval", health.interval),
+            ("Timeout", health.timeout),
+            ("StartPeriod", health.start_period),
+            ("StartInterval", health.start_interval),
+        ] {
             if value.is_some_and(|value| value != 0 && value < 1_000_000) {
                 return invalid(format!("{name} in Healthcheck cannot be less than 1ms"));
             }
@@ -50,7 +59,27 @@ pub(crate) fn config(config: &ContainerConfig) -> Result<()> {
         }
     }
     timeout(config)?;
+    linger(config)?;
     Ok(())
+}
+
+/// How long the container's label wants its agent to stay. Errors: 400 for a label that cannot be read.
+pub(crate) fn linger(config: &ContainerConfig) -> Result<Option<Duration>> {
+    let Some(text) = config.labels.as_ref().and_then(|labels| labels.get(LABEL_LINGER)) else {
+        return Ok(None);
+    };
+    match duration(text) {
+        Some(linger) => Ok(Some(linger)),
+        None => invalid(format!(
+            "invalid label {LABEL_LINGER}={text}: seconds, or a duration as 90s, 10m or 1h30m"
+        )),
+    }
+}
+
+/// Seconds, or Go's notation of a duration (`90s`, `1h30m`); none for anything else.
+pub fn duration(text: &str) -> Option<Duration> {
+    let seconds = text.parse::<u64>().ok().map(Duration::from_secs);
+    seconds.or_else(|| Duration::try_from(times::ago(text)?).ok())
 }
 
 /// The longest run that the container's label asks for. Errors: 400 for a label that cannot be read.
@@ -77,9 +106,16 @@ pub(crate) fn timeout(config: &ContainerConfig) -> Result<Option<Duration>> {
     }
 }
 
+/// What may change after the creation. Errors: 400.
+pub(crate) fn update(changes: &HostConfig) -> Result<()> {
+    resources(changes, true)?;
+    words::check(changes)?;
+    changes.restart_policy.as_ref().map_or(Ok(()), restart_policy)
+}
+
 /// The part about the host. Errors: 400.
 pub(crate) fn host(host: &HostConfig) -> Result<()> {
-    resources(host)?;
+    resources(host, false)?;
     words::check(host)?;
     for (port, bindings) in host.port_bindings.iter().flatten() {
         ports::parse_one(port)?;
@@ -92,18 +128,9 @@ pub(crate) fn host(host: &HostConfig) -> Result<()> {
         }
     }
     if let Some(policy) = &host.restart_policy {
-        let retries = policy.maximum_retry_count.unwrap_or(0);
+        restart_policy(policy)?;
         let active =
             !matches!(policy.name, None | Some(RestartPolicyNameEnum::EMPTY | RestartPolicyNameEnum::NO));
-        if retries != 0 && policy.name != Some(RestartPolicyNameEnum::ON_FAILURE) {
-            let negative = if retries < 0 { " and cannot be negative" } else { "" };
-            return invalid(format!(
-                "invalid restart policy: maximum retry count can only be used with 'on-failure'{negative}"
-            ));
-        }
-        if retries < 0 {
-            return invalid("invalid restart policy: maximum retry count cannot be negative");
-        }
         if active && host.auto_remove == Some(true) {
             return invalid("can't create 'AutoRemove' container with restart policy");
         }
@@ -123,6 +150,25 @@ pub(crate) fn host(host: &HostConfig) -> Result<()> {
     Ok(())
 }
 
+fn restart_policy(policy: &RestartPolicy) -> Result<()> {
+    let retries = policy.maximum_retry_count.unwrap_or(0);
+    match policy.name {
+        // Clients of old leave the name out, and any number passes.
+        None | Some(RestartPolicyNameEnum::EMPTY) => Ok(()),
+        Some(RestartPolicyNameEnum::ON_FAILURE) if retries < 0 => {
+            invalid("invalid restart policy: maximum retry count cannot be negative")
+        }
+        Some(RestartPolicyNameEnum::ON_FAILURE) => Ok(()),
+        Some(_) if retries != 0 => {
+            let negative = if retries < 0 { " and cannot be negative" } else { "" };
+            invalid(format!(
+                "invalid restart policy: maximum retry count can only be used with 'on-failure'{negative}"
+            ))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
 fn absolute(path: &str) -> Result<()> {
     if path.starts_with('/') && path != "/" {
         return Ok(());
@@ -130,7 +176,8 @@ fn absolute(path: &str) -> Result<()> {
     invalid(format!("invalid mount path: '{path}' mount path must be absolute"))
 }
 
-fn resources(host: &HostConfig) -> Result<()> {
+/// `update`: what is not there stays as it is.
+fn resources(host: &HostConfig, update: bool) -> Result<()> {
     let value = |value: Option<i64>| value.unwrap_or(0);
     let (memory, swap) = (value(host.memory), value(host.memory_swap));
     if memory != 0 && memory < tuning::MIN_MEMORY {
@@ -139,7 +186,7 @@ fn resources(host: &HostConfig) -> Result<()> {
     if memory > 0 && swap > 0 && swap < memory {
         return invalid("Minimum memoryswap limit should be larger than memory limit, see usage");
     }
-    if memory == 0 && swap > 0 {
+    if memory == 0 && swap > 0 && !update {
         return invalid("You should always set the Memory limit when using Memoryswap limit, see usage");
     }
     let reservation = value(host.memory_reservation);
@@ -204,6 +251,38 @@ mod tests {
         for bad in ["", "h", "1w", "-1", "99999999999999999999d"] {
             assert!(timeout(&labelled(bad)).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_linger_label_takes_seconds_and_durations() {
+        let labelled = |text: &str| ContainerConfig {
+            labels: Some(HashMap::from([(LABEL_LINGER.to_owned(), text.to_owned())])),
+            ..ContainerConfig::default()
+        };
+        for (text, seconds) in [("0", 0), ("90", 90), ("10m", 600), ("1h30m", 5400), ("0s", 0)] {
+            assert_eq!(linger(&labelled(text)), Ok(Some(Duration::from_secs(seconds))), "{text}");
+        }
+        assert_eq!(linger(&ContainerConfig::default()), Ok(None));
+        for bad in ["", "soon", "-1", "-10m", "10 m", "1w"] {
+            assert!(config(&labelled(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn restart_policies_are_checked_in_dockerds_words() {
+        let with = |name, retries| {
+            let policy = RestartPolicy { name: Some(name), maximum_retry_count: Some(retries) };
+            host(&HostConfig { restart_policy: Some(policy), ..HostConfig::default() })
+                .map_err(|error| error.message)
+        };
+        use RestartPolicyNameEnum as Name;
+        let only = "invalid restart policy: maximum retry count can only be used with 'on-failure'";
+        assert_eq!(with(Name::ALWAYS, 3), Err(only.to_owned()));
+        assert_eq!(with(Name::NO, -1), Err(format!("{only} and cannot be negative")));
+        let negative = "invalid restart policy: maximum retry count cannot be negative";
+        assert_eq!(with(Name::ON_FAILURE, -1), Err(negative.to_owned()));
+        assert_eq!(with(Name::ON_FAILURE, 3), Ok(()));
+        assert_eq!(with(Name::EMPTY, 3), Ok(()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a container cannot have: refused when it would mislead, warned about when it runs without.
 
-use bollard_stubs::models::{ContainerConfig, HostConfig, MountTypeEnum, RestartPolicyNameEnum};
+use bollard_stubs::models::{ContainerConfig, HostConfig, MountTypeEnum};
 use sockerless_ports::{
     backend::{Features, Manifest},
     registry::ImageConfig,
@@ -141,16 +141,6 @@ pub(crate) fn warn(wishes: &Wishes<'_>, manifest: &Manifest) -> Vec<String> {
     when(
         published && host.network_mode.as_deref() == Some("host"),
         "Published ports are discarded when using host network mode".into(),
-    );
-    let policy = host.restart_policy.as_ref().and_then(|policy| policy.name);
-    when(
-        !matches!(policy, None | Some(RestartPolicyNameEnum::EMPTY | RestartPolicyNameEnum::NO)),
-        "restart policies (--restart): kept, but not acted upon in this version".into(),
-    );
-    let check = config.healthcheck.as_ref().and_then(|health| health.test.as_ref());
-    when(
-        check.is_some_and(|test| !test.is_empty() && test[0] != "NONE"),
-        "health checks (--health-cmd): kept, but not run in this version".into(),
     );
     warnings
 }

@@ -57,11 +57,14 @@ impl Engine {
         name: Option<String>,
         config: ImageConfig,
     ) -> Result<String> {
+        // Neither another commit nor `docker unpause` may let go on what this one has stopped.
+        let alone = if request.pause { Some(entry.freezing.lock().await) } else { None };
         let frozen = if request.pause { self.freeze(entry).await? } else { None };
         let committed = self.commit_now(entry, &request, name.clone(), config).await;
         if let Some(run) = frozen {
             self.thaw(&run).await;
         }
+        drop(alone);
         let id = committed?;
         self.images.refresh(self.registry.as_ref()).await;
         let attributes =
@@ -97,7 +100,7 @@ impl Engine {
     /// go on afterwards.
     async fn freeze(&self, entry: &Arc<Entry>) -> Result<Option<RunId>> {
         let view = entry.view();
-        if view.state.phase != Phase::Running || !view.state.agent {
+        if view.state.phase != Phase::Running || !view.state.agent || view.state.paused {
             return Ok(None);
         }
         let run = run_id(entry, view.state.generation);

@@ -41,8 +41,8 @@ impl Engine {
             _ if ran_without_agent(state) => Err(needs_agent(what)),
             _ if state.is_live() => Ok(Place::Agent(run_id(entry, state.generation))),
             Phase::Created => Ok(Place::Kept),
-            _ if self.saved_generation(entry).await? == Some(state.generation) => Ok(Place::Kept),
-            _ => Ok(Place::Lingering(run_id(entry, state.generation))),
+            _ if self.saved_generation(entry).await? == Some(state.serves) => Ok(Place::Kept),
+            _ => Ok(Place::Lingering(run_id(entry, state.serves))),
         }
     }
 

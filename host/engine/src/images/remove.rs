@@ -78,7 +78,7 @@ impl Engine {
         let uses = entries.iter().map(|entry| ImageUse {
             image: entry.spec.image_id.clone(),
             container: entry.id().to_owned(),
-            running: entry.view().state.is_live(),
+            running: entry.view().state.is_live() || entry.view().state.is_up(),
         });
         uses.collect()
     }

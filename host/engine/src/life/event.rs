@@ -1,7 +1,15 @@
 //! What happens to a container, and what has to be done about it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use sockerless_ports::{backend::JobStatus, link::Exit};
+use sockerless_ports::{
+    backend::JobStatus,
+    link::{
+        Exit,
+        request::{Health, HealthStatus},
+    },
+};
 
 use super::CloudEnd;
 use crate::publish::Published;
@@ -9,10 +17,14 @@ use crate::publish::Published;
 /// Something that happened. Events with a generation are ignored once that generation is over.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
-    /// A client wants it to run.
+    /// A client wants it to run. `agent`: there can be one.
     Start { agent: bool },
     /// Its ports are bound.
     Published { generation: u32, ports: Vec<Published> },
+    /// The pause before an automatic restart is over.
+    RestartDue { generation: u32, agent: bool },
+    /// The agent that was to run it once more in place does not answer: another job shall.
+    Unanswered { generation: u32 },
     /// The agent's process runs.
     Launched { generation: u32, pid: u32 },
     /// The process could not be executed.
@@ -37,6 +49,20 @@ pub(crate) enum Event {
     Abandon { generation: u32 },
     /// The daemon had died before it asked the cloud for anything.
     Interrupted { generation: u32 },
+    /// The agent has nothing to do any more; `until` is what the timer was set for.
+    LingerOver { generation: u32, until: Timestamp },
+    /// The cloud tells the agent of an ended process to go.
+    Leaving { generation: u32 },
+    /// What the container changed is saved, or is not.
+    Saved { generation: u32, result: Result<(), String> },
+    /// The health check has new results.
+    Health { generation: u32, health: Arc<Health> },
+    /// Its job has not the size any more that it should have.
+    Resized,
+    /// A client wants its processes frozen.
+    Pause,
+    /// They go on, or were never frozen (`quiet`).
+    Resume { generation: u32, quiet: bool },
     /// A client wants it gone.
     Remove,
     /// Its record could not be removed.
@@ -82,6 +108,14 @@ pub(crate) enum Effect {
     BeginLog { generation: u32 },
     /// Bring a job up and look after it until [`Effect::Release`].
     Launch { generation: u32 },
+    /// Have the agent of the run `from`, in the job of `host`, do this one.
+    Succeed { host: u32, from: u32, generation: u32 },
+    /// Tell when it is time for the next automatic start.
+    AwaitRestart { generation: u32, due: Timestamp },
+    /// Save what the container has changed, and tell what came of that.
+    Save { generation: u32 },
+    /// Let its processes go on.
+    Thaw { generation: u32 },
     /// Send a signal through the agent.
     Signal { generation: u32, signal: i32 },
     /// Tell when the grace is over.
@@ -92,8 +126,8 @@ pub(crate) enum Effect {
     StopJob { generation: u32, grace: u32 },
     /// Followers of the log end.
     FinishLog { generation: u32 },
-    /// Nobody needs the job any more: delete it.
-    Release { generation: u32 },
+    /// Nobody needs the job of the generation `host` any more: delete it.
+    Release { host: u32 },
     /// Tell those who listen to events.
     Announce(Announcement),
     /// Remove record and log.
@@ -104,10 +138,21 @@ pub(crate) enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Announcement {
     Start,
-    Kill { signal: i32 },
+    Kill {
+        signal: i32,
+    },
     OutOfMemory,
-    Die { code: i32, seconds: i64 },
+    Die {
+        code: i32,
+        seconds: i64,
+    },
     Stop,
+    Unpause,
+    Health(HealthStatus),
+    /// A probe of the health check ended with this code.
+    Probe {
+        code: i32,
+    },
 }
 
 /// Why a client's wish is turned down.
@@ -117,6 +162,12 @@ pub(crate) enum Refused {
     Running,
     /// It does not run.
     NotRunning,
+    /// It is paused.
+    Paused,
+    /// What it has changed is being saved for a new job.
+    Saving,
+    /// It is between two tries of its restart policy.
+    Restarting,
     /// It is being removed.
     Removing,
     /// Its removal failed before.

@@ -1,8 +1,12 @@
 //! Where a container is in its life.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sockerless_ports::backend;
+use sockerless_ports::{backend, link::request::Health};
+
+use super::Restarts;
 
 use crate::publish::Published;
 
@@ -17,6 +21,8 @@ pub(crate) enum Phase {
     Starting,
     /// Its process runs.
     Running,
+    /// Its process has ended, and its restart policy will start it again.
+    Restarting,
     /// Its process has ended.
     Exited,
     /// It is being removed.
@@ -34,6 +40,9 @@ pub(crate) struct State {
     pub phase: Phase,
     /// Counts the starts.
     pub generation: u32,
+    /// The generation whose job hosts the present run, or the last one: an earlier one than `generation` when it was
+    /// started in place.
+    pub host: u32,
     /// The last generation whose process ran.
     pub launched: u32,
     /// The last generation that has ended, whether its process ran or not.
@@ -41,19 +50,35 @@ pub(crate) struct State {
     /// The last generation whose process has ended, or that was stopped before it had one: a start that failed is no
     /// exit, as in dockerd.
     pub exited: u32,
+    /// The generation that the job's agent does or did last: not the present one while a start in place is under way.
+    pub serves: u32,
     /// An agent is expected in this generation.
     pub agent: bool,
+    /// The agent of the last run is still there, although nothing runs.
+    pub linger: Option<Linger>,
     /// The process's number in its container; 0 when none runs.
     pub pid: u32,
     pub started: Option<Timestamp>,
     pub finished: Option<Timestamp>,
-    /// Of the last end.
+    /// Of the last end, or 0 while it runs, as Docker shows it.
     pub exit_code: i32,
+    /// Of the last end, also while it runs again: for those who waited for that end.
+    pub last_exit_code: i32,
     pub out_of_memory: bool,
     /// `State.Error` of `docker inspect`.
     pub error: String,
     /// Why the last generation did not start.
     pub failure: Option<Failure>,
+    /// The next start needs a job of another size: none in place.
+    pub resized: bool,
+    /// What the container changed in its file system and the next start will not have, and why.
+    pub unsaved: String,
+    /// Its processes are frozen.
+    pub paused: bool,
+    /// Where its health check stands; none without one.
+    pub health: Option<Arc<Health>>,
+    /// What the restart policy has done so far.
+    pub restarts: Restarts,
     /// It was asked to end.
     pub stop: Option<Stop>,
     /// The cloud says that the job has ended, and the agent's word is awaited.
@@ -71,10 +96,50 @@ impl State {
         matches!(self.phase, Phase::Starting | Phase::Running)
     }
 
-    /// As it is kept.
-    pub fn durable(&self) -> Self {
-        Self { line: false, ..self.clone() }
+    /// Whether a job of the generation `host` is still needed: a process runs there, or its agent is kept.
+    /// Once it is not, it never is again.
+    pub fn needs_job(&self, host: u32) -> bool {
+        self.host == host && (self.is_live() || self.linger.is_some())
     }
+
+    /// The generation whose agent can be asked for something (files, say): that of a process that runs, or of one that has
+    /// ended whose agent lingers.
+    pub fn reachable(&self) -> Option<u32> {
+        let there = self.phase == Phase::Running && self.agent || self.linger.is_some();
+        there.then_some(self.serves)
+    }
+
+    /// The present run, or the one being started, is in the job of an earlier one.
+    pub fn in_place(&self) -> bool {
+        self.host != self.generation
+    }
+
+    /// Docker's idea of running, which includes the pause between two tries of a restart policy.
+    pub fn is_up(&self) -> bool {
+        match self.phase {
+            Phase::Running | Phase::Restarting => true,
+            Phase::Starting => self.restarts.automatic,
+            _ => false,
+        }
+    }
+
+    /// As it is kept. The results of health checks come too often, and are soon out of date.
+    pub fn durable(&self) -> Self {
+        let health = self.health.as_ref().map(|health| {
+            let status = health.status;
+            Arc::new(Health { status, ..Health::default() })
+        });
+        Self { line: false, health, ..self.clone() }
+    }
+}
+
+/// An agent that stays after its process has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Linger {
+    /// Until then; none as long as a start is sure to come.
+    pub until: Option<Timestamp>,
+    /// What has changed is being saved; then the agent goes.
+    pub saving: bool,
 }
 
 /// Why a generation did not start.
@@ -108,6 +173,9 @@ pub(crate) struct Stop {
     pub requested: bool,
     /// It is to start again: no automatic removal.
     pub restart: bool,
+    /// Came while a start in place was under way: to be done once the process runs. Signal, and seconds of grace.
+    #[serde(default)]
+    pub unsent: Option<(i32, Option<u64>)>,
 }
 
 /// How a job ended, in the cloud's words.

@@ -1,5 +1,4 @@
 use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
 use sockerless_ports::{backend, link::Exit};
 
 use super::*;
@@ -14,12 +13,27 @@ fn ended(phase: backend::Phase, exit_code: Option<i32>) -> Report {
     Report::Ended { since: None, end }
 }
 
+fn rules(auto_remove: bool) -> Rules {
+    Rules {
+        auto_remove,
+        restart: Policy::No,
+        linger: SignedDuration::from_secs(600),
+        restart_hold: SignedDuration::from_secs(30),
+        stop_signal: None,
+        health: false,
+    }
+}
+
 /// Lets events happen one second apart.
 fn live(events: &[Event], auto_remove: bool) -> (State, Vec<Effect>) {
+    live_by(&rules(auto_remove), events)
+}
+
+fn live_by(rules: &Rules, events: &[Event]) -> (State, Vec<Effect>) {
     let mut state = State::default();
     let mut all = Vec::new();
     for (second, event) in events.iter().enumerate() {
-        if let Ok((next, effects)) = step(&state, auto_remove, event, now(second as i64)) {
+        if let Ok((next, effects)) = step(&state, rules, event, now(second as i64)) {
             state = next;
             all.extend(effects);
         }
@@ -31,15 +45,21 @@ fn exit(code: i32) -> Exit {
     Exit { code, signal: None, out_of_memory: false, time: 0 }
 }
 
+fn exited(generation: u32, code: i32) -> Event {
+    Event::Exited { generation, exit: exit(code) }
+}
+
 const START: Event = Event::Start { agent: true };
 const LAUNCHED: Event = Event::Launched { generation: 1, pid: 7 };
 
 #[test]
 fn an_agents_exit_is_the_exit() {
-    let (state, effects) = live(&[START, LAUNCHED, Event::Exited { generation: 1, exit: exit(7) }], false);
+    let (state, effects) = live(&[START, LAUNCHED, exited(1, 7)], false);
     assert_eq!((state.phase, state.exit_code, state.ended), (Phase::Exited, 7, 1));
     assert!(effects.contains(&Effect::Announce(Announcement::Die { code: 7, seconds: 1 })));
-    assert!(effects.contains(&Effect::Release { generation: 1 }));
+    assert!(!effects.contains(&Effect::Release { host: 1 }), "its agent lingers");
+    let (_, effects) = live(&[START, LAUNCHED, exited(1, 7)], true);
+    assert!(effects.contains(&Effect::Release { host: 1 }));
 }
 
 #[test]
@@ -86,7 +106,7 @@ fn a_command_that_is_not_there_leaves_a_created_container_with_127() {
     let failed = Event::LaunchFailed { generation: 1, code: 127, message: "not found".into() };
     let (state, effects) = live(&[START, failed], false);
     assert_eq!((state.phase, state.exit_code, state.error.as_str()), (Phase::Created, 127, "not found"));
-    assert!(effects.contains(&Effect::Release { generation: 1 }));
+    assert!(effects.contains(&Effect::Release { host: 1 }));
 }
 
 #[test]
@@ -153,98 +173,176 @@ fn without_an_agent_the_clouds_word_is_all() {
     assert!(effects.contains(&Effect::Announce(Announcement::Start)));
 }
 
-fn generation() -> impl Strategy<Value = u32> {
-    0..4u32
+const LINGER_OVER: i64 = 10_000;
+
+fn over(generation: u32) -> Event {
+    Event::LingerOver { generation, until: now(LINGER_OVER) }
 }
 
-fn event() -> impl Strategy<Value = Event> {
-    let phases = prop_oneof![
-        Just(Report::Pending),
-        Just(Report::Running { since: None }),
-        (0..4usize, proptest::option::of(0..3i32)).prop_map(|(phase, code)| ended(
-            [
-                backend::Phase::Succeeded,
-                backend::Phase::Failed,
-                backend::Phase::Cancelled,
-                backend::Phase::Absent
-            ][phase],
-            code
-        )),
-    ];
-    prop_oneof![
-        4 => any::<bool>().prop_map(|agent| Event::Start { agent }),
-        3 => generation().prop_map(|generation| Event::Launched { generation, pid: 1 }),
-        1 => generation().prop_map(|generation| Event::LaunchFailed { generation, code: 127, message: "no".into() }),
-        1 => generation().prop_map(|generation| Event::StartFailed { generation, message: "no".into() }),
-        2 => (generation(), any::<bool>()).prop_map(|(generation, up)| Event::Line { generation, up }),
-        2 => (generation(), 0..3i32).prop_map(|(generation, code)| Event::Exited { generation, exit: exit(code) }),
-        3 => (generation(), phases).prop_map(|(generation, report)| Event::Cloud { generation, report }),
-        1 => (proptest::option::of(0..5u64), any::<bool>())
-            .prop_map(|(grace, restart)| Event::Stop { signal: 15, grace, restart }),
-        1 => prop_oneof![Just(9), Just(15), Just(1), Just(28)].prop_map(|signal| Event::Kill { signal }),
-        1 => (generation(), 0..60i64).prop_map(|(generation, second)| Event::GraceOver { generation, deadline: now(second) }),
-        1 => generation().prop_map(|generation| Event::KillOverdue { generation }),
-        1 => generation().prop_map(|generation| Event::Abandon { generation }),
-        1 => generation().prop_map(|generation| Event::Interrupted { generation }),
-        1 => Just(Event::Remove),
-        1 => Just(Event::EraseFailed { message: "disk".into() }),
-    ]
+#[test]
+fn an_exited_container_starts_in_place_while_its_agent_lingers() {
+    let again = [Event::Launched { generation: 2, pid: 9 }, exited(2, 0)];
+    let (state, effects) = live(&[&[START, LAUNCHED, exited(1, 1), START][..], &again].concat(), false);
+    assert_eq!((state.generation, state.host, state.serves), (2, 1, 2));
+    assert_eq!(count(&effects, &Effect::Succeed { host: 1, from: 1, generation: 2 }), 1);
+    assert_eq!(count(&effects, &Effect::Launch { generation: 2 }), 0);
+    assert_eq!(count(&effects, &Effect::Release { host: 1 }), 0);
+    assert_eq!(state.reachable(), Some(2));
 }
 
-proptest! {
-    #[test]
-    fn no_sequence_of_events_leads_to_a_forbidden_state(
-        events in proptest::collection::vec(event(), 0..40),
-        auto_remove: bool,
-    ) {
-        let mut state = State::default();
-        let mut all = Vec::new();
-        for (second, event) in events.iter().enumerate() {
-            let before = state.clone();
-            match step(&state, auto_remove, event, now(second as i64)) {
-                Ok((next, effects)) => {
-                    state = next;
-                    all.extend(effects);
-                }
-                Err(_) => {
-                    let wish = matches!(event, Event::Start { .. } | Event::Stop { .. } | Event::Kill { .. } | Event::Remove);
-                    prop_assert!(wish);
-                }
-            }
-            prop_assert_eq!(state.is_live(), state.ended < state.generation);
-            prop_assert!(state.launched <= state.generation && state.ended <= state.generation);
-            prop_assert!(state.generation - state.ended <= 1);
-            prop_assert!(state.is_live() || (state.stop.is_none() && state.cloud_end.is_none()));
-            prop_assert_eq!(state.phase == Phase::Running, state.is_live() && state.launched == state.generation);
-            prop_assert!(state.phase != Phase::Created || state.launched == 0);
-            prop_assert!(state.phase != Phase::Exited || state.launched > 0);
-            if before.phase == Phase::Removing {
-                prop_assert!(matches!(state.phase, Phase::Removing | Phase::Dead));
-            }
-            // A zero has been reported by somebody.
-            if before.phase == Phase::Running && !state.is_live() && state.exit_code == 0 {
-                let said = match event {
-                    Event::Exited { exit, .. } => exit.code == 0,
-                    Event::Cloud { report: Report::Ended { end, .. }, .. } => {
-                        end.exit_code == Some(0) || end.phase == backend::Phase::Succeeded
-                    }
-                    Event::Line { .. } => before.cloud_end.as_ref().is_some_and(|end| {
-                        end.exit_code == Some(0) || end.phase == backend::Phase::Succeeded
-                    }),
-                    _ => false,
-                };
-                prop_assert!(said, "{:?}", event);
-            }
-        }
-        for generation in 1..=state.generation {
-            let count = |wanted: &Effect| all.iter().filter(|effect| *effect == wanted).count();
-            prop_assert_eq!(count(&Effect::Launch { generation }), 1);
-            let over = usize::from(generation <= state.ended);
-            prop_assert_eq!(count(&Effect::Release { generation }), over);
-            prop_assert_eq!(count(&Effect::FinishLog { generation }), over);
-        }
-        let died = all.iter().filter(|effect| matches!(effect, Effect::Announce(Announcement::Die { .. }))).count();
-        let started = all.iter().filter(|effect| **effect == Effect::Announce(Announcement::Start)).count();
-        prop_assert_eq!(started, died + usize::from(state.phase == Phase::Running));
+#[test]
+fn at_the_end_of_the_linger_changes_are_saved_and_then_the_job_goes() {
+    let ends = [START, LAUNCHED, exited(1, 0), over(1)];
+    let (state, effects) = live(&ends, false);
+    assert!(effects.contains(&Effect::Save { generation: 1 }) && state.needs_job(1));
+    let saved = Event::Saved { generation: 1, result: Ok(()) };
+    let (state, effects) = live(&[&ends[..], &[saved, START]].concat(), false);
+    assert!(
+        effects.contains(&Effect::Release { host: 1 }) && effects.contains(&Effect::Launch { generation: 2 })
+    );
+    assert_eq!((state.host, state.unsaved.as_str()), (2, ""));
+    let lost = Event::Saved { generation: 1, result: Err("disk full".into()) };
+    let (state, effects) = live(&[&ends[..], &[lost]].concat(), false);
+    assert_eq!(state.unsaved, "disk full");
+    assert!(effects.contains(&Effect::Release { host: 1 }));
+}
+
+#[test]
+fn a_job_that_ends_while_its_agent_lingers_ends_the_linger_and_nothing_else() {
+    let gone = Event::Cloud { generation: 1, report: ended(backend::Phase::Failed, Some(1)) };
+    let running = Event::Cloud { generation: 1, report: Report::Running { since: None } };
+    let (state, effects) = live(&[START, LAUNCHED, exited(1, 0), running, gone], false);
+    assert_eq!((state.phase, state.exit_code, state.linger), (Phase::Exited, 0, None));
+    assert!(state.unsaved.contains("lost"));
+    assert_eq!(count(&effects, &Effect::Release { host: 1 }), 1);
+    assert!(
+        !effects.iter().any(|effect| matches!(effect, Effect::Announce(Announcement::Die { code: 1, .. })))
+    );
+}
+
+#[test]
+fn an_agent_that_does_not_answer_is_replaced_by_a_new_job_for_the_same_start() {
+    let events = [START, LAUNCHED, exited(1, 0), START, Event::Unanswered { generation: 2 }];
+    let (state, effects) = live(&events, false);
+    assert_eq!((state.phase, state.generation, state.host), (Phase::Starting, 2, 2));
+    let release = effects.iter().position(|effect| *effect == Effect::Release { host: 1 });
+    let launch = effects.iter().position(|effect| *effect == Effect::Launch { generation: 2 });
+    assert!(release.unwrap() < launch.unwrap());
+    assert!(state.unsaved.contains("lost"));
+}
+
+#[test]
+fn a_stop_that_comes_while_a_start_in_place_is_under_way_waits_for_the_process() {
+    let stop = Event::Stop { signal: 15, grace: Some(5), restart: false };
+    let events = [START, LAUNCHED, exited(1, 0), START, stop];
+    let (state, effects) = live(&events, false);
+    assert_eq!(state.phase, Phase::Starting);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Signal { generation: 2, .. })));
+    let launched = Event::Launched { generation: 2, pid: 8 };
+    let (state, effects) = live(&[&events[..], &[launched]].concat(), false);
+    assert_eq!(state.phase, Phase::Running);
+    assert!(effects.contains(&Effect::Signal { generation: 2, signal: 15 }));
+    assert!(effects.contains(&Effect::AwaitGrace { generation: 2, deadline: now(10) }));
+    let (state, _) = live(&[&events[..], &[Event::Unanswered { generation: 2 }]].concat(), false);
+    assert_eq!((state.phase, state.ended, state.launched), (Phase::Exited, 2, 1));
+}
+
+#[test]
+fn a_policy_starts_again_in_place_and_counts() {
+    let rules = Rules { restart: Policy::OnFailure { most: 2 }, ..rules(false) };
+    let due = |generation| Event::RestartDue { generation, agent: true };
+    let launched = |generation| Event::Launched { generation, pid: 1 };
+    let events =
+        [START, LAUNCHED, exited(1, 1), due(1), launched(2), exited(2, 1), due(2), launched(3), exited(3, 1)];
+    let (state, _) = live_by(&rules, &events[..3]);
+    assert_eq!((state.phase, state.restarts.count, state.exit_code), (Phase::Restarting, 1, 1));
+    assert!(state.is_up() && !state.is_live());
+    let (state, effects) = live_by(&rules, &events);
+    assert_eq!((state.phase, state.restarts.count, state.host), (Phase::Exited, 2, 1));
+    assert_eq!(effects.iter().filter(|effect| matches!(effect, Effect::Launch { .. })).count(), 1);
+    let (state, _) = live_by(&rules, &[&events[..], &[START]].concat());
+    assert_eq!(state.restarts, Restarts::default(), "a user's start counts from the beginning");
+}
+
+#[test]
+fn stop_and_kill_end_a_container_that_its_policy_would_start_again() {
+    let rules = Rules { restart: Policy::Always, ..rules(false) };
+    let stop = Event::Stop { signal: 15, grace: Some(5), restart: false };
+    for wish in [stop, Event::Kill { signal: 9 }, Event::Kill { signal: 1 }] {
+        let (state, effects) = live_by(&rules, &[START, LAUNCHED, exited(1, 1), wish.clone()]);
+        assert_eq!((state.phase, state.exit_code), (Phase::Exited, 1), "{wish:?}");
+        assert!(state.linger.is_some_and(|linger| linger.until.is_some()));
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Announce(Announcement::Kill { .. }))));
+        let (state, _) = live_by(&rules, &[START, LAUNCHED, wish, exited(1, 1)]);
+        assert_eq!(state.phase, Phase::Exited);
     }
+    let own = Rules { stop_signal: Some(15), ..rules };
+    let (state, _) = live_by(&own, &[START, LAUNCHED, Event::Kill { signal: 1 }, exited(1, 1)]);
+    assert_eq!(state.phase, Phase::Restarting, "SIGHUP is not how this one is stopped");
+}
+
+#[test]
+fn a_cloud_that_is_down_does_not_end_a_policy() {
+    let rules = Rules { restart: Policy::Always, ..rules(false) };
+    let gone = Event::Cloud { generation: 1, report: ended(backend::Phase::Failed, Some(1)) };
+    let failed = |generation| Event::StartFailed { generation, message: "quota".into() };
+    let due = |generation| Event::RestartDue { generation, agent: true };
+    let (state, _) = live_by(&rules, &[START, LAUNCHED, gone, due(1), failed(2), due(2), failed(3)]);
+    assert_eq!((state.phase, state.restarts.count, state.restarts.pause), (Phase::Restarting, 3, 400));
+    let (state, _) = live_by(&rules, &[START, failed(1)]);
+    assert_eq!(state.phase, Phase::Created, "a user's start that failed is told to the user");
+}
+
+#[test]
+fn what_is_paused_can_be_stopped() {
+    let stop = Event::Stop { signal: 15, grace: Some(5), restart: false };
+    let (state, effects) = live(&[START, LAUNCHED, Event::Pause, stop], false);
+    assert!(!state.paused);
+    assert!(effects.contains(&Effect::Thaw { generation: 1 }));
+    assert!(effects.contains(&Effect::Announce(Announcement::Unpause)));
+    let paused = live(&[START, LAUNCHED, Event::Pause], false).0;
+    let refused = |event| step(&paused, &rules(false), &event, now(9)).map(|_| ()).unwrap_err();
+    assert_eq!([refused(Event::Pause), refused(START), refused(Event::Remove)], [Refused::Paused; 3]);
+}
+
+#[test]
+fn a_change_of_health_is_told_once_and_an_end_is_unhealthy() {
+    use sockerless_ports::link::request::{Health, HealthStatus, Probe};
+    let rules = Rules { health: true, ..rules(false) };
+    let health = |status, probes, code| Event::Health {
+        generation: 1,
+        health: Health { status, probes, log: vec![Probe { code, ..Probe::default() }], failing_streak: 0 }
+            .into(),
+    };
+    let events = [
+        START,
+        LAUNCHED,
+        health(HealthStatus::Starting, 1, 1),
+        health(HealthStatus::Healthy, 2, 0),
+        health(HealthStatus::Healthy, 3, 0),
+        health(HealthStatus::Healthy, 3, 0),
+        exited(1, 0),
+    ];
+    let (state, effects) = live_by(&rules, &events);
+    let told = |wanted: &Announcement| count(&effects, &Effect::Announce(wanted.clone()));
+    assert_eq!(told(&Announcement::Health(HealthStatus::Healthy)), 1);
+    assert_eq!(told(&Announcement::Probe { code: 0 }) + told(&Announcement::Probe { code: 1 }), 3);
+    assert_eq!(state.health.unwrap().status, HealthStatus::Unhealthy);
+    let (state, _) = live(&events, false);
+    assert_eq!(state.health, None, "without a check there is no health");
+}
+
+#[test]
+fn a_container_of_another_size_is_saved_and_starts_in_a_new_job() {
+    let ends = [START, LAUNCHED, Event::Resized, exited(1, 0)];
+    let (state, effects) = live(&ends, false);
+    assert!(effects.contains(&Effect::Save { generation: 1 }));
+    assert_eq!(step(&state, &rules(false), &START, now(9)).map(|_| ()), Err(Refused::Saving));
+    let saved = Event::Saved { generation: 1, result: Ok(()) };
+    let (state, effects) = live(&[&ends[..], &[saved, START]].concat(), false);
+    assert!(effects.contains(&Effect::Launch { generation: 2 }) && !state.resized);
+}
+
+fn count(effects: &[Effect], wanted: &Effect) -> usize {
+    effects.iter().filter(|effect| *effect == wanted).count()
 }

@@ -9,47 +9,86 @@ use sockerless_ports::{
     logs::LogError,
 };
 
+use super::Run;
 use crate::{
-    Engine, containers,
+    Engine,
+    containers::{self, Entry},
     life::{Event, Phase},
     tuning,
 };
 
-/// The engine as agents see it. It does not keep the engine alive.
-pub(crate) struct Agents(Weak<Engine>);
+/// The engine as the agent of one job sees it. It does not keep the engine alive.
+pub(crate) struct Agents {
+    engine: Weak<Engine>,
+    run: Arc<Run>,
+}
 
 impl Agents {
-    pub fn new(engine: Weak<Engine>) -> Self {
-        Self(engine)
+    pub fn new(engine: Weak<Engine>, run: &Arc<Run>) -> Arc<dyn AgentEvents> {
+        Arc::new(Self { engine, run: Arc::clone(run) })
     }
 
     fn engine(&self) -> Result<Arc<Engine>, Refusal> {
-        self.0.upgrade().ok_or_else(|| Refusal("the daemon is shutting down".into()))
+        self.engine.upgrade().ok_or_else(|| Refusal("the daemon is shutting down".into()))
     }
 
-    async fn tell(&self, run: &RunId, event: Event) {
+    /// The container, as long as it is this job that hosts its run: what an agent says that was given up is not heard.
+    fn container(&self, engine: &Engine) -> Option<Arc<Entry>> {
+        let entry = engine.containers.get(&self.run.host.container)?;
+        (entry.view().state.host == self.run.host.generation).then_some(entry)
+    }
+
+    async fn tell(&self, event: Event) {
         let Ok(engine) = self.engine() else { return };
-        if let Some(entry) = engine.containers.get(&run.container) {
+        if let Some(entry) = self.container(&engine) {
             engine.report(&entry, event).await;
         }
+    }
+
+    /// The process has ended, or never was.
+    async fn tell_end(&self, event: Event) {
+        self.tell(event).await;
+        self.run.busy.send_replace(false);
+    }
+
+    /// Puts the container's files back into a new job.
+    async fn furnish(&self, engine: &Engine, entry: &Arc<Entry>, run: &RunId) -> Result<(), Refusal> {
+        let Err(error) = engine.restore(entry, run).await else { return Ok(()) };
+        let message = format!("the container's files could not be put back: {}", error.message);
+        let event = Event::StartFailed { generation: run.generation, message: message.clone() };
+        engine.report(entry, event).await;
+        Err(Refusal(message))
     }
 }
 
 #[async_trait]
 impl AgentEvents for Agents {
-    async fn bound(&self, run: &RunId, secret: Digest) -> Result<(), Refusal> {
+    async fn bound(&self, _: &RunId, secret: Digest) -> Result<(), Refusal> {
         let engine = self.engine()?;
-        let known = engine.runs.get(run).ok_or_else(|| Refusal("the container's run is over".into()))?;
-        known.keep_secret(&engine, secret).await.map_err(|error| Refusal(error.message))
+        self.run.keep_secret(&engine, secret).await.map_err(|error| Refusal(error.message))
     }
 
     async fn launch(&self, run: &RunId) -> Result<Launch, Refusal> {
         let engine = self.engine()?;
-        let entry =
-            engine.containers.get(&run.container).ok_or_else(|| Refusal("the container is gone".into()))?;
-        let state = entry.view();
-        if state.state.generation != run.generation || state.state.phase != Phase::Starting {
+        let entry = self.container(&engine).ok_or_else(|| Refusal("the container's run is over".into()))?;
+        // In this order: whoever takes the run away from this job looks at `busy` after that, and sees that there may be a
+        // process, or the state below shows that it is too late.
+        self.run.busy.send_replace(true);
+        let wanted = || {
+            let state = &entry.view().state;
+            state.generation == run.generation
+                && state.phase == Phase::Starting
+                && state.host == self.run.host.generation
+        };
+        if !wanted() {
+            self.run.busy.send_replace(false);
             return Err(Refusal("the container is not being started".into()));
+        }
+        if self.run.host == *run {
+            self.furnish(&engine, &entry, run).await?;
+            if !wanted() {
+                return Err(Refusal("the container is not being started".into()));
+            }
         }
         let features =
             engine.cloud(&entry.spec.backend).map_err(|error| Refusal(error.message))?.manifest().features;
@@ -57,12 +96,12 @@ impl AgentEvents for Agents {
     }
 
     async fn started(&self, run: &RunId, pid: u32) {
-        self.tell(run, Event::Launched { generation: run.generation, pid }).await;
+        self.tell(Event::Launched { generation: run.generation, pid }).await;
     }
 
     async fn failed(&self, run: &RunId, failure: LaunchFailure) {
         let message = containers::launch_message(&failure.message);
-        self.tell(run, Event::LaunchFailed { generation: run.generation, code: failure.code, message }).await;
+        self.tell_end(Event::LaunchFailed { generation: run.generation, code: failure.code, message }).await;
     }
 
     async fn kept(&self, run: &RunId, output: Output) -> u64 {
@@ -83,6 +122,9 @@ impl AgentEvents for Agents {
 
     async fn output(&self, run: &RunId, output: Output, _offset: u64, bytes: Bytes) -> Result<(), Refusal> {
         let engine = self.engine()?;
+        if self.container(&engine).is_none() {
+            return Err(Refusal("the container's run is over".into()));
+        }
         loop {
             match engine.logs.append(run, output, bytes.clone()).await {
                 Ok(()) => return Ok(()),
@@ -99,26 +141,31 @@ impl AgentEvents for Agents {
     }
 
     async fn exited(&self, run: &RunId, exit: Exit) {
-        self.tell(run, Event::Exited { generation: run.generation, exit }).await;
+        self.tell_end(Event::Exited { generation: run.generation, exit }).await;
     }
 
-    async fn health(&self, _: &RunId, _: Health) {}
+    async fn health(&self, run: &RunId, health: Health) {
+        self.tell(Event::Health { generation: run.generation, health: Arc::new(health) }).await;
+    }
 
-    async fn leaving(&self, _: &RunId) {}
+    async fn leaving(&self, run: &RunId) {
+        self.tell(Event::Leaving { generation: run.generation }).await;
+    }
 
     async fn line(&self, run: &RunId, up: bool) {
         let Ok(engine) = self.engine() else { return };
-        if let Some(known) = engine.runs.get(run) {
-            known.line.send_replace(up);
-            let job =
-                known.intent.lock().await.as_ref().map(|intent| (intent.backend.clone(), intent.job.clone()));
-            if let (false, Some((backend, job))) = (up, job)
-                && let Ok(cloud) = engine.cloud(&backend)
-            {
-                cloud.poller.hurry(&job);
-            }
+        if run.generation == self.run.generation() {
+            self.run.line.send_replace(up);
         }
-        self.tell(run, Event::Line { generation: run.generation, up }).await;
+        let intent = self.run.intent.lock().await;
+        let job = intent.as_ref().map(|intent| (intent.backend.clone(), intent.job.clone()));
+        drop(intent);
+        if let (false, Some((backend, job))) = (up, job)
+            && let Ok(cloud) = engine.cloud(&backend)
+        {
+            cloud.poller.hurry(&job);
+        }
+        self.tell(Event::Line { generation: run.generation, up }).await;
     }
 }
 

@@ -35,7 +35,7 @@ impl Engine {
         let before = entry.view();
         let state = State { phase: Phase::Removed, ..before.state.clone() };
         self.events.container(&entry, &before.name, "destroy", &[]);
-        entry.publish(View { name: before.name.clone(), state });
+        entry.publish(View { state, ..(*before).clone() });
     }
 
     async fn erase_record(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<()> {

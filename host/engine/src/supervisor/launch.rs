@@ -1,75 +1,89 @@
-//! The task of one run: brings its job up, looks after it, and deletes it when its generation is over.
+//! The task of one job: brings it up, looks after it, and deletes it when nobody needs it any more.
 //! Whatever it was doing when the daemon died can be read from its intent.
 
 use std::sync::Arc;
 
 use sockerless_ports::{
-    backend::{self, ErrorCode, JobHandle, JobStatus, Phase},
+    backend::{self, ErrorCode, JobHandle},
     link::RunId,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 use super::{
-    Agents, Cloud, Command, Intent, Run,
-    cloud_logs::CloudLog,
+    Agents, Cloud, Intent, Run,
+    retire::Attempt,
     run::{Orders, pass_signals},
-    run_id,
 };
 use crate::{
-    Engine, Error, Result,
+    Engine, Error, ErrorKind, Result,
     containers::{Entry, View, log_bounds},
-    life::{self, Event, Report},
+    life::Event,
     tuning,
 };
 
-/// Tells when a generation is over.
+/// Tells when the job of a generation is not needed any more.
 #[derive(Clone)]
-struct Over {
+pub(super) struct Over {
     view: watch::Receiver<Arc<View>>,
-    generation: u32,
+    host: u32,
 }
 
 impl Over {
-    fn is_over(&self) -> bool {
-        self.view.borrow().state.ended >= self.generation
+    pub fn is_over(&self) -> bool {
+        !self.view.borrow().state.needs_job(self.host)
     }
 
-    async fn wait(&mut self) {
-        let generation = self.generation;
+    pub async fn wait(&mut self) {
+        let host = self.host;
         // The sender lives as long as the entry that the task holds.
-        let _ = self.view.wait_for(|view| view.state.ended >= generation).await;
+        let _ = self.view.wait_for(|view| !view.state.needs_job(host)).await;
     }
 }
 
 impl Engine {
-    /// Starts a run's task; with an intent it goes on where that stands.
-    pub(crate) fn supervise(self: &Arc<Self>, entry: Arc<Entry>, generation: u32, intent: Option<Intent>) {
-        let id = run_id(&entry, generation);
+    /// Starts the task of the job that was, or will be, made for the generation `host`. With an intent it goes on where that
+    /// stands: `generation` is what the job's agent does, `busy` whether a process may run there already.
+    pub(crate) fn supervise(
+        self: &Arc<Self>,
+        entry: Arc<Entry>,
+        host: RunId,
+        generation: u32,
+        intent: Option<Intent>,
+        busy: bool,
+    ) -> Arc<Run> {
         if let Some(intent) = &intent {
             self.runs.know_job(&intent.job);
         }
         let fresh = intent.is_none();
-        let (run, orders) = Run::new(id, intent);
-        self.runs.insert(&run);
-        let engine = Arc::clone(self);
+        let over = Over { view: entry.subscribe(), host: host.generation };
+        let (run, orders) = Run::new(host, generation, intent, busy);
+        self.runs.insert(&run, generation);
+        self.runs.enter(&run);
+        let (engine, task) = (Arc::clone(self), Arc::clone(&run));
         self.spawn(async move {
-            let over = Over { view: entry.subscribe(), generation };
-            let ready = if fresh { engine.make_ready(&entry, generation).await } else { Ok(()) };
-            let handle = match ready {
-                Ok(()) => Box::pin(engine.look_after(&entry, &run, orders, over)).await,
+            let ready = if fresh {
+                // Another job was to do this run: its doors lead there.
+                engine.unpublish(entry.id(), generation).await;
+                engine.make_ready(&entry, generation).await
+            } else {
+                Ok(())
+            };
+            let attempt = match ready {
+                Ok(()) => Box::pin(engine.look_after(&entry, &task, orders, over)).await,
                 // Nothing has been made, and nothing will be.
                 Err(error) => {
                     engine.report(&entry, Event::StartFailed { generation, message: error.message }).await;
                     Attempt::None
                 }
             };
-            engine.farewell(&run).await;
-            engine.retire(&run, handle).await;
+            engine.farewell(&task).await;
+            engine.retire(&task, attempt).await;
         });
+        run
     }
 
     /// What a start needs of this machine, in dockerd's words where it cannot be had: a log, and ports.
-    async fn make_ready(self: &Arc<Self>, entry: &Arc<Entry>, generation: u32) -> Result<()> {
+    pub(super) async fn make_ready(self: &Arc<Self>, entry: &Arc<Entry>, generation: u32) -> Result<()> {
         log_bounds(&entry.spec)?;
         self.publish(entry, generation).await
     }
@@ -77,7 +91,9 @@ impl Engine {
     /// Deletes the job of a run whose container does not need it any more, or is gone.
     pub(crate) fn clean_up(self: &Arc<Self>, intent: Intent) {
         self.runs.know_job(&intent.job);
-        let (run, _) = Run::new(intent.run.clone(), Some(intent));
+        // Nobody knows what it was doing when the daemon died.
+        let (run, _) = Run::new(intent.run.clone(), intent.run.generation, Some(intent), true);
+        self.runs.enter(&run);
         let engine = Arc::clone(self);
         self.spawn(async move { engine.retire(&run, Attempt::Unknown).await });
     }
@@ -89,14 +105,14 @@ impl Engine {
         orders: Orders,
         mut over: Over,
     ) -> Attempt {
-        let Orders { mut commands, signals } = orders;
-        let generation = over.generation;
-        let fail = |error: Error| Event::StartFailed { generation, message: error.message };
-        if run.intent.lock().await.is_none() {
+        let Orders { commands, signals } = orders;
+        let fail = |error: Error| Event::StartFailed { generation: run.generation(), message: error.message };
+        let known = run.intent.lock().await.is_some();
+        if !known {
             let intent = tokio::select! {
                 biased;
                 () = over.wait() => return Attempt::None,
-                intent = self.intend(entry, &run.id) => intent,
+                intent = self.intend(entry, &run.host) => intent,
             };
             match intent {
                 Ok(intent) => *run.intent.lock().await = Some(intent),
@@ -106,7 +122,10 @@ impl Engine {
                 }
             }
         }
-        run.admit(self.link.as_ref(), Arc::new(Agents::new(self.weak()))).await;
+        run.admit(self.link.as_ref(), Agents::new(self.weak(), run)).await;
+        if known {
+            self.take_up(entry, run.generation());
+        }
         let Some(intent) = run.intent.lock().await.clone() else { return Attempt::None };
         let cloud = match self.cloud(&intent.backend) {
             Ok(cloud) => Arc::clone(cloud),
@@ -116,78 +135,62 @@ impl Engine {
                 return Attempt::Unknown;
             }
         };
-        self.spawn(pass_signals(Arc::clone(&self.link), run.id.clone(), signals));
+        self.spawn(pass_signals(Arc::clone(&self.link), signals));
+        let untouched = if known { Attempt::Latest } else { Attempt::None };
         let handle = match intent.handle.clone() {
             Some(handle) if handle.started => handle,
-            _ => match self.bring_up(&cloud, run, &intent, &over).await {
-                Ok(handle) => handle,
-                Err((attempt, error)) => {
-                    cloud.forget(&entry.spec.image_id).await;
-                    if let Some(error) = error {
-                        self.report(entry, fail(error.into())).await;
-                    }
-                    if over.is_over() {
-                        return attempt;
-                    }
-                    // The answers were lost, but the job is there: its process runs already.
-                    match self.find_job(&cloud, &intent.job).await {
-                        Ok(Some(handle)) => handle,
-                        Ok(None) | Err(_) => {
-                            over.wait().await;
+            _ => {
+                let alone = tokio::select! {
+                    biased;
+                    () = over.wait() => return untouched,
+                    alone = tokio::time::timeout(tuning::START_PATIENCE, self.alone(run)) => alone,
+                };
+                if alone.is_err() {
+                    self.report(entry, fail(not_alone())).await;
+                    return untouched;
+                }
+                match self.bring_up(&cloud, run, &intent, &over).await {
+                    Ok(handle) => handle,
+                    Err((attempt, error)) => {
+                        cloud.forget(&entry.spec.image_id).await;
+                        if let Some(error) = error {
+                            self.report(entry, fail(error.into())).await;
+                        }
+                        if over.is_over() {
                             return attempt;
                         }
-                    }
-                }
-            },
-        };
-        self.watch(&cloud, run, handle.clone());
-        let mut log = intent
-            .ticket
-            .is_none()
-            .then(|| CloudLog::new(run.id.clone(), handle.clone()).follow(self, &cloud));
-        let mut overdue: Option<Instant> = None;
-        loop {
-            let patience = async {
-                match overdue {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                () = over.wait() => break,
-                Some(command) = commands.recv() => match command {
-                    Command::Stop { grace } => self.stop_job(&cloud, handle.clone(), grace),
-                    Command::Status(status) => {
-                        if let Err(error) = run.keep_handle(self, &status.handle).await {
-                            tracing::error!(job = handle.name, %error, "a job's handle could not be kept");
+                        // The answers were lost, but the job is there: its process runs already.
+                        match self.find_job(&cloud, &intent.job).await {
+                            Ok(Some(handle)) => handle,
+                            Ok(None) | Err(_) => {
+                                over.wait().await;
+                                return attempt;
+                            }
                         }
-                        let waits = intent.ticket.is_some() && !*run.line.borrow() && status.phase == Phase::Running;
-                        if waits && entry.view().state.phase == life::Phase::Starting {
-                            overdue.get_or_insert_with(|| Instant::now() + self.options.agent_patience);
-                        }
-                        if status.phase.is_final()
-                            && let Some(log) = log.take()
-                        {
-                            log.drain().await;
-                        }
-                        self.heed(entry, generation, &status).await;
-                    }
-                },
-                () = patience => {
-                    overdue = None;
-                    let state = entry.view();
-                    if state.state.phase == life::Phase::Starting && !*run.line.borrow() {
-                        self.report(entry, fail(self.no_agent())).await;
                     }
                 }
             }
-        }
-        if let Some(log) = log {
-            log.abort();
-        }
-        cloud.poller.unwatch(&handle.name);
+        };
+        self.attend(entry, run, &cloud, handle, commands, over).await;
         Attempt::Latest
+    }
+
+    /// Goes on with what the daemon was asking of the agent when it died.
+    fn take_up(self: &Arc<Self>, entry: &Arc<Entry>, generation: u32) {
+        let state = &entry.view().state;
+        if state.linger.is_some_and(|linger| linger.saving) {
+            self.save(entry, generation);
+        }
+        if state.paused {
+            self.freeze_again(entry, generation);
+        }
+    }
+
+    /// Waits until in no other job of the container a process can run.
+    async fn alone(&self, run: &Arc<Run>) {
+        for other in self.runs.others(run) {
+            other.idle().await;
+        }
     }
 
     /// Writes down what is going to be done, before it is.
@@ -210,6 +213,10 @@ impl Engine {
         intent: &Intent,
         over: &Over,
     ) -> std::result::Result<JobHandle, (Attempt, Option<backend::Error>)> {
+        // Without an agent the job's process is the container's.
+        if intent.ticket.is_none() {
+            run.busy.send_replace(true);
+        }
         let mut handle = match (&intent.handle, &intent.spec) {
             (Some(handle), _) => handle.clone(),
             (None, Some(_)) if over.is_over() => return Err((Attempt::None, None)),
@@ -249,129 +256,15 @@ impl Engine {
         }
         Ok(handle)
     }
-
-    async fn heed(&self, entry: &Arc<Entry>, generation: u32, status: &JobStatus) {
-        self.report(entry, Event::Cloud { generation, report: Report::from(status) }).await;
-    }
-
-    fn stop_job(self: &Arc<Self>, cloud: &Arc<Cloud>, handle: JobHandle, grace: u32) {
-        let cloud = Arc::clone(cloud);
-        self.spawn(async move {
-            let stopped = cloud.call("stop", || cloud.backend.stop(&handle, grace)).await;
-            match stopped {
-                Ok(_) => cloud.poller.hurry(&handle.name),
-                Err(error) => tracing::error!(job = handle.name, %error, "the cloud does not end a job"),
-            }
-        });
-    }
-
-    fn no_agent(&self) -> Error {
-        let url = self.link.callback_url().unwrap_or_default();
-        Error::new(
-            crate::ErrorKind::Internal,
-            format!(
-                "the container's job runs, but its agent did not connect to {url} within {} seconds: \
-                 check that the callback address can be reached from the cloud",
-                self.options.agent_patience.as_secs()
-            ),
-        )
-    }
-
-    /// Lets the agent go, and hang up before its job is deleted.
-    async fn farewell(&self, run: &Run) {
-        let mut line = run.line.subscribe();
-        self.link.dismiss(&run.id);
-        let _ = tokio::time::timeout(tuning::FAREWELL, line.wait_for(|up| !up)).await;
-        self.runs.remove(&run.id);
-    }
-
-    /// Deletes the job and forgets the intent.
-    async fn retire(&self, run: &Run, attempt: Attempt) {
-        let Some(intent) = run.intent.lock().await.clone() else { return };
-        let Ok(cloud) = self.cloud(&intent.backend) else {
-            tracing::error!(
-                job = intent.job,
-                backend = intent.backend,
-                "a job cannot be deleted: its backend is not configured any more"
-            );
-            return;
-        };
-        cloud.poller.unwatch(&intent.job);
-        let handle = match (attempt, &intent.handle) {
-            (Attempt::Known(handle), _) => Some(handle),
-            (Attempt::None, None) => None,
-            (_, Some(handle)) => Some(handle.clone()),
-            (Attempt::Unknown | Attempt::Latest, None) => match self.find_job(cloud, &intent.job).await {
-                Ok(found) => found,
-                Err(error) => {
-                    tracing::error!(job = intent.job, %error, "a job cannot be looked up; it is tried again when the daemon starts");
-                    return;
-                }
-            },
-        };
-        if let Some(handle) = handle {
-            let deleted =
-                cloud.insist("delete", tuning::DELETE_BACKOFF, || cloud.backend.delete(&handle)).await;
-            if let Err(error) = deleted
-                && error.code != ErrorCode::NotFound
-            {
-                tracing::error!(job = intent.job, %error, "a job cannot be deleted; it is tried again when the daemon starts");
-                return;
-            }
-        }
-        match self.commit(vec![intent.delete()]).await {
-            Ok(()) => self.runs.forget_job(&intent.job),
-            Err(error) => tracing::error!(job = intent.job, %error, "an intent could not be forgotten"),
-        }
-    }
-
-    /// Looks a job up by name among all that this daemon owns.
-    async fn find_job(&self, cloud: &Cloud, job: &str) -> backend::Result<Option<JobHandle>> {
-        let mut cursor: Option<String> = None;
-        loop {
-            let list = || cloud.backend.list(&self.owner, cursor.as_deref());
-            let page = cloud.insist("list", tuning::DELETE_BACKOFF, list).await?;
-            if let Some((status, _)) = page.items.into_iter().find(|(status, _)| status.handle.name == job) {
-                return Ok(Some(status.handle));
-            }
-            match page.next {
-                Some(next) => cursor = Some(next),
-                None => return Ok(None),
-            }
-        }
-    }
 }
 
-/// How far the making of a job came.
-#[derive(Debug)]
-enum Attempt {
-    /// The cloud has heard of nothing.
-    None,
-    /// It may have made the job.
-    Unknown,
-    /// It has.
-    Known(JobHandle),
-    /// It has, and its latest handle is in the intent.
-    Latest,
-}
-
-impl Attempt {
-    /// What an error of `create` says.
-    fn after(error: &backend::Error) -> Self {
-        match error.code {
-            ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Internal => Self::Unknown,
-            _ => Self::None,
-        }
-    }
-}
-
-impl From<backend::Error> for Error {
-    fn from(error: backend::Error) -> Self {
-        use crate::ErrorKind;
-        let kind = match error.code {
-            ErrorCode::Unsupported => ErrorKind::Unsupported,
-            _ => ErrorKind::Internal,
-        };
-        Self::new(kind, error.message)
-    }
+fn not_alone() -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        format!(
+            "the job of the container's last run has not ended within {} seconds, and two must not run at once: try again \
+             later, or end it in the cloud",
+            tuning::START_PATIENCE.as_secs()
+        ),
+    )
 }

@@ -2,17 +2,22 @@
 //! backend, and the agents' reports. Every change of a container goes through [`Engine::apply`].
 
 mod agents;
+mod announce;
+mod attend;
 mod cloud;
 mod cloud_logs;
 mod erase;
+mod freeze;
 mod intent;
 mod launch;
+mod linger;
 mod poll;
 mod prepare;
+mod retire;
 mod retry;
 mod run;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -28,7 +33,7 @@ pub(crate) use run::{Command, Run, Runs};
 use crate::{
     Engine, Error, Result,
     containers::{ContainerRecord, Entry, View, log_bounds},
-    life::{self, Announcement, Effect, Event, Refused},
+    life::{self, Effect, Event, Refused},
     tuning,
 };
 
@@ -79,11 +84,12 @@ impl Engine {
     ) -> std::result::Result<Arc<View>, Rejection> {
         let _gate = entry.gate.lock().await;
         let before = entry.view();
-        let (state, effects) = life::step(&before.state, entry.spec.auto_remove(), event, Timestamp::now())
-            .map_err(Rejection::Refused)?;
+        let rules = before.spec.rules(&self.options);
+        let (state, effects) =
+            life::step(&before.state, &rules, event, Timestamp::now()).map_err(Rejection::Refused)?;
         self.begin_logs(entry, &effects).await.map_err(Rejection::Failed)?;
         if state.durable() != before.state.durable() {
-            let kept = match ContainerRecord::put(&entry.spec, &before.name, &state) {
+            let kept = match ContainerRecord::put(&before.spec, &before.name, &state) {
                 Ok(change) => self.commit(vec![change]).await,
                 Err(error) => Err(error),
             };
@@ -96,11 +102,8 @@ impl Engine {
         if state.ended > before.state.ended {
             self.unpublish(entry.id(), state.ended).await;
         }
-        let view = if state == before.state {
-            before
-        } else {
-            entry.publish(View { name: before.name.clone(), state })
-        };
+        let view =
+            if state == before.state { before } else { entry.publish(View { state, ..(*before).clone() }) };
         for effect in effects {
             self.carry_out(entry, &view, effect).await;
         }
@@ -140,15 +143,29 @@ impl Engine {
     async fn carry_out(self: &Arc<Self>, entry: &Arc<Entry>, view: &Arc<View>, effect: Effect) {
         match effect {
             Effect::BeginLog { .. } => {}
-            Effect::Launch { generation } => self.supervise(Arc::clone(entry), generation, None),
+            Effect::Launch { generation } => {
+                self.supervise(Arc::clone(entry), run_id(entry, generation), generation, None, false);
+            }
+            Effect::Succeed { host, from, generation } => match self.runs.host(&run_id(entry, host)) {
+                Some(run) => run.command(Command::Succeed { from, generation, published: false }),
+                None => self.later(entry, Duration::ZERO, Event::Unanswered { generation }),
+            },
             Effect::Signal { generation, signal } => {
-                if let Some(run) = self.runs.get(&run_id(entry, generation)) {
-                    run.signal(signal);
+                let id = run_id(entry, generation);
+                if let Some(run) = self.runs.get(&id) {
+                    run.signal(id, signal);
                 }
+            }
+            Effect::Save { generation } => self.save(entry, generation),
+            Effect::Thaw { generation } => self.thaw_to_end(entry, generation),
+            Effect::AwaitRestart { generation, due } => {
+                let left = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default();
+                let agent = self.link.callback_url().is_some();
+                self.later(entry, left, Event::RestartDue { generation, agent });
             }
             Effect::AwaitGrace { generation, deadline } => {
                 let left = deadline.duration_since(Timestamp::now());
-                let left = std::time::Duration::try_from(left).unwrap_or_default();
+                let left = Duration::try_from(left).unwrap_or_default();
                 self.later(entry, left, Event::GraceOver { generation, deadline });
             }
             Effect::AwaitKill { generation } => {
@@ -160,7 +177,7 @@ impl Engine {
                 }
             }
             Effect::FinishLog { generation } => self.finish_log(&run_id(entry, generation)).await,
-            // The run's own task sees that its generation has ended.
+            // The job's own task sees that it is not needed any more.
             Effect::Release { .. } => {}
             Effect::Announce(announcement) => self.announce(entry, view, &announcement),
             Effect::Erase => {
@@ -171,25 +188,12 @@ impl Engine {
     }
 
     /// An event after some time, unless the engine is closed before.
-    pub(crate) fn later(self: &Arc<Self>, entry: &Arc<Entry>, delay: std::time::Duration, event: Event) {
+    pub(crate) fn later(self: &Arc<Self>, entry: &Arc<Entry>, delay: Duration, event: Event) {
         let (engine, entry) = (Arc::clone(self), Arc::clone(entry));
         self.spawn(async move {
             tokio::time::sleep(delay).await;
             engine.report(&entry, event).await;
         });
-    }
-
-    fn announce(&self, entry: &Entry, view: &View, announcement: &Announcement) {
-        let with = |action, more: &[(&str, String)]| self.events.container(entry, &view.name, action, more);
-        match announcement {
-            Announcement::Start => with("start", &[]),
-            Announcement::Kill { signal } => with("kill", &[("signal", signal.to_string())]),
-            Announcement::OutOfMemory => with("oom", &[]),
-            Announcement::Die { code, seconds } => {
-                with("die", &[("execDuration", seconds.to_string()), ("exitCode", code.to_string())]);
-            }
-            Announcement::Stop => with("stop", &[]),
-        }
     }
 }
 

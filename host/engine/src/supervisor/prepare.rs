@@ -25,9 +25,10 @@ pub(crate) const AGENT: &str = "/.sockerless/sockerless-agent";
 impl Engine {
     /// Has image and agent where the cloud finds them, and writes the job's spec.
     pub(super) async fn prepare(&self, entry: &Entry, run: &RunId) -> Result<Intent> {
-        let spec = &entry.spec;
+        let view = entry.view();
+        let spec = &view.spec;
         let cloud = self.cloud(&spec.backend)?;
-        let callback = self.link.callback_url().filter(|_| entry.view().state.agent);
+        let callback = self.link.callback_url().filter(|_| view.state.agent);
         let image = cloud.provide(self.registry.as_ref(), &spec.image_id);
         let (image, mount) = match &callback {
             None => (image.await?, None),

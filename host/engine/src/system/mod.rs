@@ -9,7 +9,10 @@ use bollard_stubs::models::{
 };
 use jiff::Timestamp;
 
-use crate::{Engine, Result, life::Phase};
+use crate::{
+    Engine, Result,
+    life::{Phase, State},
+};
 
 /// The newest version of the API that this engine's models are of.
 pub const API_VERSION: &str = "1.51";
@@ -20,11 +23,13 @@ impl Engine {
     /// `GET /info`. Processors and memory are what the default backend gives to one container.
     pub async fn info(&self) -> Result<SystemInfo> {
         let entries = self.containers.all();
-        let count = |test: &dyn Fn(Phase) -> bool| {
-            let matching = entries.iter().filter(|entry| test(entry.view().state.phase)).count();
+        let count = |running: bool, paused: bool| {
+            let of_kind = |state: &State| {
+                (state.phase == Phase::Running) == running && (!running || state.paused == paused)
+            };
+            let matching = entries.iter().filter(|entry| of_kind(&entry.view().state)).count();
             i64::try_from(matching).unwrap_or(i64::MAX)
         };
-        let running = count(&|phase| phase == Phase::Running);
         let manifest = self.cloud(&self.default_backend)?.manifest();
         let runtimes = self.clouds.values().map(|cloud| {
             let path = Some(cloud.manifest().description.clone());
@@ -49,9 +54,9 @@ impl Engine {
         Ok(SystemInfo {
             id: Some(self.owner.clone()),
             containers: Some(i64::try_from(entries.len()).unwrap_or(i64::MAX)),
-            containers_running: Some(running),
-            containers_paused: Some(0),
-            containers_stopped: Some(count(&|phase| phase != Phase::Running)),
+            containers_running: Some(count(true, false)),
+            containers_paused: Some(count(true, true)),
+            containers_stopped: Some(count(false, false)),
             images: Some(i64::try_from(self.images.names().count()).unwrap_or(i64::MAX)),
             driver: Some("sockerless".into()),
             driver_status: Some(status.collect()),

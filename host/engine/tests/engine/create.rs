@@ -92,16 +92,12 @@ async fn what_a_backend_cannot_do_is_warned_about() {
         privileged: Some(true),
         cap_add: Some(vec!["NET_ADMIN".into()]),
         readonly_rootfs: Some(true),
-        restart_policy: Some(RestartPolicy {
-            name: Some(RestartPolicyNameEnum::ALWAYS),
-            maximum_retry_count: None,
-        }),
         memory: Some(64 << 20),
         ..HostConfig::default()
     };
     request.config.hostname = Some("me".into());
     let warnings = world.engine.create(request).await.unwrap().warnings;
-    for option in ["--privileged", "--cap-add", "--read-only", "--hostname", "--restart", "at least"] {
+    for option in ["--privileged", "--cap-add", "--read-only", "--hostname", "at least"] {
         assert!(warnings.iter().any(|warning| warning.contains(option)), "{option}: {warnings:?}");
     }
     let plain = world.engine.create(crate::world::request("two", &["sleep"])).await.unwrap();

@@ -8,6 +8,7 @@ mod execs;
 mod failures;
 mod files;
 mod images;
+mod linger;
 mod lists;
 mod many;
 mod ports;

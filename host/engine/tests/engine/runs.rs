@@ -62,19 +62,6 @@ async fn the_agent_is_delivered_once_and_the_ticket_is_kept_as_a_hash_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_exited_container_starts_again_as_a_new_run() {
-    let world = World::new().await;
-    world.run("again", &["echo", "x"]).await;
-    world.wait("again").await;
-    assert_eq!(world.engine.start("again").await, Ok(Outcome::Done));
-    world.wait("again").await;
-    assert_eq!(world.output("again").await, "x\nx\n");
-    world.settled().await;
-    assert_eq!(world.cloud.made().len(), 2);
-    assert!(world.cloud.made().values().all(|times| *times == 1));
-}
-
-#[tokio::test(start_paused = true)]
 async fn starting_what_runs_is_not_modified() {
     let world = World::new().await;
     world.run("one", &["sleep"]).await;

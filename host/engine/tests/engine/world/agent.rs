@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{
     FakeCloud, FakeLink,
-    link::{Door, Order},
+    link::{Door, Fate, Order},
 };
 
 pub struct Agent {
@@ -29,53 +29,93 @@ enum End {
 }
 
 impl Agent {
-    pub async fn live(self) {
-        let mut orders = self.link.agent(&self.run);
+    /// One process after the other, until the daemon has no more use for it.
+    pub async fn live(mut self) {
         let mut door = self.come_in(None).await;
+        loop {
+            let code = match self.one(&mut door).await {
+                End::Exit(code) => code,
+                End::Silence => return self.end(&door, 1).await,
+            };
+            loop {
+                match self.link.fate(&self.run, door.number).await {
+                    Fate::Dismissed => return self.end(&door, code).await,
+                    Fate::Door(_) => door = self.come_in(Some(door.number)).await,
+                    Fate::Successor(next) => {
+                        self.link.dismiss(&std::mem::replace(&mut self.run, next));
+                        door = self.come_in(None).await;
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One run from its launch to its end, of which the daemon has heard.
+    async fn one(&self, door: &mut Door) -> End {
+        let mut orders = self.link.agent(&self.run);
         let launch = loop {
             match door.events.launch(&self.run).await {
                 Ok(launch) => break launch,
                 Err(refusal) if refusal.0.contains("shutting down") => {
-                    door = self.come_in(Some(door.number)).await
+                    *door = self.come_in(Some(door.number)).await;
                 }
-                Err(_) => return self.end(&door, 1).await,
+                Err(_) => return End::Silence,
             }
         };
         let program = launch.argv[0].clone();
-        if !["exit", "echo", "cat", "sleep", "stubborn", "silent", "sh"].contains(&program.as_str()) {
+        let known = ["exit", "echo", "cat", "sleep", "stubborn", "silent", "sh"].contains(&program.as_str());
+        if !known || self.link.is_broken(&self.run) {
             let message = format!("exec: \"{program}\": executable file not found in $PATH");
             loop {
                 door.events.failed(&self.run, LaunchFailure { code: 127, message: message.clone() }).await;
-                if self.link.is_open(&self.run, door.number) {
-                    return self.end(&door, 127).await;
+                // Its run may have been dismissed by that very word, but not by another daemon.
+                if self.heard(door) {
+                    return End::Exit(127);
                 }
-                door = self.come_in(Some(door.number)).await;
+                *door = self.come_in(Some(door.number)).await;
             }
+        }
+        self.cloud.begins(&self.job, &self.run.container);
+        if self.job_is_first_of_mute() {
+            // Until the cloud ends the job; then nothing of it is left.
+            self.cloud.ended(&self.job).await;
+            return End::Silence;
         }
         loop {
             door.events.started(&self.run, 7).await;
-            if self.link.is_open(&self.run, door.number) {
+            if self.heard(door) {
                 break;
             }
-            door = self.come_in(Some(door.number)).await;
+            *door = self.come_in(Some(door.number)).await;
         }
         let mut written = Vec::new();
-        let end = self.process(&launch, &mut orders, &mut door, &mut written).await;
+        let end = self.process(&launch, &mut orders, door, &mut written).await;
+        self.cloud.ends(&self.job);
         let code = match end {
             End::Exit(code) => code,
-            End::Silence => return self.end(&door, 1).await,
+            End::Silence => return End::Silence,
         };
         loop {
-            self.deliver(&mut door, &written).await;
+            self.deliver(door, &written).await;
             let signal = (code > 128).then_some(code - 128);
             door.events.exited(&self.run, Exit { code, signal, out_of_memory: false, time: 0 }).await;
             // Not acknowledged when the daemon died meanwhile.
-            if self.link.is_open(&self.run, door.number) {
-                break;
+            if self.heard(door) {
+                return End::Exit(code);
             }
-            door = self.come_in(Some(door.number)).await;
+            *door = self.come_in(Some(door.number)).await;
         }
-        self.end(&door, code).await;
+    }
+
+    /// Only the agent that does the run in place is mute, not that of a job of its own.
+    fn job_is_first_of_mute(&self) -> bool {
+        self.link.is_mute(&self.run) && !self.job.contains(&format!("-{}-", self.run.generation))
+    }
+
+    /// The daemon that was told is still there.
+    fn heard(&self, door: &Door) -> bool {
+        self.link.is_open(&self.run, door.number) || self.link.is_dismissed(&self.run)
     }
 
     async fn process(
@@ -158,6 +198,7 @@ impl Agent {
     }
 
     async fn end(&self, door: &Door, code: i32) {
+        self.cloud.ends(&self.job);
         self.cloud.end(&self.job, code);
         self.link.connect(&self.run, false);
         door.events.line(&self.run, false).await;

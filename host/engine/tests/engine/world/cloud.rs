@@ -32,6 +32,10 @@ struct State {
     /// New jobs stay in this phase, and no agent comes.
     stuck: Option<Phase>,
     stops: Vec<String>,
+    /// Where a container's process runs: job to container.
+    processes: HashMap<String, String>,
+    /// How often a container's process began while another one of the same container ran elsewhere.
+    clashes: u32,
     logs: Vec<CloudLogEntry>,
 }
 
@@ -120,6 +124,32 @@ impl FakeCloud {
             job.phase = if code == 0 { Phase::Succeeded } else { Phase::Failed };
             job.exit_code = Some(code);
         }
+    }
+
+    /// A process of a container begins in a job.
+    pub fn begins(&self, job: &str, container: &str) {
+        let mut state = self.state.lock().unwrap();
+        if state.processes.values().any(|other| other == container) {
+            state.clashes += 1;
+        }
+        state.processes.insert(job.to_owned(), container.to_owned());
+    }
+
+    pub fn ends(&self, job: &str) {
+        self.state.lock().unwrap().processes.remove(job);
+    }
+
+    /// Waits until a job is ended by the cloud, or gone.
+    pub async fn ended(&self, job: &str) {
+        let alive = || self.state.lock().unwrap().jobs.get(job).is_some_and(|job| !job.phase.is_final());
+        while alive() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    /// How often two processes of one container ran at once.
+    pub fn clashes(&self) -> u32 {
+        self.state.lock().unwrap().clashes
     }
 
     /// A job that no store knows of.
@@ -277,6 +307,7 @@ impl Jobs for FakeCloud {
         self.check("stop")?;
         let mut state = self.state.lock().unwrap();
         state.stops.push(job.name.clone());
+        state.processes.remove(&job.name);
         if let Some(job) = state.jobs.get_mut(&job.name).filter(|job| !job.phase.is_final()) {
             job.phase = Phase::Cancelled;
         }
@@ -285,7 +316,10 @@ impl Jobs for FakeCloud {
 
     async fn delete(&self, job: &JobHandle) -> Result<()> {
         self.check("delete")?;
-        self.state.lock().unwrap().jobs.remove(&job.name);
+        let mut state = self.state.lock().unwrap();
+        state.jobs.remove(&job.name);
+        state.processes.remove(&job.name);
+        drop(state);
         self.answer("delete", ())
     }
 

@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::Future,
     sync::{Arc, Mutex},
 };
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use sockerless_ports::{
     Link,
     link::{
-        request::{Reply, Request},
+        request::{self, Reply, Request},
         *,
     },
 };
@@ -33,6 +33,14 @@ pub struct FakeLink {
     /// Agents by run: they outlive the daemon.
     agents: Mutex<HashMap<RunId, mpsc::UnboundedSender<Order>>>,
     channels: Channels,
+    /// Runs whose agents were told to go.
+    dismissed: Mutex<HashSet<RunId>>,
+    /// Runs whose agents hear nothing of a successor.
+    deaf: Mutex<HashSet<RunId>>,
+    /// Runs whose agents start the process, but cannot tell.
+    mute: Mutex<HashSet<RunId>>,
+    /// Runs whose program is not there.
+    broken: Mutex<HashSet<RunId>>,
 }
 
 /// An open door for one agent.
@@ -42,6 +50,16 @@ pub struct Door {
     pub events: Arc<dyn AgentEvents>,
     pub number: u64,
     pub connected: bool,
+    /// What its agent shall do next.
+    pub next: Option<RunId>,
+}
+
+/// What becomes of an agent whose process has ended.
+pub enum Fate {
+    Dismissed,
+    Successor(RunId),
+    /// There is another daemon.
+    Door(Door),
 }
 
 impl FakeLink {
@@ -51,6 +69,10 @@ impl FakeLink {
             state: watch::Sender::default(),
             agents: Mutex::default(),
             channels: Channels::default(),
+            dismissed: Mutex::default(),
+            deaf: Mutex::default(),
+            mute: Mutex::default(),
+            broken: Mutex::default(),
         })
     }
 
@@ -88,6 +110,78 @@ impl FakeLink {
             .await
             .unwrap();
         doors[run].clone()
+    }
+
+    /// What is to become of the agent of a run that has come in by a door and whose process has ended.
+    pub async fn fate(&self, run: &RunId, number: u64) -> Fate {
+        let mut state = self.state.subscribe();
+        loop {
+            let fate = {
+                let doors = state.borrow_and_update();
+                let door = doors.get(run);
+                match door {
+                    _ if self.dismissed.lock().unwrap().contains(run) => Some(Fate::Dismissed),
+                    _ if self.deaf.lock().unwrap().contains(run) => None,
+                    Some(Door { next: Some(next), .. }) => Some(Fate::Successor(next.clone())),
+                    Some(door) if door.number != number => Some(Fate::Door(door.clone())),
+                    _ => None,
+                }
+            };
+            match fate {
+                Some(fate) => return fate,
+                None => state.changed().await.unwrap(),
+            }
+        }
+    }
+
+    pub fn is_dismissed(&self, run: &RunId) -> bool {
+        self.dismissed.lock().unwrap().contains(run)
+    }
+
+    /// From now on the agent of a run does not hear of a successor.
+    pub fn deafen(&self, container: &str, generation: u32) {
+        self.deaf.lock().unwrap().insert(RunId { container: container.to_owned(), generation });
+    }
+
+    /// The agent of a run will start the process, but its line breaks before it can tell, and for good.
+    pub fn mute(&self, container: &str, generation: u32) {
+        self.mute.lock().unwrap().insert(RunId { container: container.to_owned(), generation });
+    }
+
+    pub fn is_mute(&self, run: &RunId) -> bool {
+        self.mute.lock().unwrap().contains(run)
+    }
+
+    /// The program of a run will not be there.
+    pub fn break_program(&self, container: &str, generation: u32) {
+        self.broken.lock().unwrap().insert(RunId { container: container.to_owned(), generation });
+    }
+
+    pub fn is_broken(&self, run: &RunId) -> bool {
+        self.broken.lock().unwrap().contains(run)
+    }
+
+    /// The cloud tells the agent of an ended run to go.
+    pub async fn leave(&self, container: &str, generation: u32) {
+        let run = RunId { container: container.to_owned(), generation };
+        let door = self.state.borrow()[&run].clone();
+        door.events.leaving(&run).await;
+    }
+
+    /// The health check of a run has a result.
+    pub async fn health(&self, container: &str, generation: u32, health: request::Health) {
+        let run = RunId { container: container.to_owned(), generation };
+        let door = self.state.borrow()[&run].clone();
+        door.events.health(&run, health).await;
+    }
+
+    /// Whose agents are awaited.
+    pub fn awaited(&self, container: &str) -> Vec<u32> {
+        let doors = self.state.borrow();
+        let mut all: Vec<u32> =
+            doors.keys().filter(|run| run.container == container).map(|run| run.generation).collect();
+        all.sort_unstable();
+        all
     }
 
     pub fn is_open(&self, run: &RunId, number: u64) -> bool {
@@ -149,11 +243,13 @@ impl Link for FakeLink {
         static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         self.state.send_modify(|doors| {
-            doors.insert(admission.run.clone(), Door { admission, events, number, connected: false });
+            let door = Door { admission, events, number, connected: false, next: None };
+            doors.insert(door.admission.run.clone(), door);
         });
     }
 
     fn dismiss(&self, run: &RunId) {
+        self.dismissed.lock().unwrap().insert(run.clone());
         self.state.send_modify(|doors| {
             doors.remove(run);
         });
@@ -191,7 +287,17 @@ impl Link for FakeLink {
         Ok(Box::new(self.channels.adopt(run, exec).ok_or(LinkError::Closed)?))
     }
 
-    fn succeed(&self, run: &RunId, _next: Admission, _events: Arc<dyn AgentEvents>) -> Result<(), LinkError> {
-        self.state.borrow().get(run).ok_or(LinkError::Unknown).and(Err(LinkError::Closed))
+    fn succeed(&self, run: &RunId, next: Admission, events: Arc<dyn AgentEvents>) -> Result<(), LinkError> {
+        if !self.state.borrow().contains_key(run) {
+            return Err(LinkError::Unknown);
+        }
+        let successor = next.run.clone();
+        self.admit(next, events);
+        self.state.send_modify(|doors| {
+            if let Some(door) = doors.get_mut(run) {
+                door.next = Some(successor);
+            }
+        });
+        Ok(())
     }
 }

@@ -1,0 +1,170 @@
+//! Looking after a job that was brought up, as long as somebody needs it.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use sockerless_ports::backend::{JobHandle, JobStatus, Phase};
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{Agents, Cloud, Command, Run, cloud_logs::CloudLog, launch::Over};
+use crate::{
+    Engine, Error, ErrorKind,
+    containers::Entry,
+    life::{self, Event, Report},
+    tuning,
+};
+
+impl Engine {
+    /// Returns when the job is not needed any more.
+    pub(super) async fn attend(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        run: &Arc<Run>,
+        cloud: &Arc<Cloud>,
+        handle: JobHandle,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        mut over: Over,
+    ) {
+        self.watch(cloud, run, handle.clone());
+        let with_agent = run.intent.lock().await.as_ref().is_some_and(|intent| intent.ticket.is_some());
+        let mut log =
+            (!with_agent).then(|| CloudLog::new(run.host.clone(), handle.clone()).follow(self, cloud));
+        let starting = |entry: &Entry| {
+            let state = &entry.view().state;
+            state.phase == life::Phase::Starting && state.host == run.host.generation
+        };
+        // When patience with an agent ends: with one that comes for the first time, and with one that shall do another run.
+        let (mut overdue, mut unanswered): (Option<Instant>, Option<(Instant, u32)>) = (None, None);
+        let mut linger = Box::pin(lingered(entry));
+        loop {
+            tokio::select! {
+                biased;
+                () = over.wait() => break,
+                Some(command) = commands.recv() => match command {
+                    Command::Stop { grace } => self.stop_job(cloud, handle.clone(), grace),
+                    Command::Succeed { from, generation, published } => {
+                        self.runs.insert(run, generation);
+                        if self.start_in_place(entry, run, from, generation, published).await {
+                            unanswered = Some((Instant::now() + tuning::SUCCEED_PATIENCE, generation));
+                        }
+                    }
+                    Command::Status(status) => {
+                        if let Err(error) = run.keep_handle(self, &status.handle).await {
+                            tracing::error!(job = handle.name, %error, "a job's handle could not be kept");
+                        }
+                        let waits = with_agent && !*run.line.borrow() && status.phase == Phase::Running;
+                        if waits && starting(entry) && run.generation() == run.host.generation {
+                            overdue.get_or_insert_with(|| Instant::now() + self.options.agent_patience);
+                        }
+                        if status.phase.is_final() {
+                            run.busy.send_replace(false);
+                            if let Some(log) = log.take() {
+                                log.drain().await;
+                            }
+                        }
+                        self.heed(entry, run.generation(), &status).await;
+                    }
+                },
+                () = at(overdue) => {
+                    overdue = None;
+                    if starting(entry) && !*run.line.borrow() {
+                        let message = self.no_agent().message;
+                        self.report(entry, Event::StartFailed { generation: run.generation(), message }).await;
+                    }
+                }
+                () = at(unanswered.map(|(until, _)| until)) => {
+                    if let Some((_, generation)) = unanswered.take()
+                        && starting(entry)
+                    {
+                        tracing::warn!(run = %run.id(generation), "the agent of the last run does not answer");
+                        self.report(entry, Event::Unanswered { generation }).await;
+                    }
+                }
+                (generation, until) = &mut linger => {
+                    self.report(entry, Event::LingerOver { generation, until }).await;
+                    linger = Box::pin(lingered(entry));
+                }
+            }
+        }
+        if let Some(log) = log {
+            log.abort();
+        }
+        cloud.poller.unwatch(&handle.name);
+    }
+
+    /// Has the agent of the run `from` do another one. False when that is no more to be waited for.
+    async fn start_in_place(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        run: &Arc<Run>,
+        from: u32,
+        generation: u32,
+        published: bool,
+    ) -> bool {
+        if !published && let Err(error) = self.make_ready(entry, generation).await {
+            self.report(entry, Event::StartFailed { generation, message: error.message }).await;
+            return false;
+        }
+        let events = Agents::new(self.weak(), run);
+        let Err(error) = run.succeed(self.link.as_ref(), from, generation, events).await else { return true };
+        tracing::warn!(run = %run.id(generation), %error, "the agent of the last run is not there");
+        self.report(entry, Event::Unanswered { generation }).await;
+        false
+    }
+
+    async fn heed(&self, entry: &Arc<Entry>, generation: u32, status: &JobStatus) {
+        self.report(entry, Event::Cloud { generation, report: Report::from(status) }).await;
+    }
+
+    fn stop_job(self: &Arc<Self>, cloud: &Arc<Cloud>, handle: JobHandle, grace: u32) {
+        let cloud = Arc::clone(cloud);
+        self.spawn(async move {
+            let stopped = cloud.call("stop", || cloud.backend.stop(&handle, grace)).await;
+            match stopped {
+                Ok(_) => cloud.poller.hurry(&handle.name),
+                Err(error) => tracing::error!(job = handle.name, %error, "the cloud does not end a job"),
+            }
+        });
+    }
+
+    fn no_agent(&self) -> Error {
+        let url = self.link.callback_url().unwrap_or_default();
+        Error::new(
+            ErrorKind::Internal,
+            format!(
+                "the container's job runs, but its agent did not connect to {url} within {} seconds: \
+                 check that the callback address can be reached from the cloud",
+                self.options.agent_patience.as_secs()
+            ),
+        )
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the agent of an ended run has lingered long enough.
+async fn lingered(entry: &Entry) -> (u32, Timestamp) {
+    let mut view = entry.subscribe();
+    loop {
+        let (generation, until) = {
+            let state = &view.borrow_and_update().state;
+            let until = state.linger.filter(|linger| !linger.saving).and_then(|linger| linger.until);
+            (state.serves, until)
+        };
+        let Some(until) = until else {
+            // The sender lives as long as the entry.
+            let _ = view.changed().await;
+            continue;
+        };
+        let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
+        tokio::select! {
+            () = tokio::time::sleep(left) => return (generation, until),
+            _ = view.changed() => {}
+        }
+    }
+}
