@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use bollard_stubs::models::{
     ContainerCreateResponse, ContainerInspectResponse, ContainerPruneResponse, ContainerTopResponse,
-    ContainerWaitResponse, EventMessage, ExecConfig, ExecInspectResponse, FilesystemChange,
-    HistoryResponseItem, ImageDeleteResponseItem, ImageInspect, ImagePruneResponse, ImageSummary,
-    SystemAuthResponse, SystemInfo, SystemVersion,
+    ContainerUpdateResponse, ContainerWaitResponse, EventMessage, ExecConfig, ExecInspectResponse,
+    FilesystemChange, HistoryResponseItem, HostConfig, ImageDeleteResponseItem, ImageInspect,
+    ImagePruneResponse, ImageSummary, SystemAuthResponse, SystemInfo, SystemVersion,
 };
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sockerless_engine::{
@@ -39,6 +39,9 @@ pub trait Daemon: Send + Sync + 'static {
         timeout_seconds: Option<i64>,
     ) -> Result<()>;
     async fn kill(&self, reference: &str, signal: Option<&str>) -> Result<()>;
+    async fn pause(&self, reference: &str) -> Result<()>;
+    async fn unpause(&self, reference: &str) -> Result<()>;
+    async fn update(&self, reference: &str, changes: HostConfig) -> Result<ContainerUpdateResponse>;
     async fn rename(&self, reference: &str, name: &str) -> Result<()>;
     async fn remove(&self, reference: &str, request: RemoveRequest) -> Result<()>;
     async fn prune(&self, filters: &Filters) -> Result<ContainerPruneResponse>;
@@ -128,6 +131,18 @@ impl Daemon for Engine {
 
     async fn kill(&self, reference: &str, signal: Option<&str>) -> Result<()> {
         Engine::kill(self, reference, signal).await
+    }
+
+    async fn pause(&self, reference: &str) -> Result<()> {
+        Engine::pause(self, reference).await
+    }
+
+    async fn unpause(&self, reference: &str) -> Result<()> {
+        Engine::unpause(self, reference).await
+    }
+
+    async fn update(&self, reference: &str, changes: HostConfig) -> Result<ContainerUpdateResponse> {
+        Engine::update(self, reference, changes).await
     }
 
     async fn rename(&self, reference: &str, name: &str) -> Result<()> {

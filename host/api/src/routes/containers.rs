@@ -34,6 +34,8 @@ pub fn routes() -> Router<App> {
         .route("/containers/{id}/stop", post(stop))
         .route("/containers/{id}/restart", post(restart))
         .route("/containers/{id}/kill", post(kill))
+        .route("/containers/{id}/pause", post(pause))
+        .route("/containers/{id}/unpause", post(unpause))
         .route("/containers/{id}/wait", post(wait))
         .route("/containers/{id}/rename", post(rename))
         .route("/containers/{id}/resize", post(resize))
@@ -85,6 +87,16 @@ async fn restart(State(daemon): State<App>, Id(id): Id, version: ApiVersion, par
 
 async fn kill(State(daemon): State<App>, Id(id): Id, params: Params) -> Answer {
     daemon.kill(&id, params.text("signal")).await?;
+    Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+async fn pause(State(daemon): State<App>, Id(id): Id) -> Answer {
+    daemon.pause(&id).await?;
+    Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+async fn unpause(State(daemon): State<App>, Id(id): Id) -> Answer {
+    daemon.unpause(&id).await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 

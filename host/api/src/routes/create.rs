@@ -76,7 +76,7 @@ pub(super) fn container_config(mut fields: Map<String, Value>) -> Result<Contain
 }
 
 /// What the model has as a closed set of values is text to dockerd, which has words of its own for others.
-fn enumerations(host: &Map<String, Value>) -> Result<(), ApiError> {
+pub(super) fn enumerations(host: &Map<String, Value>) -> Result<(), ApiError> {
     let policy = host.get("RestartPolicy").and_then(|policy| policy.get("Name")).and_then(Value::as_str);
     if let Some(policy) = policy
         && !["", "no", "always", "on-failure", "unless-stopped"].contains(&policy)
@@ -116,7 +116,7 @@ fn string_to_list(fields: &mut Map<String, Value>, name: &str) {
     }
 }
 
-fn model<T: DeserializeOwned>(fields: Map<String, Value>, within: &str) -> Result<T, ApiError> {
+pub(super) fn model<T: DeserializeOwned>(fields: Map<String, Value>, within: &str) -> Result<T, ApiError> {
     serde_json::from_value(Value::Object(fields)).map_err(|error| {
         let place = if within.is_empty() { String::new() } else { format!("{within}: ") };
         ApiError::invalid(format!("invalid JSON: {place}{error}"))

@@ -16,6 +16,7 @@ mod stats;
 pub mod system;
 mod top;
 mod unsupported;
+mod update;
 mod websocket;
 
 use axum::Router;
@@ -39,6 +40,7 @@ pub fn all() -> Router<App> {
         .merge(top::routes())
         .merge(websocket::routes())
         .merge(images::routes())
+        .merge(update::routes())
         .merge(unsupported::routes())
         .fallback(page_not_found)
         .method_not_allowed_fallback(page_not_found)

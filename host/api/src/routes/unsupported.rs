@@ -18,10 +18,6 @@ const VOLUME: &str = "volumes are not supported yet: they come with a later vers
 const BUILD: &str = "building images is not supported yet: it comes with a later version; build elsewhere and push to a registry, or `docker load`";
 const PLUGIN: &str = "managing plugins through the Docker API is not supported yet: use `sockerless plugin`";
 const SWARM: &str = "Swarm is not supported: the cloud schedules containers";
-const PAUSE: &str =
-    "pausing is not supported yet: it comes with the next version; stop and start the container instead";
-const UPDATE: &str =
-    "changing a container is not supported yet: it comes with the next version; create it anew";
 const SEARCH: &str = "searching registries is not supported: search on the registry's own site";
 const DISK: &str = "disk usage is not supported: images stay in their registries and volumes in the cloud; see `docker images`";
 const DISTRIBUTION: &str =
@@ -34,9 +30,6 @@ const OPERATIONS: &[(MethodFilter, &str, &str)] = &[
     (MethodFilter::POST, "/session", BUILD),
     (MethodFilter::GET, "/distribution/{*name}", DISTRIBUTION),
     (MethodFilter::GET, "/images/search", SEARCH),
-    (MethodFilter::POST, "/containers/{id}/update", UPDATE),
-    (MethodFilter::POST, "/containers/{id}/pause", PAUSE),
-    (MethodFilter::POST, "/containers/{id}/unpause", PAUSE),
     (MethodFilter::GET, "/volumes", VOLUME),
     (MethodFilter::POST, "/volumes/create", VOLUME),
     (MethodFilter::POST, "/volumes/prune", VOLUME),

@@ -185,6 +185,20 @@ impl Daemon for Fake {
         self.note(format!("kill {reference} {signal:?}"))
     }
 
+    async fn pause(&self, reference: &str) -> Result<()> {
+        self.note(format!("pause {reference}"))
+    }
+
+    async fn unpause(&self, reference: &str) -> Result<()> {
+        self.note(format!("unpause {reference}"))
+    }
+
+    async fn update(&self, reference: &str, changes: HostConfig) -> Result<ContainerUpdateResponse> {
+        let changes = serde_json::to_string(&changes).unwrap();
+        self.note(format!("update {reference} {changes}"))?;
+        Ok(ContainerUpdateResponse { warnings: Some(vec!["later".into()]) })
+    }
+
     async fn rename(&self, reference: &str, name: &str) -> Result<()> {
         self.note(format!("rename {reference} {name}"))
     }
