@@ -6,6 +6,10 @@ use bollard_stubs::models::ContainerStateStatusEnum as Status;
 use sockerless_engine::{ErrorKind, LABEL_LINGER, Outcome, RemoveRequest};
 use sockerless_ports::{
     backend::{ErrorCode, Phase},
+    link::{
+        Output,
+        request::{End, Reply, Request},
+    },
     store::Kind,
 };
 
@@ -13,6 +17,28 @@ use crate::world::*;
 
 async fn seconds(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+/// Agents whose containers have changed nothing.
+fn unchanged(world: &World) {
+    world.link.serve(|request, end: AgentEnd| async move {
+        match request {
+            Request::Walk | Request::Changed => {
+                end.reply(Reply::Ready);
+                if request == Request::Changed {
+                    // The end of an archive.
+                    end.write(Output::Stdout, vec![0; 1024]).await;
+                }
+                end.end(End::Done);
+            }
+            Request::Put(_) => {
+                end.reply(Reply::Ready);
+                end.read_all().await;
+                end.end(End::Done);
+            }
+            _ => {}
+        }
+    });
 }
 
 async fn labelled(world: &World, name: &str, linger: &str) -> String {
@@ -44,6 +70,7 @@ async fn an_exited_container_starts_in_place_without_a_new_job() {
 #[tokio::test(start_paused = true)]
 async fn after_the_linger_a_start_is_a_new_job() {
     let world = World::new().await;
+    unchanged(&world);
     world.run("again", &["echo", "x"]).await;
     world.wait("again").await;
     seconds(590).await;
@@ -53,12 +80,38 @@ async fn after_the_linger_a_start_is_a_new_job() {
     world.engine.start("again").await.unwrap();
     world.wait("again").await;
     assert_eq!(world.output("again").await, "x\nx\n");
-    assert_eq!(world.cloud.made().len(), 2);
+    assert_eq!((world.cloud.made().len(), world.error("again").as_str()), (2, ""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_saved_is_said_where_one_looks_for_what_went_wrong() {
+    let world = World::new().await;
+    world.run("again", &["echo", "x"]).await;
+    world.wait("again").await;
+    world.settled().await;
+    let error = world.error("again");
+    assert!(error.contains("could not be saved, the next start begins without it"), "{error}");
+    assert_eq!(world.wait("again").await, 0, "that is no failure of the container's");
+    world.engine.start("again").await.unwrap();
+    assert_eq!(world.error("again"), "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_comes_while_changes_are_saved_waits_for_that_and_has_them() {
+    let world = World::new().await;
+    unchanged(&world);
+    let id = world.run("again", &["echo", "x"]).await;
+    world.wait("again").await;
+    world.link.leave(&id, 1).await;
+    world.engine.start("again").await.unwrap();
+    world.wait("again").await;
+    assert_eq!((world.cloud.made().len(), world.cloud.clashes(), world.error("again").as_str()), (2, 0, ""));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_label_says_how_long_the_agent_lingers() {
     let world = World::new().await;
+    unchanged(&world);
     labelled(&world, "short", "5").await;
     seconds(20).await;
     assert_eq!(world.cloud.jobs(), 0);
@@ -244,6 +297,7 @@ async fn a_job_that_ends_while_its_agent_lingers_is_no_fault_of_the_container() 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_the_cloud_sends_away_does_not_linger_any_longer() {
     let world = World::new().await;
+    unchanged(&world);
     let id = world.run("job", &["exit", "3"]).await;
     world.wait("job").await;
     world.link.leave(&id, 1).await;
