@@ -20,7 +20,7 @@ impl Turns {
     }
 
     /// The next stream; it is not waiting any more.
-    pub fn next(&mut self) -> Option<u32> {
+    pub fn take(&mut self) -> Option<u32> {
         let stream = self.queue.pop_front()?;
         self.waiting.remove(&stream);
         if self.queue.is_empty() && self.queue.capacity() > 64 {
@@ -56,12 +56,12 @@ mod tests {
         for stream in [5, 6, 5, 7] {
             turns.add(stream);
         }
-        assert_eq!(turns.next(), Some(5));
+        assert_eq!(turns.take(), Some(5));
         turns.add(5);
         turns.add(6);
         assert_eq!(turns.iter().collect::<Vec<_>>(), [6, 7, 5]);
         assert_eq!(
-            [turns.next(), turns.next(), turns.next(), turns.next()],
+            [turns.take(), turns.take(), turns.take(), turns.take()],
             [Some(6), Some(7), Some(5), None]
         );
         assert!(turns.is_empty());

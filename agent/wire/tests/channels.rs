@@ -165,7 +165,7 @@ impl World {
     fn send(&mut self) {
         let mut message = BytesMut::new();
         while let left @ 1.. = MESSAGE.saturating_sub(message.len())
-            && let Some(stream) = self.turns.next()
+            && let Some(stream) = self.turns.take()
         {
             let most = if self.turns.is_empty() { left } else { left.min(SHARE) };
             let (number, _) = streams::split(stream);

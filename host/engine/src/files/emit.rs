@@ -19,13 +19,16 @@ use super::{
 };
 use crate::{Error, ErrorKind, Result};
 
+/// Names under which a thing is to appear.
+type Names = Vec<(Vec<u8>, Arc<Node>)>;
+
 /// What is to be in an archive.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// What needs no bytes, in order.
-    plain: Vec<(Vec<u8>, Arc<Node>)>,
+    plain: Names,
     /// Names by archive and member.
-    files: BTreeMap<u32, HashMap<u32, Vec<(Vec<u8>, Arc<Node>)>>>,
+    files: BTreeMap<u32, HashMap<u32, Names>>,
     /// What is taken away.
     gone: Vec<Vec<u8>>,
 }
@@ -99,7 +102,7 @@ impl Plan {
 /// Copies members out of an archive under other names.
 fn copy(
     input: impl io::Read,
-    mut names: HashMap<u32, Vec<(Vec<u8>, Arc<Node>)>>,
+    mut names: HashMap<u32, Names>,
     mut writer: Writer<Pipe>,
 ) -> io::Result<Writer<Pipe>> {
     let mut archive = Archive::new(Stream(input));

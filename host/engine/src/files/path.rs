@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn names_that_lead_out_are_told_apart() {
-        let clean = |name: &str| inside(name.as_bytes()).map(|parts| shown(parts));
+        let clean = |name: &str| inside(name.as_bytes()).map(shown);
         assert_eq!(clean("a/./b//c/../d"), Ok("/a/b/d".into()));
         assert_eq!(clean("/../a"), Ok("/a".into()));
         assert_eq!(clean("a/.."), Ok("/".into()));

@@ -29,20 +29,18 @@ impl Life<'_> {
                 }
             }
             Event::Leaving { .. } => self.save(generation),
-            Event::Saved { result, .. } => {
-                if self.state.linger.is_some_and(|linger| linger.saving) {
-                    self.state.unsaved = result.clone().err().unwrap_or_default();
-                    self.let_go();
-                }
+            Event::Saved { result, .. } if self.state.linger.is_some_and(|linger| linger.saving) => {
+                self.state.unsaved = result.clone().err().unwrap_or_default();
+                self.let_go();
             }
             // The job has ended, or nothing is known of it.
-            Event::Cloud { report: Report::Ended { .. }, .. } | Event::Interrupted { .. } => {
-                if self.state.linger.is_some() {
-                    if !self.rules.auto_remove {
-                        LOST.clone_into(&mut self.state.unsaved);
-                    }
-                    self.let_go();
+            Event::Cloud { report: Report::Ended { .. }, .. } | Event::Interrupted { .. }
+                if self.state.linger.is_some() =>
+            {
+                if !self.rules.auto_remove {
+                    LOST.clone_into(&mut self.state.unsaved);
                 }
+                self.let_go();
             }
             _ => {}
         }

@@ -34,7 +34,7 @@ impl Socket {
             Protocol::Udp => (Type::DGRAM, Transport::UDP),
         };
         let socket = socket2::Socket::new(domain, kind, Some(transport))?;
-        if let IpAddr::V6(_) = address {
+        if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
         socket.set_nonblocking(true)?;

@@ -24,7 +24,7 @@ pub(crate) struct Agents {
 }
 
 impl Agents {
-    pub fn new(engine: Weak<Engine>, run: &Arc<Run>) -> Arc<dyn AgentEvents> {
+    pub fn events(engine: Weak<Engine>, run: &Arc<Run>) -> Arc<dyn AgentEvents> {
         Arc::new(Self { engine, run: Arc::clone(run) })
     }
 

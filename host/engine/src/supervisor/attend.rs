@@ -105,7 +105,7 @@ impl Engine {
             self.report(entry, Event::StartFailed { generation, message: error.message }).await;
             return false;
         }
-        let events = Agents::new(self.weak(), run);
+        let events = Agents::events(self.weak(), run);
         let Err(error) = run.succeed(self.link.as_ref(), from, generation, events).await else { return true };
         tracing::warn!(run = %run.id(generation), %error, "the agent of the last run is not there");
         self.report(entry, Event::Unanswered { generation }).await;

@@ -122,7 +122,7 @@ impl Engine {
                 }
             }
         }
-        run.admit(self.link.as_ref(), Agents::new(self.weak(), run)).await;
+        run.admit(self.link.as_ref(), Agents::events(self.weak(), run)).await;
         if known {
             self.take_up(entry, run.generation());
         }
