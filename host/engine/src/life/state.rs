@@ -102,13 +102,6 @@ impl State {
         self.host == host && (self.is_live() || self.linger.is_some())
     }
 
-    /// The generation whose agent can be asked for something (files, say): that of a process that runs, or of one that has
-    /// ended whose agent lingers.
-    pub fn reachable(&self) -> Option<u32> {
-        let there = self.phase == Phase::Running && self.agent || self.linger.is_some();
-        there.then_some(self.serves)
-    }
-
     /// The present run, or the one being started, is in the job of an earlier one.
     pub fn in_place(&self) -> bool {
         self.host != self.generation

@@ -212,19 +212,18 @@ impl Client {
             request.send().await.map_err(|e| Fault::line(&method, &place.shown(url, &e), &e))
         };
         let mut response = once().await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            if let Some(challenge) = challenge(&response) {
-                if self.answer(key.clone(), login, &challenge).await? {
-                    response = once().await?;
-                } else {
-                    return Err(Fault::Answer {
-                        status: 401,
-                        code: String::new(),
-                        message: "no basic auth credentials".into(),
-                        request: fault::request(&method, url),
-                    });
-                }
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some(challenge) = challenge(&response)
+        {
+            if !self.answer(key.clone(), login, &challenge).await? {
+                return Err(Fault::Answer {
+                    status: 401,
+                    code: String::new(),
+                    message: "no basic auth credentials".into(),
+                    request: fault::request(&method, url),
+                });
             }
+            response = once().await?;
         }
         checked(response, &method, url).await
     }

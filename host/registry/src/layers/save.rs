@@ -32,6 +32,9 @@ struct Wanted {
     tags: BTreeSet<String>,
 }
 
+/// An image, and the tag by which it was named.
+type Named = (Arc<Entry>, Option<String>);
+
 impl Images {
     /// See the port's `save`. An image that is named without a tag is saved with all its tags.
     pub(crate) fn save_images(&self, references: &[String]) -> Result<Archive, ImageError> {
@@ -59,7 +62,7 @@ impl Images {
         Ok(archive.boxed())
     }
 
-    fn named(&self, text: &str) -> Result<Vec<(Arc<Entry>, Option<String>)>, ImageError> {
+    fn named(&self, text: &str) -> Result<Vec<Named>, ImageError> {
         let bare = !text.contains('@') && !text.rsplit('/').next().unwrap_or(text).contains(':');
         if let (true, Ok(reference)) = (bare, Reference::parse(text)) {
             let prefix = format!("{}:", reference.familiar_name());
