@@ -68,7 +68,10 @@ pub async fn receive(
             };
             let is_end = piece.is_none();
             // An input that ends because nobody wants this any more is not complete.
-            if is_end && is_closed(&channel).await || pieces.send(piece).await.is_err() || is_end {
+            if is_end && is_closed(&channel).await {
+                break;
+            }
+            if pieces.send(piece).await.is_err() || is_end {
                 break;
             }
         }

@@ -35,8 +35,11 @@ pub fn text(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// A key and its value.
+pub type Record = (Vec<u8>, Vec<u8>);
+
 /// The records of an extended header: `LENGTH KEY=VALUE\n`.
-pub fn records(mut bytes: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+pub fn records(mut bytes: &[u8]) -> Result<Vec<Record>, Fault> {
     let mut records = Vec::new();
     while !bytes.is_empty() {
         let (record, rest) = record(bytes).ok_or_else(invalid)?;
