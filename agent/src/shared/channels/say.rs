@@ -13,7 +13,7 @@ impl Channels {
     /// Appends what is to be said about channels, as far as the message goes.
     pub fn send(&mut self, most: usize, message: &mut BytesMut) -> Result<(), FrameError> {
         while message.len() < most
-            && let Some(channel) = self.due.next()
+            && let Some(channel) = self.due.take()
         {
             let Some(slot) = self.open.get(&channel) else { continue };
             let mut inner = slot.inner();

@@ -49,8 +49,6 @@ pub fn records(mut bytes: &[u8]) -> Result<Vec<Record>, Fault> {
     Ok(records)
 }
 
-type Record = (Vec<u8>, Vec<u8>);
-
 fn record(bytes: &[u8]) -> Option<(Record, &[u8])> {
     let space = bytes.iter().take(20).position(|byte| *byte == b' ')?;
     let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;

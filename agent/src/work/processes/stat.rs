@@ -107,7 +107,10 @@ pub mod tests {
     fn any_name_leaves_the_fields_where_they_are() {
         let stat = Stat::parse(LINE).unwrap();
         assert_eq!((stat.pid, stat.name.as_str(), stat.state, stat.parent), (17, "a) b (c", 'S', 4));
-        assert_eq!((stat.group, stat.session, stat.tty, stat.user_time + stat.system_time), (18, 19, 34817, 46));
+        assert_eq!(
+            (stat.group, stat.session, stat.tty, stat.user_time + stat.system_time),
+            (18, 19, 34817, 46)
+        );
         assert_eq!((stat.ended_user_time, stat.ended_system_time), (56, 78));
         assert_eq!((stat.nice, stat.threads, stat.started), (-5, 3, 9000));
         assert_eq!((stat.virtual_bytes, stat.resident_pages), (1_048_576, 50));

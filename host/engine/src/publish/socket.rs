@@ -1,10 +1,6 @@
 //! A bound port.
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use sockerless_ports::link::{RunId, request::Protocol};
 use socket2::{Domain, Protocol as Transport, Type};

@@ -74,7 +74,7 @@ async fn an_archive_reaches_the_agent_plain_and_with_the_owners_that_were_asked_
     world.engine.write_path("cc", request.clone(), sent(bytes.clone())).await.unwrap();
     let put = Put { path: "/tmp".into(), keep_kind: true, owners: true, layer: false };
     assert_eq!(asked.requests(), [Request::Put(put)]);
-    assert_eq!(asked.bodies(), [bytes.clone()]);
+    assert_eq!(asked.bodies(), std::slice::from_ref(&bytes));
     let request = PutArchive { copy_owner: true, ..request };
     world.engine.write_path("cc", request, sent(bytes)).await.unwrap();
     let body = asked.bodies().remove(0);

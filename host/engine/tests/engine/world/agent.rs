@@ -40,7 +40,7 @@ impl Agent {
             loop {
                 match self.link.fate(&self.run, door.number).await {
                     Fate::Dismissed => return self.end(&door, code).await,
-                    Fate::Door(_) => door = self.come_in(Some(door.number)).await,
+                    Fate::Door => door = self.come_in(Some(door.number)).await,
                     Fate::Successor(next) => {
                         self.link.dismiss(&std::mem::replace(&mut self.run, next));
                         door = self.come_in(None).await;

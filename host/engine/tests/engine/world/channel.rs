@@ -24,7 +24,6 @@ const WINDOW: usize = 64 * 1024;
 /// The agent's end: what `agent/src/shared/channel.rs` is to its workers.
 #[derive(Clone)]
 pub struct AgentEnd {
-    pub run: RunId,
     wire: Arc<Wire>,
 }
 
@@ -123,11 +122,6 @@ impl AgentEnd {
         self.wire.until(|state| state.size.take()).await
     }
 
-    /// The engine has closed the channel, or the run is over.
-    pub async fn closed(&self) {
-        self.wire.until(|state| (state.closed || state.gone).then_some(())).await;
-    }
-
     /// The last thing that is said.
     pub fn end(&self, end: End) {
         self.wire.change(|state| state.end = Some(end));
@@ -200,10 +194,13 @@ impl Drop for EngineEnd {
     }
 }
 
+/// A channel, of a run; of an exec's the exec's id.
+type Open = (RunId, Option<String>, Arc<Wire>);
+
 /// The channels of all runs, and the script that answers.
 pub(super) struct Channels {
     script: Mutex<Script>,
-    open: Mutex<Vec<(RunId, Option<String>, Arc<Wire>)>>,
+    open: Mutex<Vec<Open>>,
 }
 
 impl Default for Channels {
@@ -219,7 +216,7 @@ pub(super) fn script<F: Future<Output = ()> + Send + 'static>(
 }
 
 impl Channels {
-    fn channels(&self) -> MutexGuard<'_, Vec<(RunId, Option<String>, Arc<Wire>)>> {
+    fn channels(&self) -> MutexGuard<'_, Vec<Open>> {
         self.open.lock().unwrap()
     }
 
@@ -237,7 +234,7 @@ impl Channels {
         let is_exec = exec.is_some();
         self.channels().push((run.clone(), exec, Arc::clone(&wire)));
         let script = self.script.lock().unwrap().clone();
-        tokio::spawn(script(request, AgentEnd { run: run.clone(), wire: Arc::clone(&wire) }));
+        tokio::spawn(script(request, AgentEnd { wire: Arc::clone(&wire) }));
         EngineEnd { wire, is_exec, turn: 0 }
     }
 

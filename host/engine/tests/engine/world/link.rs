@@ -9,7 +9,7 @@ use bytes::Bytes;
 use sockerless_ports::{
     Link,
     link::{
-        request::{self, Reply, Request},
+        request::{Reply, Request},
         *,
     },
 };
@@ -59,7 +59,7 @@ pub enum Fate {
     Dismissed,
     Successor(RunId),
     /// There is another daemon.
-    Door(Door),
+    Door,
 }
 
 impl FakeLink {
@@ -123,7 +123,7 @@ impl FakeLink {
                     _ if self.dismissed.lock().unwrap().contains(run) => Some(Fate::Dismissed),
                     _ if self.deaf.lock().unwrap().contains(run) => None,
                     Some(Door { next: Some(next), .. }) => Some(Fate::Successor(next.clone())),
-                    Some(door) if door.number != number => Some(Fate::Door(door.clone())),
+                    Some(door) if door.number != number => Some(Fate::Door),
                     _ => None,
                 }
             };
@@ -166,13 +166,6 @@ impl FakeLink {
         let run = RunId { container: container.to_owned(), generation };
         let door = self.state.borrow()[&run].clone();
         door.events.leaving(&run).await;
-    }
-
-    /// The health check of a run has a result.
-    pub async fn health(&self, container: &str, generation: u32, health: request::Health) {
-        let run = RunId { container: container.to_owned(), generation };
-        let door = self.state.borrow()[&run].clone();
-        door.events.health(&run, health).await;
     }
 
     /// Whose agents are awaited.

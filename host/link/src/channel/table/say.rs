@@ -15,7 +15,7 @@ impl Channels {
             self.say(due, message, turns)?;
         }
         while message.len() < tuning::SAID
-            && let Some(channel) = self.acknowledge.next()
+            && let Some(channel) = self.acknowledge.take()
         {
             let Some(slot) = self.open.get_mut(&channel) else { continue };
             for (kind, offset, credit) in slot.acknowledgements() {

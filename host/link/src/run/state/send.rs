@@ -47,7 +47,7 @@ impl State {
     fn send_streams(&mut self, message: &mut BytesMut) {
         let before = message.len();
         while let left @ 1.. = tuning::INPUT.saturating_sub(message.len() - before)
-            && let Some(stream) = self.turns.next()
+            && let Some(stream) = self.turns.take()
         {
             // All get their share of a message when several have much.
             let most = if self.turns.is_empty() { left } else { left.min(tuning::SHARE) };
