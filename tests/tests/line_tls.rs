@@ -60,6 +60,25 @@ fn nothing_is_said_in_clear_where_agents_come_in() {
 }
 
 #[test]
+fn a_certificate_of_the_operators_is_shown_and_pinned() {
+    // One that was made elsewhere, and that no authority vouches for.
+    let elsewhere = with_tls();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let (certificate, key) = (elsewhere.state().join("callback.crt"), elsewhere.state().join("callback.key"));
+    let text = format!(
+        "callback_tls = 'on'\ncallback_certificate = '{}'\ncallback_key = '{}'\n",
+        certificate.display(),
+        key.display()
+    );
+    fs::write(&config, text).unwrap();
+    let daemon = Daemon::with(&["--config", config.to_str().unwrap()], &[]);
+    daemon.load_busybox();
+    assert_eq!(daemon.docker().run("run --rm busybox echo through").ok(), "through");
+    assert!(!daemon.state().join("callback.crt").exists());
+}
+
+#[test]
 fn another_certificate_keeps_agents_away_from_who_pretends_to_be_the_daemon() {
     let mut daemon = with_tls();
     let docker = daemon.docker();

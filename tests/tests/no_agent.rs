@@ -72,6 +72,7 @@ fn what_only_an_agent_can_do_is_refused_with_the_setting_that_is_missing() {
         "run -p 80 busybox true",
         "run -P --expose 80 busybox true",
         "top one",
+        "cp one:/etc/passwd -",
         "kill --signal CONT one",
     ] {
         refused(&docker, command);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::SocketAddr, time::Duration};
 use bollard_stubs::models::{ContainerSummary, PortBinding, PortTypeEnum};
 use sockerless_engine::{CreateRequest, Error, ErrorKind, ListRequest};
 use sockerless_ports::link::{
-    Output,
+    Output, RunId,
     request::{End, Fault, FaultKind, Protocol, Reply, Request},
 };
 use tokio::{
@@ -152,6 +152,55 @@ async fn a_client_that_does_not_read_stops_the_container_from_writing() {
     let mut all = Vec::new();
     stream.read_to_end(&mut all).await.unwrap();
     assert_eq!(all.len(), 1024 * 32 * 1024);
+}
+
+#[tokio::test]
+async fn a_connection_waits_a_little_while_the_line_is_down() {
+    let world = World::new().await;
+    world.link.serve(answer);
+    let id = world.create_with("web", &["sleep"], bind("80/tcp", "127.0.0.1", "")).await;
+    world.engine.start("web").await.unwrap();
+    let address = published(&world, "web", "80/tcp")[0];
+    let run = RunId { container: id, generation: 1 };
+    world.link.connect(&run, false);
+    let asking = tokio::spawn(async move { ask(address, "patience").await });
+    // The connection itself is there at once.
+    TcpStream::connect(address).await.unwrap();
+    assert!(!asking.is_finished());
+    world.link.connect(&run, true);
+    assert_eq!(asking.await.unwrap(), "80: patience");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_given_up_when_the_line_stays_down() {
+    let world = World::new().await;
+    world.link.serve(answer);
+    let id = world.create_with("web", &["sleep"], bind("80/tcp", "127.0.0.1", "")).await;
+    world.engine.start("web").await.unwrap();
+    let address = published(&world, "web", "80/tcp")[0];
+    world.link.connect(&RunId { container: id, generation: 1 }, false);
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or_default(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_closes_the_connection_in_the_container() {
+    let world = World::new().await;
+    let (closed, mut told) = tokio::sync::mpsc::channel(1);
+    world.link.serve(move |_, channel| {
+        let closed = closed.clone();
+        async move {
+            channel.reply(Reply::Ready);
+            channel.read().await;
+            channel.closed().await;
+            closed.send(()).await.unwrap();
+        }
+    });
+    let mut stream = TcpStream::connect(run(&world, "web").await).await.unwrap();
+    stream.write_all(b"begun").await.unwrap();
+    stream.set_zero_linger().unwrap();
+    drop(stream);
+    told.recv().await.unwrap();
 }
 
 #[tokio::test]
