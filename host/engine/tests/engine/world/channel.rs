@@ -117,6 +117,11 @@ impl AgentEnd {
         all
     }
 
+    /// Waits until the engine has dropped its end.
+    pub async fn closed(&self) {
+        self.wire.until(|state| (state.closed || state.gone).then_some(())).await;
+    }
+
     /// The terminal's next size.
     pub async fn resized(&self) -> TerminalSize {
         self.wire.until(|state| state.size.take()).await
