@@ -60,7 +60,7 @@ pub(super) fn reader(stream: Archive) -> impl Read + Send + 'static {
 /// What blocking work makes out of a stream. An error of the work is the last thing that comes out.
 pub(super) fn through(
     input: Archive,
-    work: impl FnOnce(&mut dyn Read, &mut Pipe) -> io::Result<()> + Send + 'static,
+    work: impl FnOnce(&mut (dyn Read + Send), &mut Pipe) -> io::Result<()> + Send + 'static,
 ) -> Archive {
     let mut input = reader(input);
     let (mut pipe, output) = pipe();
