@@ -106,11 +106,15 @@ fn has_changed(docker: &Docker, name: &str, folder: &Path) {
     let words = cp(docker, &[], &format!("{name}:/etc/group"), "-").fails(1);
     assert!(words.contains(&format!("Could not find the file /etc/group in container {name}")), "{words}");
     let all = members(docker, &["export", name]);
-    for (path, there) in [("made", true), ("d/e/l", true), ("bin/busybox", true), ("etc/group", false), ("var/", false)] {
+    for (path, there) in
+        [("made", true), ("d/e/l", true), ("bin/busybox", true), ("etc/group", false), ("var/", false)]
+    {
         assert_eq!(all.iter().any(|name| name == path), there, "{path}: {all:?}");
     }
     let image = format!("{name}:committed");
-    docker.args(["commit", "-m", "by a test", "-a", "me", "-c", "CMD [\"cat\", \"/made\"]", name, &image]).ok();
+    docker
+        .args(["commit", "-m", "by a test", "-a", "me", "-c", "CMD [\"cat\", \"/made\"]", name, &image])
+        .ok();
     assert_eq!(docker.args(["run", "--rm", &image]).ok(), "made");
     let script = "cat /d/e/l; tail -n1 /etc/passwd; ls -d /var /etc/group 2>/dev/null; stat -c %a /home";
     assert_eq!(docker.args(["run", "--rm", &image, "sh", "-c", script]).ok(), "f\nmore\n700");
@@ -189,7 +193,9 @@ fn owners_are_those_of_the_archive_or_with_a_the_containers_user() {
 fn what_is_copied_into_a_created_container_is_there_when_its_process_starts() {
     let (mut daemon, docker) = daemon();
     let things = things(&daemon);
-    docker.args(["create", "--name", "made", "busybox", "sh", "-c", "cat /opt/file /opt/sub/deep /etc/passwd"]).ok();
+    docker
+        .args(["create", "--name", "made", "busybox", "sh", "-c", "cat /opt/file /opt/sub/deep /etc/passwd"])
+        .ok();
     // Before the first start the image answers.
     assert_eq!(members(&docker, &["cp", "made:/etc", "-"]), ["etc/", "etc/passwd", "etc/group"]);
     let words = cp(&docker, &[], "made:/opt", "-").fails(1);
@@ -197,15 +203,16 @@ fn what_is_copied_into_a_created_container_is_there_when_its_process_starts() {
     cp(&docker, &[], shown(&things), "made:/opt").ok();
     fs::write(things.join("file"), "second\n").unwrap();
     cp(&docker, &[], shown(&things.join("file")), "made:/opt/file").ok();
-    docker.with_input(["cp", "-", "made:/"], &{
-        let mut builder = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_ustar();
-        header.set_size(6);
-        header.set_mode(0o644);
-        builder.append_data(&mut header, "etc/passwd", &b"nobody"[..]).unwrap();
-        builder.into_inner().unwrap()
-    })
-    .ok();
+    docker
+        .with_input(["cp", "-", "made:/"], &{
+            let mut builder = tar::Builder::new(Vec::new());
+            let mut header = tar::Header::new_ustar();
+            header.set_size(6);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, "etc/passwd", &b"nobody"[..]).unwrap();
+            builder.into_inner().unwrap()
+        })
+        .ok();
     daemon.kill();
     daemon.launch();
     kept(&daemon, &docker, "made", 3);
@@ -240,7 +247,8 @@ fn when_the_agent_has_gone_what_was_saved_answers_and_the_next_start_has_it() {
     let (mut daemon, docker) = daemon();
     let label = ["--label", "sockerless.linger=1"];
     let run = [&["run", "--name", "over"], &label[..], &["busybox", "sh", "-c"]].concat();
-    let script = format!("if test -e /made; then cat /made /late /d/e/l; ls -d /var /etc/group; else {SCRIPT}; fi");
+    let script =
+        format!("if test -e /made; then cat /made /late /d/e/l; ls -d /var /etc/group; else {SCRIPT}; fi");
     docker.args([&run[..], &[&script]].concat()).ok();
     saved(&daemon, &docker, "over");
     daemon.kill();
@@ -261,7 +269,18 @@ fn when_the_agent_has_gone_what_was_saved_answers_and_the_next_start_has_it() {
 #[test]
 fn what_a_running_container_does_to_its_files_is_told_at_once() {
     let (daemon, docker) = daemon();
-    docker.args(["run", "-d", "--name", "busy", "busybox", "sh", "-c", &format!("{SCRIPT}; echo done; sleep 100000")]).ok();
+    docker
+        .args([
+            "run",
+            "-d",
+            "--name",
+            "busy",
+            "busybox",
+            "sh",
+            "-c",
+            &format!("{SCRIPT}; echo done; sleep 100000"),
+        ])
+        .ok();
     let end = Instant::now() + PATIENCE;
     while docker.run("logs busy").ok() != "done" {
         assert!(Instant::now() < end);
@@ -390,7 +409,9 @@ fn a_client_that_leaves_in_the_middle_leaves_nothing_behind() {
     // The same the other way round: who reads too little is no burden.
     docker.run("exec running dd if=/dev/zero of=/tmp/zeros bs=1M count=64").ok();
     let mut stream = UnixStream::connect(daemon.socket()).unwrap();
-    stream.write_all(b"GET /containers/running/archive?path=/tmp/zeros HTTP/1.1\r\nHost: docker\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /containers/running/archive?path=/tmp/zeros HTTP/1.1\r\nHost: docker\r\n\r\n")
+        .unwrap();
     stream.read_exact(&mut [0; 1000]).unwrap();
     drop(stream);
     docker.run("exec running rm /tmp/zeros").ok();
@@ -399,12 +420,34 @@ fn a_client_that_leaves_in_the_middle_leaves_nothing_behind() {
 #[test]
 fn a_commit_changes_what_it_is_told_to_and_a_save_can_be_loaded_elsewhere() {
     let (_daemon, docker) = daemon();
-    docker.args(["run", "--name", "box", "-e", "A=1", "-l", "own=yes", "busybox", "sh", "-c", "echo x > /x"]).ok();
+    docker
+        .args(["run", "--name", "box", "-e", "A=1", "-l", "own=yes", "busybox", "sh", "-c", "echo x > /x"])
+        .ok();
     let id = docker
         .args([
-            "commit", "-c", "ENV B=2", "-c", "LABEL l=m", "-c", "EXPOSE 80", "-c", "WORKDIR /tmp", "-c", "USER nobody", "-c",
-            "ENTRYPOINT [\"echo\"]", "-c", "VOLUME /v", "-c", "STOPSIGNAL SIGINT", "-c", "HEALTHCHECK CMD true", "-c",
-            "ONBUILD RUN x", "box", "made:1",
+            "commit",
+            "-c",
+            "ENV B=2",
+            "-c",
+            "LABEL l=m",
+            "-c",
+            "EXPOSE 80",
+            "-c",
+            "WORKDIR /tmp",
+            "-c",
+            "USER nobody",
+            "-c",
+            "ENTRYPOINT [\"echo\"]",
+            "-c",
+            "VOLUME /v",
+            "-c",
+            "STOPSIGNAL SIGINT",
+            "-c",
+            "HEALTHCHECK CMD true",
+            "-c",
+            "ONBUILD RUN x",
+            "box",
+            "made:1",
         ])
         .ok();
     assert!(id.starts_with("sha256:"), "{id}");
@@ -431,7 +474,10 @@ fn a_commit_changes_what_it_is_told_to_and_a_save_can_be_loaded_elsewhere() {
     let saved = docker.command(["save", "made:1", "busybox"]).output().unwrap().stdout;
     let other = Daemon::start();
     let loaded = other.docker().with_input(["load"], &saved).ok();
-    assert!(loaded.contains("Loaded image: made:1") && loaded.contains("Loaded image: busybox:latest"), "{loaded}");
+    assert!(
+        loaded.contains("Loaded image: made:1") && loaded.contains("Loaded image: busybox:latest"),
+        "{loaded}"
+    );
     assert_eq!(other.docker().args(["inspect", "--format", "{{.Id}}", "made:1"]).ok(), id);
     assert_eq!(other.docker().run("run --rm --entrypoint cat made:1 /x").ok(), "x");
 }
@@ -447,8 +493,11 @@ fn the_events_of_files_are_dockerds() {
     docker.run("commit -m why box made").ok();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 1;
     let until = now.to_string();
-    let format = "{{.Action}} {{index .Actor.Attributes \"comment\"}} {{index .Actor.Attributes \"imageRef\"}}";
-    let all = docker.args(["events", "--since", "0", "--until", &until, "--filter", "container=box", "--format", format]).ok();
+    let format =
+        "{{.Action}} {{index .Actor.Attributes \"comment\"}} {{index .Actor.Attributes \"imageRef\"}}";
+    let all = docker
+        .args(["events", "--since", "0", "--until", &until, "--filter", "container=box", "--format", format])
+        .ok();
     let told: Vec<&str> = all.lines().map(str::trim).collect();
     assert_eq!(told, ["create", "extract-to-dir", "archive-path", "export", "commit why made:latest"]);
 }

@@ -40,6 +40,8 @@ pub struct File {
     pub callback_key: Option<PathBuf>,
     /// How long the agents of ended containers stay: seconds, or a duration as `10m`.
     pub linger: Option<String>,
+    /// Bytes that the daemon keeps of one container's files while no agent has them.
+    pub files_limit: Option<u64>,
     /// The name of the default backend.
     pub backend: Option<String>,
     /// Folder with the components.

@@ -45,6 +45,7 @@ pub async fn run(config: &Config) -> Result {
             labels: config.file.labels.clone(),
             callback_fingerprint: callback.as_ref().and_then(|callback| callback.fingerprint.clone()),
             linger: config.linger()?.unwrap_or(EngineOptions::default().linger),
+            files_limit: config.file.files_limit.unwrap_or(EngineOptions::default().files_limit),
             ..EngineOptions::default()
         },
     })

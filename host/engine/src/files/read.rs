@@ -14,6 +14,9 @@ use super::{
     write::{ATTRIBUTE, BLOCK},
 };
 
+/// Where a header says how many bytes follow.
+const SIZE: std::ops::Range<usize> = 124..136;
+
 /// Bytes of an extended header. What it says has to be held in memory.
 const EXTENDED: u64 = 1 << 20;
 
@@ -151,7 +154,7 @@ impl<I: Input> Archive<I> {
 
     /// The whole content of an extended header.
     fn all(&mut self, header: &Header) -> io::Result<Vec<u8>> {
-        let size = header.entry_size().map_err(|_| invalid())?;
+        let size = unsigned(&header.as_bytes()[SIZE])?;
         if size > EXTENDED {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "archive/tar: header field too long"));
         }
@@ -166,15 +169,15 @@ impl<I: Input> Archive<I> {
         let name = extended.name.unwrap_or_else(|| header.path_bytes().into_owned());
         let link = || header.link_name_bytes().unwrap_or_default().into_owned();
         let mut link = extended.link.unwrap_or_else(link);
-        let number = |value: io::Result<u64>| value.map_err(|_| invalid());
-        let stored = number(header.entry_size())?;
+        let bytes = header.as_bytes();
+        let stored = unsigned(&bytes[SIZE])?;
         let mut member = Member { name, what: What::Other };
         let mut meta = Meta {
-            mode: header.mode().map_err(|_| invalid())? & 0o7777,
-            uid: number(header.uid())?,
-            gid: number(header.gid())?,
+            mode: u32::try_from(unsigned(&bytes[100..108])? & 0o7777).unwrap_or_default(),
+            uid: unsigned(&bytes[108..116])?,
+            gid: unsigned(&bytes[116..124])?,
             size: stored,
-            modified: (number(header.mtime())?.cast_signed(), 0),
+            modified: (number(&bytes[136..148])?, 0),
             ..Meta::default()
         };
         for (key, value) in extended.records {
@@ -257,6 +260,24 @@ impl<I: Input> Read for Archive<I> {
         self.content -= count as u64;
         Ok(count)
     }
+}
+
+/// A header's number: octal digits among blanks, none for zero, or binary where the first bit is set.
+fn number(field: &[u8]) -> io::Result<i64> {
+    let Some(first) = field.first().filter(|first| *first & 0x80 != 0) else {
+        let digits = field.split(|byte| *byte == 0).map(<[u8]>::trim_ascii).find(|part| !part.is_empty());
+        let text = std::str::from_utf8(digits.unwrap_or(b"0")).map_err(|_| invalid())?;
+        return i64::from_str_radix(text, 8).map_err(|_| invalid());
+    };
+    // The second bit is the sign.
+    let start = if first & 0x40 == 0 { i64::from(first & 0x3f) } else { -1 };
+    field[1..].iter().try_fold(start, |sum, byte| {
+        sum.checked_mul(256).and_then(|sum| sum.checked_add(i64::from(*byte))).ok_or_else(invalid)
+    })
+}
+
+fn unsigned(field: &[u8]) -> io::Result<u64> {
+    u64::try_from(number(field)?).map_err(|_| invalid())
 }
 
 /// Applies a record of an extended header.
@@ -402,6 +423,19 @@ mod tests {
         let mut cut = Archive::new(Stream(&bytes[..1000]));
         cut.next().unwrap().unwrap();
         assert_eq!(cut.read_to_end(&mut Vec::new()).unwrap_err().to_string(), "unexpected EOF");
+    }
+
+    #[test]
+    fn numbers_are_octal_or_binary_and_may_be_missing() {
+        let mut header = Header::new_gnu();
+        header.set_mtime(1 << 40);
+        let read = |field: &[u8]| number(field).map_err(|error| error.to_string());
+        assert_eq!(read(&header.as_bytes()[136..148]), Ok(1 << 40));
+        assert_eq!(read(&[0xff; 12]), Ok(-1));
+        assert_eq!(read(&[0; 8]), Ok(0));
+        assert_eq!(read(b" 0644 \0\0"), Ok(0o644));
+        assert!(read(b"0x1\0").is_err());
+        assert!(read(&[0x8f; 12]).is_err());
     }
 
     #[test]
