@@ -1,11 +1,18 @@
 //! Asking an agent for something, with words for when it is out of reach.
 
+use std::sync::Arc;
+
 use sockerless_ports::link::{
     Channel, LinkError, RunId,
     request::{Fault, FaultKind, Reply, Request},
 };
 
-use crate::{Engine, Error, ErrorKind, Result, tuning};
+use crate::{
+    Engine, Error, ErrorKind, Result,
+    containers::{Entry, View},
+    life::Phase,
+    tuning,
+};
 
 impl Engine {
     /// Opens a channel to a run's agent. A line that is down is awaited for a while.
@@ -36,6 +43,23 @@ impl Engine {
             format!("the agent in container {} {what}; try again", run.container),
         )
     }
+}
+
+/// How a container is whose process runs. Errors: 409 in dockerd's words for one that does not, or not yet again.
+pub(crate) fn running(entry: &Entry) -> Result<Arc<View>> {
+    let view = entry.view();
+    let state = &view.state;
+    match state.phase {
+        Phase::Running => Ok(view),
+        Phase::Restarting => Err(restarting(entry.id())),
+        Phase::Starting if state.restarts.automatic => Err(restarting(entry.id())),
+        _ => Err(not_running(entry.id())),
+    }
+}
+
+fn restarting(container: &str) -> Error {
+    let message = format!("Container {container} is restarting, wait until the container is running");
+    Error::new(ErrorKind::Conflict, message)
 }
 
 /// dockerd's 409.

@@ -8,10 +8,9 @@ use sockerless_ports::link::{RunId, TerminalSize, request};
 use super::exec::{Exec, Plan, Stage};
 use crate::{
     Engine, Error, ErrorKind, Result,
-    ask::not_running,
+    ask::running,
     containers::{self, DetachScanner, Entry},
     error::needs_agent,
-    life::Phase,
     supervisor::run_id,
 };
 
@@ -82,10 +81,11 @@ impl Engine {
 }
 
 /// The run that a process can be started in. Errors: 409, 501. `shown` is how the client named the container.
-pub(super) fn active(entry: &Arc<Entry>, _shown: &str) -> Result<RunId> {
-    let view = entry.view();
-    if view.state.phase != Phase::Running {
-        return Err(not_running(entry.id()));
+pub(super) fn active(entry: &Arc<Entry>, shown: &str) -> Result<RunId> {
+    let view = running(entry)?;
+    if view.state.paused {
+        let message = format!("Container {shown} is paused, unpause the container before exec");
+        return Err(Error::new(ErrorKind::Conflict, message));
     }
     if !view.state.agent {
         return Err(needs_agent("exec"));

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bollard_stubs::models::{ExecConfig, ExecInspectResponse};
+use bollard_stubs::models::{
+    ContainerStateStatusEnum, ExecConfig, ExecInspectResponse, RestartPolicy, RestartPolicyNameEnum,
+};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use sockerless_engine::*;
@@ -19,7 +21,11 @@ use crate::world::*;
 /// What the agent does, by the exec's program: `exit N`, `cat`, `flood N` (bytes), `wait` (for input to end), `size`
 /// (tells each size), `env`, `show` (what it was asked), `nope` (is not there), `stranger` (an unknown user).
 async fn act(request: Request, end: AgentEnd) {
-    let Request::Exec(exec) = request else { panic!("{request:?}") };
+    let exec = match request {
+        Request::Exec(exec) => exec,
+        Request::Freeze | Request::Thaw => return end.reply(Reply::Ready),
+        other => panic!("{other:?}"),
+    };
     let argument = exec.argv.get(1).and_then(|word| word.parse().ok()).unwrap_or_default();
     let unstarted = |code, message: &str| Reply::Unstarted { code, message: message.into() };
     match exec.argv[0].as_str() {
@@ -193,6 +199,36 @@ async fn what_cannot_be_executed_is_refused_in_dockerds_words() {
         ErrorKind::NotFound
     );
     assert_eq!(world.code(&over), Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_executed_in_a_container_that_is_paused_or_between_two_tries() {
+    let (world, id) = world().await;
+    let exec = world.exec(&["exit", "0"]);
+    world.engine.pause("box").await.unwrap();
+    let paused = |shown: &str| {
+        (ErrorKind::Conflict, format!("Container {shown} is paused, unpause the container before exec"))
+    };
+    assert_eq!(world.refused("box", &["cat"]), paused("box"));
+    let error = world.engine.start_exec(&exec, ExecStart::default()).await.err().unwrap();
+    assert_eq!((error.kind, error.message), paused(&id));
+    world.engine.unpause("box").await.unwrap();
+    text(world.attached(&exec).await.output).await;
+    assert_eq!(world.code(&exec), Some(0));
+
+    let tries = world
+        .create_with("tries", &["exit", "1"], |request| {
+            request.host.restart_policy =
+                Some(RestartPolicy { name: Some(RestartPolicyNameEnum::ALWAYS), maximum_retry_count: None });
+        })
+        .await;
+    world.engine.start("tries").await.unwrap();
+    while world.status("tries") != ContainerStateStatusEnum::RESTARTING {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let message = format!("Container {tries} is restarting, wait until the container is running");
+    assert_eq!(world.refused("tries", &["cat"]), (ErrorKind::Conflict, message.clone()));
+    assert_eq!(world.engine.top("tries", None).await.unwrap_err().message, message);
 }
 
 #[tokio::test(start_paused = true)]

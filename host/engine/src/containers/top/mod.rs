@@ -10,9 +10,8 @@ use sockerless_ports::link::request::{ProcessInfo, Reply, Request};
 use self::{columns::Machine, options::Listing};
 use crate::{
     Engine, Error, ErrorKind, Result,
-    ask::{not_running, unexpected},
+    ask::{running, unexpected},
     error::needs_agent,
-    life::Phase,
     supervisor::run_id,
 };
 
@@ -26,10 +25,7 @@ impl Engine {
     /// Errors: 404, 409 when it does not run, 500 in `ps`' words for options that it does not have, 501 without an agent.
     pub async fn top(&self, reference: &str, ps_args: Option<&str>) -> Result<ContainerTopResponse> {
         let entry = self.containers.find(reference)?;
-        let view = entry.view();
-        if view.state.phase != Phase::Running {
-            return Err(not_running(entry.id()));
-        }
+        let view = running(&entry)?;
         if !view.state.agent {
             return Err(needs_agent("the list of processes"));
         }
