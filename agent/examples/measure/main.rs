@@ -55,7 +55,7 @@ fn memory(pid: Option<u32>) -> String {
         let value = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         value.trim().trim_end_matches(" kB").to_owned()
     };
-    format!("{} KiB resident, {} at most", line("VmRSS:"), line("VmHWM:"))
+    format!("{} KiB of its own, {} resident, {} at most", line("RssAnon:"), line("VmRSS:"), line("VmHWM:"))
 }
 
 async fn output(world: &World, mebibytes: usize) {
@@ -202,15 +202,21 @@ async fn connections(world: &World, run: &Run, mebibytes: usize) {
 
 async fn idle(world: &World) {
     let resident = || memory(None).split(' ').next().unwrap().parse::<u64>().unwrap();
-    let before = resident();
-    let mut idle = vec![];
-    for _ in 0..100 {
-        idle.push(world.run("exec sleep 1000").await);
-    }
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    println!("this side grew by {} KiB for each of 100 idle agents", resident().saturating_sub(before) / 100);
-    println!("an idle agent: {}", memory(idle[0].child.id()));
-    for run in idle {
-        world.dismiss(run).await;
+    for (what, script) in [
+        ("idle agents", "exec sleep 1000"),
+        ("agents that are idle after much output", "head -c 20M /dev/zero; exec sleep 1000"),
+    ] {
+        // What the first one costs is not paid again.
+        let mut runs = vec![world.run(script).await];
+        let before = resident();
+        for _ in 0..100 {
+            runs.push(world.run(script).await);
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let each = resident().saturating_sub(before) / 100;
+        println!("this side grew by {each} KiB for each of 100 {what}; the agent: {}", memory(runs[0].child.id()));
+        for run in runs {
+            world.dismiss(run).await;
+        }
     }
 }
