@@ -39,3 +39,8 @@ fn top_and_stats_have_the_fields_that_scripts_read() {
 fn a_container_with_a_published_port_can_be_reached() {
     part("ports");
 }
+
+#[test]
+fn archives_go_in_and_out_before_and_after_the_start() {
+    part("files");
+}
