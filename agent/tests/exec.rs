@@ -206,7 +206,7 @@ async fn before_the_launch_and_after_the_end_it_is_a_conflict() {
     let engine = Engine::new(shell("true"));
     let run = daemon.admit(&engine);
     engine.launching.send_replace(false);
-    let _agent = agent(daemon.port).spawn().unwrap();
+    let _agent = fixture::Agent(agent(daemon.port).spawn().unwrap());
     let opening = daemon.link.open(&run, Request::Exec(Box::new(exec("true"))));
     let (reply, _) = timeout(PATIENCE, opening).await.expect("waited in vain").unwrap();
     assert!(matches!(&reply, Reply::Failed(fault) if fault.kind == FaultKind::Conflict), "{reply:?}");

@@ -27,7 +27,7 @@ async fn output_and_input_are_whole_however_often_the_line_breaks() {
             Engine::new(Launch { stdin: true, ..shell("seq 1 200000 >&2 & tee /dev/null; wait; exit 9") });
         let run = daemon.admit(&engine);
         let proxy = Proxy::start(daemon.port, seed, Weather { cuts: 40, most: 150_000, rough: false }).await;
-        let mut agent = agent(proxy.port).spawn().unwrap();
+        let mut agent = fixture::Agent(agent(proxy.port).spawn().unwrap());
         let input = Bytes::from(seq(300_000));
         for piece in input.chunks(50_001) {
             let written = daemon.link.write_stdin(&run, input.slice_ref(piece));

@@ -140,7 +140,7 @@ async fn the_agent_may_open_more_files_than_the_container_is_given() {
     let mut limited = tokio::process::Command::new("prlimit");
     limited.arg("--nofile=500:1500").arg(agent.as_std().get_program());
     limited.env_clear().envs(agent.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let agent = limited.kill_on_drop(true).spawn().unwrap();
+    let agent = fixture::Agent(limited.kill_on_drop(true).spawn().unwrap());
     assert_eq!(engine.until(|kept| kept.stdout.ends_with(b"\n")).await.stdout, b"500 1500\n");
     let limits = fs::read_to_string(format!("/proc/{}/limits", agent.id().unwrap())).unwrap();
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();

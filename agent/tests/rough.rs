@@ -137,7 +137,7 @@ async fn a_daemon_that_falls_silent_is_noticed_within_fifteen_seconds_and_dialle
     daemon.admit(&engine);
     // The first connection is swallowed once it is up.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let _agent = agent(listener.local_addr().unwrap().port()).spawn().unwrap();
+    let _agent = fixture::Agent(agent(listener.local_addr().unwrap().port()).spawn().unwrap());
     let (mut first, _) = listener.accept().await.unwrap();
     let mut server = tokio::net::TcpStream::connect(("127.0.0.1", daemon.port)).await.unwrap();
     tokio::select! {

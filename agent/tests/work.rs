@@ -400,7 +400,7 @@ async fn inside(root: &Path, launch: Launch) -> World {
     outside.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     let agent =
         outside.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
-    World { daemon, engine, run, agent }
+    World { daemon, engine, run, agent: fixture::Agent(agent) }
 }
 
 #[tokio::test]
@@ -458,7 +458,7 @@ async fn unprivileged() -> World {
     lowered.env_clear().envs(agent.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
     lowered.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
     let agent = lowered.kill_on_drop(true).spawn().unwrap();
-    let world = World { daemon, engine, run, agent };
+    let world = World { daemon, engine, run, agent: fixture::Agent(agent) };
     world.engine.until(|kept| kept.stdout == b"ready\n").await;
     world
 }

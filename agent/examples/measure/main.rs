@@ -214,7 +214,10 @@ async fn idle(world: &World) {
         }
         tokio::time::sleep(Duration::from_secs(3)).await;
         let each = resident().saturating_sub(before) / 100;
-        println!("this side grew by {each} KiB for each of 100 {what}; the agent: {}", memory(runs[0].child.id()));
+        println!(
+            "this side grew by {each} KiB for each of 100 {what}; the agent: {}",
+            memory(runs[0].child.id())
+        );
         for run in runs {
             world.dismiss(run).await;
         }
