@@ -13,6 +13,8 @@ pub mod http;
 pub mod images;
 pub mod python;
 pub mod registry;
+pub mod watch;
 
 pub use cli::{Docker, Output};
 pub use daemon::Daemon;
+pub use watch::{Gate, until};

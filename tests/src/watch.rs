@@ -1,0 +1,125 @@
+//! Waiting for what has to come, and telling what a container shows.
+
+use std::{
+    net::{TcpListener, TcpStream},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::Value;
+
+use crate::{Daemon, Docker, http};
+
+/// Patience of a test for what has to come; it fails after that.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The pause between two looks: long enough to leave the processor to what is waited for.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Looks again and again until something is there, and gives it. `what` names it in the words of a failed test.
+#[track_caller]
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}: it does not come");
+        std::thread::sleep(LOOK);
+    }
+}
+
+impl Docker {
+    /// `docker inspect --format FORMAT NAME`.
+    #[track_caller]
+    pub fn shows(&self, name: &str, format: &str) -> String {
+        self.args(["inspect", "--format", format, name]).ok()
+    }
+
+    /// Waits until `inspect` shows this.
+    #[track_caller]
+    pub fn until_shows(&self, name: &str, format: &str, wanted: &str) {
+        let mut last = String::new();
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            last = self.shows(name, format);
+            if last == wanted {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+        panic!("{name} shows {last:?} for {format}, not {wanted:?}");
+    }
+
+    /// Waits until the log, standard output alone, has this line.
+    #[track_caller]
+    pub fn until_says(&self, name: &str, line: &str) {
+        let what = format!("the line {line:?} of {name}");
+        until(&what, || {
+            self.run(&format!("logs {name}")).stdout.lines().any(|read| read == line).then_some(())
+        });
+    }
+
+    /// What has happened to a container, by the format of `docker events`.
+    #[track_caller]
+    pub fn events(&self, name: &str, format: &str) -> Vec<String> {
+        // The CLI cuts times to whole seconds: what happened in this one lies before the next.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let (until, container) = ((now + 1).to_string(), format!("container={name}"));
+        let told = self
+            .args(["events", "--since", "1", "--until", &until, "--filter", &container, "--format", format])
+            .ok();
+        told.lines().map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+impl Daemon {
+    /// What the simulator says about itself.
+    fn simulator(&self) -> Value {
+        let file = std::fs::read(self.state().join("simulator/ready.json")).expect("the simulator is ready");
+        serde_json::from_slice(&file).expect("it writes JSON")
+    }
+
+    /// The names of all jobs in the cloud, sorted.
+    #[track_caller]
+    pub fn jobs(&self) -> Vec<String> {
+        let ready = self.simulator();
+        let text = |field: &str| ready[field].as_str().expect("a text").to_owned();
+        let token = format!("Bearer {}", text("token"));
+        let path = "/v2/projects/sim-project/locations/us-central1/jobs";
+        let (status, answer) =
+            http::request(&text("google"), "GET", path, &[("Authorization", token.as_str())], "");
+        assert_eq!(status, 200, "{answer}");
+        let all = answer["jobs"].as_array().into_iter().flatten();
+        let mut names: Vec<String> =
+            all.map(|job| job["name"].as_str().expect("a name").to_owned()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// A door that a container's process waits at until the test lets it through, whether or not the daemon lives.
+#[derive(Debug)]
+pub struct Gate {
+    listener: TcpListener,
+    /// The shell command that waits.
+    pub command: String,
+}
+
+impl Gate {
+    /// One that the daemon's containers can reach.
+    #[track_caller]
+    pub fn of(daemon: &Daemon) -> Self {
+        let ready = daemon.simulator();
+        let text = |field: &str| ready[field].as_str().expect("a text").to_owned();
+        let listener = TcpListener::bind((text("bind_address"), 0)).expect("a free port");
+        let port = listener.local_addr().expect("it listens").port();
+        let command = format!("nc {} {port} < /dev/null > /dev/null", text("host_address"));
+        Self { listener, command }
+    }
+
+    /// Returns when a process waits. It goes on when the guest is dropped.
+    #[track_caller]
+    pub fn guest(&self) -> TcpStream {
+        self.listener.accept().expect("a process comes").0
+    }
+}

@@ -1,0 +1,237 @@
+//! Restart policies and `docker update`, as a user types them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use sockerless_tests::{Daemon, Docker, Gate, until};
+
+/// Ends with 0 each time it is told to by a file, which is gone by then; with 4 when it is stopped.
+const TOLD: &str = "trap 'exit 4' TERM; echo up; while [ ! -e /end ]; do sleep 0.05; done; rm /end; exit 0";
+
+/// What a policy has come to.
+const OUTCOME: &str = "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}";
+
+fn daemon() -> (Daemon, Docker) {
+    let daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
+    (daemon, docker)
+}
+
+/// Starts a container with a policy.
+#[track_caller]
+fn run(docker: &Docker, name: &str, policy: &str, script: &str) {
+    docker.args(["run", "-d", "--name", name, "--restart", policy, "busybox", "sh", "-c", script]).ok();
+}
+
+/// Repeats a command until it has failed with these words.
+#[track_caller]
+fn until_refused(docker: &Docker, args: &str, words: &str) {
+    until(&format!("{args}: {words}"), || {
+        let output = docker.run(args);
+        (output.code != 0 && output.stderr.contains(words)).then_some(())
+    });
+}
+
+#[test]
+fn without_a_policy_what_has_ended_stays_ended() {
+    let (_daemon, docker) = daemon();
+    docker.args(["run", "--name", "plain", "busybox", "sh", "-c", "exit 7"]).fails(7);
+    docker.args(["run", "--name", "no", "--restart", "no", "busybox", "sh", "-c", "exit 7"]).fails(7);
+    for name in ["plain", "no"] {
+        assert_eq!(docker.shows(name, OUTCOME), "exited 7 0");
+    }
+    assert_eq!(docker.shows("no", "{{.HostConfig.RestartPolicy.Name}}"), "no");
+}
+
+#[test]
+fn on_failure_tries_as_often_as_it_is_told() {
+    let (_daemon, docker) = daemon();
+    run(&docker, "fails", "on-failure:2", "echo try; exit 7");
+    docker.until_shows("fails", OUTCOME, "exited 7 2");
+    assert_eq!(docker.run("logs fails").ok(), "try\ntry\ntry");
+    let told = docker.events("fails", "{{.Action}} {{index .Actor.Attributes \"exitCode\"}}");
+    assert_eq!(told, ["create", "start", "die 7", "start", "die 7", "start", "die 7"]);
+    assert_eq!(docker.run("wait fails").ok(), "7");
+    // A user's start begins the count anew.
+    docker.run("start fails").ok();
+    until("the end of the second round", || {
+        (docker.run("logs fails").ok().lines().count() == 6).then_some(())
+    });
+    docker.until_shows("fails", OUTCOME, "exited 7 2");
+
+    run(&docker, "well", "on-failure:2", "exit 0");
+    docker.until_shows("well", OUTCOME, "exited 0 0");
+    // The file system is the same for every try, as in dockerd.
+    run(
+        &docker,
+        "second",
+        "on-failure",
+        "if [ -e /tried ]; then echo again; exit 0; fi; touch /tried; exit 1",
+    );
+    docker.until_shows("second", OUTCOME, "exited 0 1");
+    assert_eq!(docker.run("logs second").ok(), "again");
+}
+
+#[test]
+fn always_starts_again_after_every_end_until_it_is_stopped() {
+    let (mut daemon, docker) = daemon();
+    run(&docker, "ever", "always", TOLD);
+    docker.run("exec ever touch /end").ok();
+    docker.until_shows("ever", OUTCOME, "running 0 1");
+    assert_eq!(daemon.jobs().len(), 1, "the second try is in another job");
+    // Not by a user's wish: somebody inside ends it.
+    let pid = docker.shows("ever", "{{.State.Pid}}");
+    // The exec may be torn down with what it ends.
+    let _ = docker.args(["exec", "ever", "kill", "-9", &pid]);
+    docker.until_shows("ever", OUTCOME, "running 0 2");
+
+    // The trap is set once it has said that it is up.
+    until("the third run", || (docker.run("logs ever").ok().lines().count() == 3).then_some(()));
+    docker.run("stop ever").ok();
+    assert_eq!(docker.shows("ever", OUTCOME), "exited 4 2");
+    let told = docker.events("ever", "{{.Action}} {{index .Actor.Attributes \"exitCode\"}}");
+    let told: Vec<_> = told.iter().filter(|line| !line.starts_with("exec")).collect();
+    let expected = ["create", "start", "die 0", "start", "die 137", "start", "kill", "die 4", "stop"];
+    assert_eq!(told, expected);
+    // dockerd: of a container that is always to run, a new daemon thinks anew.
+    daemon.kill();
+    daemon.launch();
+    docker.until_shows("ever", "{{.State.Status}}", "running");
+    docker.run("kill ever").ok();
+    assert_eq!(docker.shows("ever", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
+}
+
+#[test]
+fn unless_stopped_heeds_a_stop_over_the_death_of_the_daemon() {
+    let (mut daemon, docker) = daemon();
+    let gate = Gate::of(&daemon);
+    let once = format!("if [ -e /was ]; then exec sleep 100000; fi; touch /was; {}; exit 3", gate.command);
+    run(&docker, "stopped", "unless-stopped", TOLD);
+    run(&docker, "ends", "unless-stopped", TOLD);
+    run(&docker, "orphan", "unless-stopped", &once);
+    docker.until_says("stopped", "up");
+    docker.run("stop stopped").ok();
+    docker.run("exec ends touch /end").ok();
+    docker.until_shows("ends", OUTCOME, "running 0 1");
+    let guest = gate.guest();
+    daemon.kill();
+    drop(guest);
+    daemon.launch();
+    // The end that nobody saw is an end all the same.
+    docker.until_shows("orphan", OUTCOME, "running 0 1");
+    assert_eq!(docker.shows("ends", OUTCOME), "running 0 1");
+    assert_eq!(docker.shows("stopped", OUTCOME), "exited 4 0");
+    docker.run("exec ends touch /end").ok();
+    docker.until_shows("ends", OUTCOME, "running 0 2");
+}
+
+#[test]
+fn between_two_tries_it_is_restarting_and_can_be_removed_by_force() {
+    let (_daemon, docker) = daemon();
+    run(&docker, "loops", "always", "echo try; exit 5");
+    until("the words of ps", || {
+        let line =
+            docker.run("ps --filter status=restarting --format {{.Names}}:{{.State}}:{{.Status}}").ok();
+        line.starts_with("loops:restarting:Restarting (5) ").then_some(())
+    });
+    docker.until_shows(
+        "loops",
+        "{{.State.Status}} {{.State.Restarting}} {{.State.Running}}",
+        "restarting true true",
+    );
+    let waits = "is restarting, wait until the container is running";
+    until_refused(&docker, "exec loops true", waits);
+    until_refused(&docker, "pause loops", waits);
+    until_refused(&docker, "rm loops", "cannot remove container \"/loops\": container is restarting");
+    docker.run("rm -f loops").ok();
+    assert_eq!(docker.run("ps --all --quiet").ok(), "");
+
+    run(&docker, "halts", "always", "exit 5");
+    docker.until_shows("halts", "{{.State.Status}}", "restarting");
+    docker.run("stop halts").ok();
+    assert_eq!(docker.shows("halts", "{{.State.Status}} {{.State.ExitCode}}"), "exited 5");
+}
+
+#[test]
+fn the_death_of_the_daemon_between_two_tries_ends_no_policy() {
+    let (mut daemon, docker) = daemon();
+    run(&docker, "loops", "on-failure:6", "echo try; exit 5");
+    until("a longer pause", || {
+        let shown = docker.shows("loops", "{{.State.Status}} {{.RestartCount}}");
+        (shown == "restarting 5").then_some(())
+    });
+    daemon.kill();
+    daemon.launch();
+    docker.until_shows("loops", OUTCOME, "exited 5 6");
+    assert_eq!(docker.run("logs loops").ok().lines().count(), 7);
+}
+
+#[test]
+fn policies_that_cannot_be_are_refused_in_dockerds_words() {
+    let (daemon, docker) = daemon();
+    for (policy, words) in [
+        (
+            "nonsense",
+            "invalid restart policy: unknown policy 'nonsense'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+        ),
+        ("always:3", "invalid restart policy: maximum retry count can only be used with 'on-failure'"),
+        ("no:3", "invalid restart policy: maximum retry count can only be used with 'on-failure'"),
+        ("on-failure:-1", "invalid restart policy: maximum retry count cannot be negative"),
+    ] {
+        let told = docker.args(["create", "--restart", policy, "busybox"]).fails(1);
+        assert!(told.contains(words), "{policy}: {told}");
+    }
+    let body = br#"{"Image":"busybox","HostConfig":{"AutoRemove":true,"RestartPolicy":{"Name":"always"}}}"#;
+    let json = [("Content-Type", "application/json")];
+    let (status, answer) = daemon.request("POST", "/v1.43/containers/create", &json, body);
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer.contains("can't create 'AutoRemove' container with restart policy"), "{answer}");
+}
+
+#[test]
+fn an_updated_policy_holds_at_once() {
+    let (_daemon, docker) = daemon();
+    docker.args(["run", "-d", "--name", "box", "busybox", "sh", "-c", TOLD]).ok();
+    assert_eq!(docker.run("update --restart always box").ok(), "box");
+    assert_eq!(docker.shows("box", "{{.HostConfig.RestartPolicy.Name}}"), "always");
+    docker.run("exec box touch /end").ok();
+    docker.until_shows("box", OUTCOME, "running 0 1");
+    docker.run("update --restart no box").ok();
+    docker.run("exec box touch /end").ok();
+    docker.until_shows("box", OUTCOME, "exited 0 1");
+    assert!(docker.events("box", "{{.Action}}").contains(&"update".to_owned()));
+
+    assert!(docker.run("update --restart always nobody").fails(1).contains("No such container: nobody"));
+    let told = docker.run("update --restart nonsense box").fails(1);
+    assert!(told.contains("invalid restart policy"), "{told}");
+    docker.run("run -d --rm --name rm busybox sleep 100000").ok();
+    let told = docker.run("update --restart always rm").fails(1);
+    assert!(
+        told.contains("Restart policy cannot be updated because AutoRemove is enabled for the container"),
+        "{told}"
+    );
+}
+
+#[test]
+fn updated_resources_are_those_of_the_next_start_and_the_answer_says_so() {
+    let (daemon, docker) = daemon();
+    docker.args(["run", "-d", "--name", "box", "--memory", "600m", "busybox", "sh", "-c", TOLD]).ok();
+    docker.run("exec box touch /kept").ok();
+    let job = daemon.jobs();
+    let output = docker.run("update --memory 700m --memory-swap 1400m box");
+    assert!(
+        output.stderr.contains("hold from the next start on")
+            || output.stdout.contains("hold from the next start on"),
+        "{output:?}"
+    );
+    output.ok();
+    assert_eq!(docker.shows("box", "{{.HostConfig.Memory}}"), (700_u64 << 20).to_string());
+    assert_eq!(daemon.jobs(), job, "a running one is left alone");
+    docker.run("restart -t 0 box").ok();
+    assert_ne!(daemon.jobs(), job, "the size of a job cannot change");
+    docker.run("exec box test -e /kept").ok();
+    let told = docker.run("update --memory 2k box").fails(1);
+    assert!(told.contains("Minimum memory limit allowed is 6MB"), "{told}");
+    // Of one that does not run there is nothing to be said.
+    docker.run("create --name fresh busybox true").ok();
+    let output = docker.run("update --memory 700m --memory-swap 1400m fresh");
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("fresh\n", ""));
+}
