@@ -2,7 +2,9 @@
 //!
 //! One WebSocket per agent, dialled by the agent. Each binary message holds one or more [`Frame`]s. Everything is
 //! multiplexed by stream: stream 0 is the connection's own conversation ([`FromAgent`], [`FromDaemon`]), 1 to 3 are the
-//! process's standard streams, all others belong to *channels* ([`FromDaemon::Open`]), one for each [`request::Request`].
+//! process's standard streams, all others belong to *channels*: those that the daemon opens ([`FromDaemon::Open`]), one for
+//! each [`request::Request`], and those that the agent opens ([`FromAgent::Connect`]), one for each connection to another
+//! container. Whoever opened a channel closes it; the other end keeps it until then.
 //!
 //! A stream is a sequence of bytes, counted from the beginning of the stream's life, not of the connection's: the line may
 //! break at any byte. The sender keeps what is not acknowledged in an [`Outbox`]; the receiver's [`Inbox`] knows what it
@@ -17,6 +19,7 @@ mod frame;
 mod inbox;
 mod key;
 pub mod limits;
+pub mod mesh;
 mod message;
 mod outbox;
 mod pieces;
@@ -37,6 +40,9 @@ pub use turns::Turns;
 /// To change the protocol: raise `max`, keep what older versions mean, and let both ends look at the agreed version.
 /// `Hello`, `Welcome` and `Refused` only ever gain optional fields, since they are read before a version is agreed.
 pub const VERSIONS: Versions = Versions { min: 1, max: 1 };
+
+/// The first version with the mesh: to a peer that speaks an older one nothing of it is said.
+pub const MESH: u32 = 2;
 
 /// Where the agent connects.
 pub const PATH: &str = "/agent/v1";

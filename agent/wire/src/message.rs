@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     FrameError, Key,
+    mesh::{Catching, Connected, MeshView, Target},
     request::{End, Health, HealthCheck, Reply, Request},
 };
 
@@ -128,6 +129,22 @@ pub enum FromAgent {
     Health(Health),
     /// The process has ended and the cloud wants the agent to go: it stays for a few seconds more. Said on each connection.
     Leaving,
+    /// Opens a channel to another container. Said again to a daemon that does not know of it. From version 2.
+    Connect {
+        /// Its number, at least [`crate::streams::OF_AGENT`], that of no other channel of the session.
+        channel: u32,
+        /// Where to.
+        target: Target,
+    },
+    /// The agent wants no more of a channel that it opened; nothing is said on it any more. From version 2.
+    HangUp {
+        /// The channel.
+        channel: u32,
+        /// It was broken off: the other end must not take what it has got for all there was.
+        reset: bool,
+    },
+    /// How connections are caught. Said when that is known, and on each connection. From version 2.
+    Catching(Catching),
 }
 
 /// What the daemon says.
@@ -199,6 +216,23 @@ pub enum FromDaemon {
     Successor {
         /// `<container id>.<generation>`.
         run: String,
+    },
+    /// Whom the container may reach. Said before a launch, when it changes, and on each connection. From version 2.
+    Mesh(Box<MeshView>),
+    /// The answer on a channel that the agent opened. Said again until the agent hangs up. From version 2.
+    Connected {
+        /// The channel.
+        channel: u32,
+        /// The answer.
+        outcome: Connected,
+    },
+    /// The other end of a channel that the agent opened is gone. What came before counts. Said again until the agent hangs
+    /// up. From version 2.
+    Disconnected {
+        /// The channel.
+        channel: u32,
+        /// It was broken off: what has come need not be all.
+        reset: bool,
     },
 }
 

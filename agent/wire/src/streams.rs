@@ -22,6 +22,9 @@ pub const ERRORS: u32 = 3;
 /// The largest number of a channel.
 pub const MOST: u32 = u32::MAX >> 2;
 
+/// Channels that the agent opens have this number or a larger one; the daemon's have smaller ones.
+pub const OF_AGENT: u32 = 1 << 29;
+
 /// The stream of a channel: `kind` is one of [`INPUT`], [`OUTPUT`], [`ERRORS`].
 pub const fn of(channel: u32, kind: u32) -> u32 {
     channel << 2 | kind

@@ -16,13 +16,13 @@ mod tuning;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use sockerless_ports::link::{
-    Admission, AgentEvents, Channel, Link, LinkError, RunId, TerminalSize,
+    Admission, AgentEvents, Channel, Link, LinkError, Mesh, RunId, TerminalSize,
     request::{Reply, Request},
 };
 
@@ -41,12 +41,13 @@ pub struct AgentLinkConfig {
 pub struct AgentLink {
     config: AgentLinkConfig,
     runs: Mutex<HashMap<RunId, Arc<Run>>>,
+    mesh: OnceLock<Arc<dyn Mesh>>,
 }
 
 impl AgentLink {
     /// Without any run and without a listener; see [`AgentLink::serve`].
     pub fn new(config: AgentLinkConfig) -> Arc<Self> {
-        Arc::new(Self { config, runs: Mutex::default() })
+        Arc::new(Self { config, runs: Mutex::default(), mesh: OnceLock::new() })
     }
 
     /// Accepts agents until the future is dropped, which cuts all their lines. They come back to the next listener.
@@ -149,5 +150,15 @@ impl Link for AgentLink {
             old.end();
         }
         Ok(())
+    }
+
+    fn join(&self, mesh: Arc<dyn Mesh>) {
+        // The first one stays.
+        let _ = self.mesh.set(mesh);
+    }
+
+    fn refresh(&self, run: &RunId) {
+        // An agent that speaks no version with a mesh is told nothing of it.
+        let _ = self.run(run);
     }
 }

@@ -4,13 +4,16 @@
 //! ticket that it is the one that was awaited, and from then on carries what is interactive.
 //! The line may break and come back at any time; nothing here is lost or doubled by that.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::Ipv4Addr, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-pub use sockerless_agent_wire::request;
 use sockerless_agent_wire::request::{End, Health, HealthCheck, Reply, Request};
+pub use sockerless_agent_wire::{
+    mesh::{Catching, MeshNetwork, MeshView, Rung},
+    request,
+};
 
 /// What the engine asks of agents. All calls concern an admitted run.
 #[async_trait]
@@ -53,6 +56,47 @@ pub trait Link: Send + Sync + 'static {
     /// is admitted, and its agent will ask for a launch as a new one does. The old run is dismissed once that happens.
     /// Delivered also when the line is down for a moment. What the old run's channels did ends.
     fn succeed(&self, run: &RunId, next: Admission, events: Arc<dyn AgentEvents>) -> Result<(), LinkError>;
+
+    /// Gives the link what it asks about networks; once, before any run is admitted. Without it no container reaches
+    /// another.
+    fn join(&self, mesh: Arc<dyn Mesh>);
+
+    /// A run's [`Mesh::view`] may have changed: it is asked for anew, and told to the run's agent if it has. Returns at
+    /// once. Of no effect for a run that is not admitted, and not needed for a launch, before which it is asked for anyway.
+    fn refresh(&self, run: &RunId);
+}
+
+/// Who may reach whom: what the engine knows of networks. The questions are answered from memory, at once: they are asked
+/// by whatever serves an agent's line, for each connection. The link holds no lock of its own meanwhile.
+#[async_trait]
+pub trait Mesh: Send + Sync + 'static {
+    /// Whom a run's container may reach. Empty for a run that is on no network.
+    ///
+    /// Asked before the run's launch, when its agent's line comes up, and after [`Link::refresh`].
+    fn view(&self, run: &RunId) -> MeshView;
+
+    /// Who has an address, as seen by a run whose process wants to connect there. What the agent claims is of no matter:
+    /// `from` is the run that its line has proved to be. This is the place where networks are kept apart.
+    fn route(&self, from: &RunId, to: Ipv4Addr) -> Route;
+
+    /// A run's agent tells how it catches connections. Told with the other events of the run, in order; again on each line.
+    async fn catching(&self, run: &RunId, catching: Catching);
+}
+
+/// Where a connection goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// To this run, which may be the one that asks.
+    To {
+        /// The run.
+        run: RunId,
+        /// The address of the run that asks, in the network that both are on.
+        from: Ipv4Addr,
+    },
+    /// Nobody has that address now, though it is one of a network that the run is on.
+    Nobody,
+    /// It is no address of a network that the run is on: its agent has no business there.
+    Foreign,
 }
 
 /// One request under way. Bytes survive a cut of the line. Dropping it ends what it does; an exec's process alone goes on,

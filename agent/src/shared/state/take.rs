@@ -87,6 +87,9 @@ impl State {
                     }
                 }
                 FromDaemon::Successor { run } => self.successor = Some(run),
+                FromDaemon::Mesh(_) | FromDaemon::Connected { .. } | FromDaemon::Disconnected { .. } => {
+                    return Err(Violation::Unexpected("word of the mesh"));
+                }
                 FromDaemon::Welcome { .. } | FromDaemon::Refused { .. } => {
                     return Err(Violation::Unexpected("answer to a hello"));
                 }

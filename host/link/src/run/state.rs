@@ -179,6 +179,9 @@ impl State {
                     self.incoming.push(Item::Health);
                 }
             }
+            FromAgent::Connect { .. } | FromAgent::HangUp { .. } | FromAgent::Catching(_) => {
+                return Err(Violation::Unexpected("word of the mesh"));
+            }
             FromAgent::Leaving => {
                 if !std::mem::replace(&mut self.leaving, true) {
                     self.incoming.push(Item::Leaving);

@@ -41,6 +41,9 @@ pub struct FakeLink {
     mute: Mutex<HashSet<RunId>>,
     /// Runs whose program is not there.
     broken: Mutex<HashSet<RunId>>,
+    mesh: Mutex<Option<Arc<dyn Mesh>>>,
+    /// Runs whose agents were to be told of the mesh anew, in order.
+    refreshed: watch::Sender<Vec<RunId>>,
 }
 
 /// An open door for one agent.
@@ -73,7 +76,31 @@ impl FakeLink {
             deaf: Mutex::default(),
             mute: Mutex::default(),
             broken: Mutex::default(),
+            mesh: Mutex::default(),
+            refreshed: watch::Sender::default(),
         })
+    }
+
+    /// What the engine knows of networks.
+    pub fn mesh(&self) -> Option<Arc<dyn Mesh>> {
+        self.mesh.lock().unwrap().clone()
+    }
+
+    /// Waits until what an agent of the run is told of the mesh, from now on, fulfils a condition.
+    pub async fn sees(&self, run: &RunId, mut wanted: impl FnMut(&MeshView) -> bool) -> MeshView {
+        let mut refreshed = self.refreshed.subscribe();
+        loop {
+            refreshed.borrow_and_update();
+            if let Some(view) = self.mesh().map(|mesh| mesh.view(run)).filter(&mut wanted) {
+                return view;
+            }
+            refreshed.changed().await.unwrap();
+        }
+    }
+
+    /// Runs whose agents were to be told anew so far, in order.
+    pub fn refreshed(&self) -> Vec<RunId> {
+        self.refreshed.borrow().clone()
     }
 
     /// What agents do with requests from now on: `script` runs once for each, on its own, and outlives daemons. Without one
@@ -292,5 +319,14 @@ impl Link for FakeLink {
             }
         });
         Ok(())
+    }
+
+    fn join(&self, mesh: Arc<dyn Mesh>) {
+        // Another daemon has another one.
+        *self.mesh.lock().unwrap() = Some(mesh);
+    }
+
+    fn refresh(&self, run: &RunId) {
+        self.refreshed.send_modify(|refreshed| refreshed.push(run.clone()));
     }
 }
