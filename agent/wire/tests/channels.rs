@@ -109,7 +109,9 @@ impl World {
             Step::Finish(which) => {
                 if let Some((number, channel)) = self.pick(which) {
                     channel.outbox.finish();
-                    self.turns.add(Self::stream(number));
+                    if channel.outbox.is_ready() {
+                        self.turns.add(Self::stream(number));
+                    }
                 }
             }
             Step::Send => self.send(),
@@ -212,10 +214,11 @@ proptest! {
             world.step(step);
         }
         world.step(Step::Cut);
-        let numbers: Vec<u32> = world.open.keys().copied().collect();
-        for number in numbers {
-            world.open.get_mut(&number).unwrap().outbox.finish();
-            world.turns.add(World::stream(number));
+        for (number, channel) in &mut world.open {
+            channel.outbox.finish();
+            if channel.outbox.is_ready() {
+                world.turns.add(World::stream(*number));
+            }
         }
         while world.open.values().any(|channel| !channel.inbox.is_finished() || channel.read != channel.written) {
             world.step(Step::Send);
