@@ -1,0 +1,10 @@
+//! The system calls that no crate offers safely, and nothing else: all `unsafe` of this package.
+#![allow(unsafe_code)]
+
+mod message;
+mod notification;
+mod seccomp;
+
+pub(crate) use message::{Received, receive_message};
+pub(crate) use notification::{Notification, answer, is_valid, proceed, receive, wake_beside};
+pub(crate) use seccomp::{action_available, forbid_new_privileges, install};

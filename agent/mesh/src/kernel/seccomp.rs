@@ -1,0 +1,44 @@
+//! Installing a filter: `seccomp(2)`.
+
+use std::{
+    io,
+    os::fd::{FromRawFd, OwnedFd, RawFd},
+    ptr,
+};
+
+use libc::{c_ulong, sock_filter, sock_fprog};
+
+/// Installs a filter for the calling thread, and all that it starts from now on. The descriptor tells of the caught calls.
+///
+/// # Errors
+/// `EACCES` without `CAP_SYS_ADMIN` and "no new privileges"; `EBUSY` when a filter above has a listener; `EINVAL` for a flag that the kernel
+/// does not know; `ENOSYS` without seccomp.
+pub(crate) fn install(program: &[sock_filter], flags: c_ulong) -> io::Result<OwnedFd> {
+    let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = sock_fprog { len, filter: program.as_ptr().cast_mut() };
+    let flags = flags | libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    // SAFETY: the kernel reads `len` instructions from `filter`, which outlive the call, and writes none.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, ptr::from_ref(&program))
+    };
+    let number = RawFd::try_from(answer).ok().filter(|number| *number >= 0);
+    let Some(number) = number else { return Err(io::Error::last_os_error()) };
+    // SAFETY: with NEW_LISTENER the answer is a new descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Whether the kernel knows an action of filters.
+pub(crate) fn action_available(action: u32) -> io::Result<()> {
+    // SAFETY: the kernel reads one `u32`.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, ptr::from_ref(&action))
+    };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sets "no new privileges" for the calling thread: setuid programs keep their caller's rights from then on.
+pub(crate) fn forbid_new_privileges() -> io::Result<()> {
+    // SAFETY: takes numbers alone.
+    let answer = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

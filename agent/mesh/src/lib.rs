@@ -1,0 +1,27 @@
+//! The part of the agent that catches a container's connections to virtual addresses.
+//!
+//! A container's networks are virtual: its peers have addresses that no kernel on the way knows. The rung `seccomp` works with what any
+//! container has: the process gets a [`Filter`] before it becomes the container's, which stops it in `connect`, `sendto` and
+//! friends and tells the agent by a listener; the agent's [`Mesh`] reads the address, connects by its [`Fabric`], joins the
+//! program's own socket to that, and lets the call return. Data flows without being caught. What is not for a virtual
+//! address goes on at once. Questions to any name server (UDP and TCP, port 53) are answered for the names of the mesh, and handed on
+//! for all others.
+//!
+//! How it is wired
+//! 1. The stage process: [`Filter::install_and_send`] on its line to the agent, before it changes its user.
+//! 2. The agent: [`filter::receive`] in the place of a read gives the listener, [`Mesh::watch`] takes it. One filter and listener for each
+//!    process that a stage becomes (the container's, and each exec's).
+//! 3. Once, in the agent's `LocalSet`: [`Mesh::start`] with its [`Fabric`] and the [`Addresses`], which it changes as it is told.
+//! 4. Connections *from* peers: connect from [`shadow`] of the peer's address to [`shadow`] of the container's own, and never to
+//!    127.0.0.1: what listens there alone is not exposed.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod addresses;
+pub mod fabric;
+pub mod filter;
+mod kernel;
+pub mod tuning;
+
+pub use addresses::{Addresses, Network, shadow};
+pub use fabric::{Datagrams, Fabric, Refusal};
+pub use filter::{Filter, Privileges};
