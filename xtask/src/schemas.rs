@@ -68,6 +68,24 @@ const SERVED: &[(&str, &[&str])] = &[
             "logging.projects.logs.delete",
         ],
     ),
+    (
+        "dns.v1",
+        &[
+            "dns.changes.create",
+            "dns.changes.get",
+            "dns.changes.list",
+            "dns.managedZones.create",
+            "dns.managedZones.delete",
+            "dns.managedZones.get",
+            "dns.managedZones.list",
+            "dns.projects.get",
+            "dns.resourceRecordSets.create",
+            "dns.resourceRecordSets.delete",
+            "dns.resourceRecordSets.get",
+            "dns.resourceRecordSets.list",
+            "dns.resourceRecordSets.patch",
+        ],
+    ),
 ];
 
 /// Writes `<api>.json` into `out` for every API that the simulator serves.

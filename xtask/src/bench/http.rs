@@ -20,41 +20,54 @@ impl Connection {
     /// Sends a request and reads the whole answer; gives status and body.
     pub fn request(&mut self, method: &str, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>)> {
         let (status, length) = self.send(method, path, "", body)?;
-        let mut content = Vec::new();
-        match length {
-            Length::Known(length) => {
-                content.resize(length, 0);
-                self.0.read_exact(&mut content)?;
-            }
-            Length::Chunked => while self.chunk(&mut content)? {},
-        }
-        Ok((status, content))
+        Ok((status, self.body(length)?))
     }
 
-    /// Sends a request and counts the bytes of the answer's body until the daemon hangs up or ends it.
-    pub fn count(&mut self, method: &str, path: &str, headers: &str) -> Result<(u16, u64)> {
-        let (status, length) = self.send(method, path, headers, b"")?;
+    /// Sends a `GET` and counts the bytes of the answer's body.
+    pub fn count(&mut self, path: &str) -> Result<(u16, u64)> {
+        let (status, length) = self.send("GET", path, "", b"")?;
         let mut total = 0;
-        if matches!(length, Length::Chunked) && status != 101 {
-            let mut content = Vec::new();
-            while self.chunk(&mut content)? {
-                total += content.len() as u64;
-                content.clear();
+        match length {
+            Length::Known(length) => {
+                self.skip(length)?;
+                total = length as u64;
             }
-            return Ok((status, total));
+            Length::Chunked => loop {
+                let size = self.chunk_size()?;
+                self.skip(size + 2)?;
+                if size == 0 {
+                    break;
+                }
+                total += size as u64;
+            },
         }
-        let mut buffer = vec![0; 1 << 17];
-        loop {
-            match self.0.read(&mut buffer)? {
-                0 => return Ok((status, total)),
-                read => total += read as u64,
-            }
+        Ok((status, total))
+    }
+
+    /// Sends a body of these bytes and so many zeros in chunks, as clients send what they make on the way; gives status and
+    /// body of the answer.
+    pub fn upload(&mut self, path: &str, kind: &str, begin: &[u8], mut zeros: u64) -> Result<(u16, Vec<u8>)> {
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nHost: docker\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
+        let to = self.0.get_mut();
+        to.write_all(&[head.as_bytes(), &chunk(begin)].concat())?;
+        let whole = chunk(&vec![0; CHUNK]);
+        while zeros >= CHUNK as u64 {
+            to.write_all(&whole)?;
+            zeros -= CHUNK as u64;
         }
+        if zeros > 0 {
+            to.write_all(&chunk(&vec![0; usize::try_from(zeros)?]))?;
+        }
+        to.write_all(b"0\r\n\r\n")?;
+        let (status, length) = self.head()?;
+        Ok((status, self.body(length)?))
     }
 
     /// Sends a request that takes the connection over; gives the status once its head is there.
-    pub fn hijack(&mut self, path: &str) -> Result<u16> {
-        Ok(self.send("POST", path, "Connection: Upgrade\r\nUpgrade: tcp\r\n", b"")?.0)
+    pub fn hijack(&mut self, path: &str, body: &[u8]) -> Result<u16> {
+        Ok(self.send("POST", path, "Connection: Upgrade\r\nUpgrade: tcp\r\n", body)?.0)
     }
 
     /// Counts what comes on a connection that was taken over, until its end.
@@ -101,16 +114,51 @@ impl Connection {
         }
     }
 
-    fn chunk(&mut self, content: &mut Vec<u8>) -> Result<bool> {
+    fn body(&mut self, length: Length) -> Result<Vec<u8>> {
+        let mut content = Vec::new();
+        match length {
+            Length::Known(length) => {
+                content.resize(length, 0);
+                self.0.read_exact(&mut content)?;
+            }
+            Length::Chunked => loop {
+                let (size, start) = (self.chunk_size()?, content.len());
+                content.resize(start + size, 0);
+                self.0.read_exact(&mut content[start..])?;
+                self.skip(2)?;
+                if size == 0 {
+                    break;
+                }
+            },
+        }
+        Ok(content)
+    }
+
+    fn chunk_size(&mut self) -> Result<usize> {
         let mut line = String::new();
         self.0.read_line(&mut line)?;
-        let size = usize::from_str_radix(line.trim(), 16)?;
-        let start = content.len();
-        content.resize(start + size + 2, 0);
-        self.0.read_exact(&mut content[start..])?;
-        content.truncate(start + size);
-        Ok(size > 0)
+        Ok(usize::from_str_radix(line.trim(), 16)?)
     }
+
+    /// Reads so many bytes and forgets them.
+    fn skip(&mut self, mut bytes: usize) -> Result {
+        while bytes > 0 {
+            let there = self.0.fill_buf()?.len().min(bytes);
+            if there == 0 {
+                return Err("the daemon hung up".into());
+            }
+            self.0.consume(there);
+            bytes -= there;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes in a chunk of an upload. Go's clients send 32 KiB; with more the sender costs less.
+const CHUNK: usize = 64 << 10;
+
+fn chunk(content: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", content.len()).as_bytes(), content, b"\r\n"].concat()
 }
 
 enum Length {

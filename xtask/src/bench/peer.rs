@@ -3,12 +3,18 @@
 
 use std::{
     fs,
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use super::subject::{Subject, first_answer, load, terminate};
+use nix::sched::{CloneFlags, setns};
+
+use super::{
+    image::Image,
+    subject::{Subject, first_answer, terminate},
+};
 use crate::{Result, command};
 
 /// dockerd, what it starts, and the libraries that a machine without it lacks.
@@ -24,13 +30,13 @@ pub struct Dockerd {
 
 impl Dockerd {
     /// Fetches the packages (once), starts it and loads the image.
-    pub fn new() -> Result<Self> {
+    pub fn new(image: &Image) -> Result<Self> {
         let root = unpack()?;
         let folder = tempfile::TempDir::with_prefix("dockerd-bench-")?;
         let socket = folder.path().join("docker.sock");
         let mut subject = Self { root, folder, socket, process: None };
         subject.start()?;
-        load(&subject.socket)?;
+        image.load(&subject.socket)?;
         subject.stop()?;
         Ok(subject)
     }
@@ -127,6 +133,26 @@ impl Subject for Dockerd {
         std::iter::once(dockerd)
             .chain(children.split_whitespace().filter_map(|pid| pid.parse().ok()))
             .collect()
+    }
+
+    /// Its userland proxy listens in its own network namespace.
+    fn connect(&self, port: u16) -> Result<TcpStream> {
+        let dockerd = self.process.as_ref().map(Child::id).ok_or("dockerd does not run")?;
+        let namespace = fs::File::open(format!("/proc/{dockerd}/ns/net"))?;
+        // A thread of its own: this one stays where it is. A socket belongs to where it was made.
+        let connected = std::thread::spawn(move || {
+            setns(namespace, CloneFlags::CLONE_NEWNET)?;
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+        });
+        Ok(connected.join().map_err(|_| "the thread that connects failed")??)
+    }
+
+    fn agent(&self, _: &str) -> Result<u32> {
+        Err("dockerd has no agents".into())
+    }
+
+    fn agent_program(&self) -> Result<PathBuf> {
+        Err("dockerd has no agents".into())
     }
 }
 

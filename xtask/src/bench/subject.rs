@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -9,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::http::Connection;
+use super::{http::Connection, image::Image};
 use crate::{Result, command};
 
 /// How long a daemon may take to answer for the first time.
@@ -27,6 +28,12 @@ pub trait Subject {
     fn stop(&mut self) -> Result;
     /// The processes that are there when nothing runs.
     fn processes(&self) -> Vec<u32>;
+    /// Connects to a port that a container publishes on 127.0.0.1.
+    fn connect(&self, port: u16) -> Result<TcpStream>;
+    /// The process of a running container's agent.
+    fn agent(&self, container: &str) -> Result<u32>;
+    /// The agent's program.
+    fn agent_program(&self) -> Result<PathBuf>;
 }
 
 /// Waits for the first answer to `_ping`.
@@ -49,13 +56,6 @@ pub fn docker(socket: &Path) -> Command {
     command
 }
 
-/// Loads the busybox image.
-pub fn load(socket: &Path) -> Result {
-    let folder = tempfile::tempdir()?;
-    let archive = sockerless_tests::images::write_busybox(folder.path(), "busybox:latest")?;
-    command::read(docker(socket).args(["load", "--quiet", "--input"]).arg(archive)).map(drop)
-}
-
 /// Ends a child by SIGTERM and waits.
 pub fn terminate(mut child: Child) -> Result {
     command::run(Command::new("kill").arg(child.id().to_string()))?;
@@ -73,12 +73,12 @@ pub struct Sockerless {
 
 impl Sockerless {
     /// With fresh state: plugins compiled, simulator started, image loaded.
-    pub fn new(dist: &Path) -> Result<Self> {
+    pub fn new(dist: &Path, image: &Image) -> Result<Self> {
         let folder = TempDir::with_prefix("sockerless-bench-")?;
         let socket = folder.path().join("docker.sock");
         let mut subject = Self { program: dist.join("sockerless"), folder, socket, process: None };
         subject.start()?;
-        load(&subject.socket)?;
+        image.load(&subject.socket)?;
         command::read(docker(&subject.socket).args(["run", "--rm", "busybox", "true"]))?;
         subject.stop()?;
         Ok(subject)
@@ -121,6 +121,29 @@ impl Subject for Sockerless {
 
     fn processes(&self) -> Vec<u32> {
         self.process.iter().map(Child::id).collect()
+    }
+
+    fn connect(&self, port: u16) -> Result<TcpStream> {
+        Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, port))?)
+    }
+
+    fn agent(&self, container: &str) -> Result<u32> {
+        let run = format!("SOCKERLESS_RUN={container}.");
+        for entry in fs::read_dir("/proc")? {
+            let Some(process) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            // One that has ended meanwhile is not it.
+            let Ok(environment) = fs::read(format!("/proc/{process}/environ")) else { continue };
+            if environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(run.as_bytes())) {
+                return Ok(process);
+            }
+        }
+        Err(format!("container {container} has no agent").into())
+    }
+
+    fn agent_program(&self) -> Result<PathBuf> {
+        Ok(self.program.with_file_name("sockerless-agent"))
     }
 }
 
