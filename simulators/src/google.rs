@@ -11,7 +11,7 @@ use sockerless_simulator_google::{Config, Info, Profile, Server};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Google Cloud: Cloud Run jobs, Cloud Storage, Cloud Logging, OAuth, the metadata server, Artifact Registry.
+/// Google Cloud: Cloud Run jobs, Cloud Storage, Cloud Logging, Cloud DNS, OAuth, the metadata server, Artifact Registry.
 ///
 /// All APIs and the registry share one listener; `GET /simulator/v1/info` tells how to reach them. Every API call needs
 /// `Authorization: Bearer` with the token that stands there (or one from `POST /token`); the registry takes the user
@@ -44,6 +44,10 @@ pub struct Arguments {
     #[arg(long, value_name = "REGION", default_value = "us-central1")]
     region: String,
 
+    /// A VPC network that the projects have; may be repeated
+    #[arg(long = "network", value_name = "NAME", default_value = "default")]
+    networks: Vec<String>,
+
     /// What to pull docker.io's images from instead, such as http://127.0.0.1:5000
     #[arg(long, value_name = "URL")]
     docker_hub_mirror: Option<String>,
@@ -56,7 +60,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS")]
     token_life: Option<u64>,
 
-    /// Written when it is ready, as JSON: pid, google, registry, host_address, bind_address, token, project, region
+    /// Written when it is ready, as JSON: pid, google, registry, dns, host_address, bind_address, token, project, region
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 
@@ -151,6 +155,7 @@ fn config(arguments: Arguments) -> Config {
     config.listen = arguments.listen;
     config.projects = arguments.projects;
     config.region = arguments.region;
+    config.networks = arguments.networks;
     config.docker_hub_mirror = arguments.docker_hub_mirror.map(|url| url.trim_end_matches('/').to_owned());
     config.token = arguments.token;
     config.token_life = arguments.token_life.map_or(config.token_life, Duration::from_secs);

@@ -22,6 +22,8 @@ pub struct Config {
     pub projects: Vec<String>,
     /// The region that exists.
     pub region: String,
+    /// The VPC networks that each project has.
+    pub networks: Vec<String>,
     /// What stands in for Docker Hub: scheme and authority. None: Docker Hub.
     pub docker_hub_mirror: Option<String>,
     /// An access token that is always good. None: one that is made up once and kept.
@@ -35,6 +37,8 @@ pub struct Config {
 /// What a project may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Quotas {
+    /// Managed zones of a project.
+    pub managed_zones: usize,
     /// Jobs of a region.
     pub jobs: usize,
     /// Executions of a region that run at once.
@@ -54,10 +58,12 @@ impl Config {
             profile,
             projects: vec!["sim-project".to_owned()],
             region: "us-central1".to_owned(),
+            networks: vec!["default".to_owned()],
             docker_hub_mirror: None,
             token: None,
             token_life: limits::TOKEN_LIFE,
             quotas: Quotas {
+                managed_zones: limits::MANAGED_ZONES,
                 jobs: limits::JOBS,
                 running_executions: limits::RUNNING_EXECUTIONS,
                 runs_per_minute: match profile {
@@ -79,6 +85,8 @@ pub struct Info {
     pub google: String,
     /// Host and port of the registry that stands in for Artifact Registry.
     pub registry: String,
+    /// Where the name server answers by UDP and TCP: `127.0.0.1:4001`.
+    pub dns: String,
     /// Where a container finds this machine.
     pub host_address: String,
     /// Where a server on this machine listens to be found there.

@@ -11,6 +11,7 @@ pub const SCHEMA: &[&str] = &[
     crate::run::store::SCHEMA,
     crate::storage::index::SCHEMA,
     crate::registry::store::SCHEMA,
+    crate::dns::store::SCHEMA,
     "CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
 ];
 

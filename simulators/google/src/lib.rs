@@ -1,5 +1,5 @@
-//! Google Cloud on this machine: Cloud Run jobs that really run, Cloud Storage, Cloud Logging, OAuth, the metadata
-//! server and an OCI registry, on one listener, held to Google's discovery documents.
+//! Google Cloud on this machine: Cloud Run jobs that really run, Cloud Storage, Cloud Logging, Cloud DNS, OAuth, the
+//! metadata server and an OCI registry, on one listener, held to Google's discovery documents; and a name server.
 //!
 //! It is a cloud for tests and for work without an account: one region, no billing, and no security boundary.
 
@@ -8,6 +8,7 @@
 mod auth;
 mod config;
 mod db;
+mod dns;
 mod error;
 mod ids;
 mod limits;

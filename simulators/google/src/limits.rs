@@ -94,6 +94,31 @@ pub const FILTER_DEPTH: usize = 64;
 /// Characters of a filter (Cloud Logging: 20,000).
 pub const FILTER_CHARACTERS: usize = 20_000;
 
+/// Managed zones of a project (Cloud DNS quotas).
+pub const MANAGED_ZONES: usize = 10_000;
+/// Record sets of a zone (Cloud DNS quotas).
+pub const DNS_SETS_PER_ZONE: usize = 10_000;
+/// Additions, and deletions, of one change (Cloud DNS quotas).
+pub const DNS_SETS_PER_CHANGE: usize = 1_000;
+/// Bytes of all data in one change (Cloud DNS quotas).
+pub const DNS_DATA_PER_CHANGE: usize = 100_000;
+/// Records of a set (Cloud DNS quotas).
+pub const DNS_RECORDS_PER_SET: usize = 100;
+/// Resources of a page, when the caller does not say and at most.
+pub const DNS_PAGE: usize = 100;
+/// Seconds that a zone's own NS and SOA may be kept.
+pub const DNS_APEX_TTL: u32 = 21_600;
+/// Bytes of an answer by UDP to a client without extensions (RFC 1035, section 2.3.4).
+pub const DNS_DATAGRAM: usize = 512;
+/// Bytes that are read of a question by UDP; with extensions it may be longer than 512.
+pub const DNS_DATAGRAM_READ: usize = 4_096;
+/// Connections to the name server at once.
+pub const DNS_CONNECTIONS: usize = 64;
+/// How long a connection to the name server may say nothing.
+pub const DNS_IDLE: Duration = Duration::from_secs(10);
+/// Ports that are tried until one is free for UDP and TCP.
+pub const DNS_PORT_TRIES: usize = 16;
+
 /// Life of an access token.
 pub const TOKEN_LIFE: Duration = Duration::from_secs(3_599);
 

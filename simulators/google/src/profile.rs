@@ -23,6 +23,8 @@ pub enum Step {
     ColdStart,
     /// From a task's end to the execution's completed state.
     Complete,
+    /// From a change of a zone to what its name servers answer.
+    DnsChange,
     /// From a line's writing to its appearance in a query.
     LogIngestion,
 }
@@ -31,10 +33,10 @@ impl Profile {
     /// How long a step takes this time.
     pub fn latency(self, step: Step) -> Duration {
         let (low, high) = match (self, step) {
-            (Self::Fast, Step::Reconcile) => (2, 4),
+            (Self::Fast, Step::Reconcile | Step::DnsChange) => (2, 4),
             (Self::Fast, Step::ColdStart | Step::Complete) => (0, 2),
             (Self::Fast, Step::LogIngestion) => (0, 1),
-            (Self::Realistic, Step::Reconcile) => (1_000, 2_000),
+            (Self::Realistic, Step::Reconcile | Step::DnsChange) => (1_000, 2_000),
             (Self::Realistic, Step::ColdStart) => (5_000, 10_000),
             (Self::Realistic, Step::Complete) => (500, 1_500),
             (Self::Realistic, Step::LogIngestion) => (1_000, 4_000),

@@ -17,13 +17,14 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Info};
 use crate::db::Database;
+use crate::dns::{Dns, NameServer};
 use crate::error::{ApiError, Code};
 use crate::logging::Logging;
 use crate::registry::Registry;
 use crate::run::CloudRun;
 use crate::runner::{Machine, Runner};
 use crate::storage::Storage;
-use crate::{auth, db, ids, logging, registry, run, storage};
+use crate::{auth, db, dns, ids, logging, registry, run, storage};
 
 /// Why a simulator does not start.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,7 @@ pub struct Simulator {
     pub(crate) runner: Arc<dyn Runner>,
     pub(crate) run: CloudRun,
     pub(crate) storage: Storage,
+    pub(crate) dns: Dns,
     pub(crate) logging: Logging,
     pub(crate) registry: Registry,
 }
@@ -59,6 +61,7 @@ pub struct Server {
     pub(crate) simulator: Arc<Simulator>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    _names: NameServer,
     /// Held while it runs.
     _lock: File,
 }
@@ -126,10 +129,14 @@ where
     };
     db.set_setting("token", &token)?;
     let runner = make(address.to_string(), token.clone()).await?;
+    let dns = Dns::open(&db)?;
+    let names =
+        NameServer::start(&dns).await.map_err(|error| StartError::Io("name server".to_owned(), error))?;
     let info = Info {
         pid: std::process::id(),
         google: format!("http://{address}"),
         registry: address.to_string(),
+        dns: names.address().to_string(),
         host_address: runner.host_address().to_string(),
         bind_address: runner.bind_address().to_string(),
         token,
@@ -144,6 +151,7 @@ where
     let simulator = Arc::new(Simulator {
         storage: Storage::open(db.clone(), &config.state).map_err(io("objects"))?,
         registry: Registry::open(db.clone(), &config.state).map_err(io("registry"))?,
+        dns,
         run: CloudRun::new(config.quotas.runs_per_minute),
         logging,
         runner,
@@ -168,7 +176,7 @@ where
             tracing::error!(%error, "the listener failed");
         }
     });
-    Ok(Server { simulator, stop, serving, _lock: lock })
+    Ok(Server { simulator, stop, serving, _names: names, _lock: lock })
 }
 
 /// One process owns a state folder; the lock goes with the process, however it ends.
@@ -203,6 +211,7 @@ pub(crate) async fn dispatch(State(simulator): State<Arc<Simulator>>, request: R
         "v2" if run::is_run(&path) => run::serve(simulator, request).await.into_response(),
         "v2" => registry::serve(simulator, request).await,
         "storage" | "upload" | "download" | "resumable" | "batch" => storage::serve(simulator, request).await,
+        "dns" => dns::serve(simulator, request).await,
         "" | "token" | "oauth2" | "v1" | "computeMetadata" => auth::serve(&simulator, request).await,
         "simulator" if path == "/simulator/v1/info" => Json(simulator.info.clone()).into_response(),
         _ => ApiError::new(Code::NotFound, format!("The requested URL {path} was not found on this server."))

@@ -24,6 +24,7 @@ macro_rules! api {
 
 api!(run, "run.v2.json", "google.cloud.run.v2", "GoogleCloudRunV2", "Cloud Run Admin API v2.");
 api!(storage, "storage.v1.json", "google.storage.v1", "", "Cloud Storage JSON API v1.");
+api!(dns, "dns.v1.json", "google.cloud.dns.v1", "", "Cloud DNS API v1.");
 api!(logging, "logging.v2.json", "google.logging.v2", "", "Cloud Logging API v2.");
 
 #[cfg(test)]

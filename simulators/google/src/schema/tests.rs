@@ -16,6 +16,7 @@ fn every_table_is_read_whole() {
         (run(), include_str!("../../schemas/run.v2.json")),
         (storage(), include_str!("../../schemas/storage.v1.json")),
         (logging(), include_str!("../../schemas/logging.v2.json")),
+        (dns(), include_str!("../../schemas/dns.v1.json")),
     ] {
         let table: Value = serde_json::from_str(text).unwrap();
         assert!(table["revision"].as_str().unwrap().len() == 8);

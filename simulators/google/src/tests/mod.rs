@@ -2,6 +2,7 @@
 //! documents.
 
 mod auth;
+mod dns;
 mod fake;
 mod logging;
 mod registry;
@@ -185,9 +186,10 @@ pub fn condition<'a>(resource: &'a Value, kind: &str) -> &'a Value {
 /// Holds an answer to the method of its path.
 fn hold(method: &str, path: &str, answer: &Value) {
     let path = path.split('?').next().unwrap();
-    let tables: [(&Api, &str, &str); 3] = [
+    let tables: [(&Api, &str, &str); 4] = [
         (schema::run(), include_str!("../../schemas/run.v2.json"), "/"),
         (schema::logging(), include_str!("../../schemas/logging.v2.json"), "/"),
+        (schema::dns(), include_str!("../../schemas/dns.v1.json"), "/"),
         (schema::storage(), include_str!("../../schemas/storage.v1.json"), "/storage/v1/"),
     ];
     for (api, text, base) in tables {
