@@ -493,9 +493,12 @@ async fn what_the_containers_user_may_not_do_the_agent_may_not_either_and_says_s
     // The rest of it comes whole, and the end tells what is not in it.
     let (_, channel) = ask(&world, Request::Get { path: text(&at("open")) }).await;
     let (archive, end) = rest(&*channel).await;
-    let End::Failed(fault) = end else { panic!("{end:?}") };
-    let message = format!("open {}: permission denied (and 1 more like it)", at("open/closed").display());
+    let End::Partial { fault, left_out, more: 0 } = end else { panic!("{end:?}") };
+    let message = format!("open {}: permission denied", at("open/closed").display());
     assert_eq!((fault.kind, fault.message), (FaultKind::Forbidden, message));
+    let told: Vec<_> = left_out.iter().map(|out| (out.name.as_str(), out.entry.closed)).collect();
+    assert_eq!(told, [("open/closed", true), ("open/secret", false)]);
+    assert_eq!((left_out[1].entry.path.clone(), left_out[1].entry.size), (text(&at("open/secret")), 1));
     let mut whole = tar::Archive::new(archive.as_slice());
     let names: Vec<_> =
         whole.entries().unwrap().map(|entry| entry.unwrap().path_bytes().into_owned()).collect();

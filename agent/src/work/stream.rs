@@ -153,13 +153,13 @@ pub mod tests {
     use super::*;
 
     /// Runs a worker; gives its reply, what it wrote, and how it went.
-    pub fn collect(
-        work: impl FnOnce(&mut Out) -> Result<(), Fault>,
-    ) -> (Option<Reply>, Vec<u8>, Result<(), Fault>) {
+    pub fn collect<T>(
+        work: impl FnOnce(&mut Out) -> Result<T, Fault>,
+    ) -> (Option<Reply>, Vec<u8>, Result<T, Fault>) {
         let (reply, mut replied) = oneshot::channel();
         let (pieces, mut came) = mpsc::channel(100_000);
         let mut out = Out::new(reply, pieces);
-        let result = work(&mut out).and_then(|()| out.flush());
+        let result = work(&mut out).and_then(|end| out.flush().map(|()| end));
         drop(out);
         let mut all = Vec::new();
         while let Ok(piece) = came.try_recv() {

@@ -25,14 +25,15 @@ pub async fn work<T: Send + 'static>(
     flat(spawn_blocking(work).await)
 }
 
-/// Answers with what the worker replies, and then with what it writes.
-pub async fn send(channel: Channel, work: impl FnOnce(&mut Out) -> Result<(), Fault> + Send + 'static) {
+/// Answers with what the worker replies, then with what it writes, and with the end that it gives.
+pub async fn send(channel: Channel, work: impl FnOnce(&mut Out) -> Result<End, Fault> + Send + 'static) {
     let _place = TRANSFERS.acquire().await;
     let (reply, replied) = oneshot::channel();
     let (pieces, mut came) = mpsc::channel(tuning::TRANSFER_PIECES);
     let working = spawn_blocking(move || {
         let mut out = Out::new(reply, pieces);
-        work(&mut out).and_then(|()| out.flush())
+        let end = work(&mut out)?;
+        out.flush().map(|()| end)
     });
     let begun = replied.await;
     let is_begun = begun.is_ok();
@@ -56,7 +57,7 @@ pub async fn receive(
     let _place = TRANSFERS.acquire().await;
     let (reply, replied) = oneshot::channel();
     let (pieces, came) = mpsc::channel(tuning::TRANSFER_PIECES);
-    let working = spawn_blocking(move || work(reply, In::new(came)));
+    let working = spawn_blocking(move || work(reply, In::new(came)).map(|()| End::Done));
     let begun = replied.await;
     let is_begun = begun.is_ok();
     if let Ok(reply) = begun {
@@ -88,9 +89,9 @@ async fn is_closed(channel: &Channel) -> bool {
     }
 }
 
-fn conclude(channel: Channel, is_begun: bool, result: Result<Result<(), Fault>, JoinError>) {
+fn conclude(channel: Channel, is_begun: bool, result: Result<Result<End, Fault>, JoinError>) {
     match flat(result) {
-        Ok(()) => channel.end(End::Done),
+        Ok(end) => channel.end(end),
         Err(fault) if is_begun => channel.end(End::Failed(fault)),
         Err(fault) => channel.reply(Reply::Failed(fault)),
     }

@@ -2,7 +2,7 @@
 
 use std::{fs, io, os::unix::ffi::OsStrExt, os::unix::fs::MetadataExt, path::Path};
 
-use sockerless_agent_wire::request::{Entry, Fault, FaultKind, Reply};
+use sockerless_agent_wire::request::{End, Entry, Fault, FaultKind, Reply};
 use tar::EntryType;
 
 use super::{
@@ -33,7 +33,7 @@ pub async fn walk(channel: Channel) {
 
 /// Archives everything, as `docker export` does.
 pub async fn export(channel: Channel) {
-    transfer::send(channel, |out| archive(&Root::container(), &Mounts::read(), out)).await;
+    transfer::send(channel, |out| archive(&Root::container(), &Mounts::read(), clock::since(), out)).await;
 }
 
 /// Archives what has changed since the agent began.
@@ -53,9 +53,9 @@ fn all(
     Tree { root, mounts, cross: Cross::Never }.walk(top, &meta, &mut |found| visit(found, out))
 }
 
-fn list(root: &Root, mounts: &Mounts, since: Since, out: &mut Out) -> Result<(), Fault> {
+fn list(root: &Root, mounts: &Mounts, since: Since, out: &mut Out) -> Result<End, Fault> {
     all(root, mounts, out, &mut |found, out| {
-        let Found { path, meta, foreign, closed } = found;
+        let Found { path, meta, .. } = found;
         if path == Path::new("/") {
             return Ok(());
         }
@@ -64,37 +64,25 @@ fn list(root: &Root, mounts: &Mounts, since: Since, out: &mut Out) -> Result<(),
             Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             _ => String::new(),
         };
-        let entry = Entry {
-            path: path.to_string_lossy().into_owned(),
-            mode: meta.mode(),
-            uid: meta.uid(),
-            gid: meta.gid(),
-            size: if meta.is_file() { meta.size() } else { 0 },
-            modified: meta.mtime(),
-            link,
-            recent: !foreign && since.is_before(meta),
-            closed: foreign || closed.is_some(),
-        };
+        let entry = Entry { link, ..found.entry(since) };
         let buffer = out.buffer();
         serde_json::to_writer(&mut *buffer, &entry)
             .map_err(|error| fault(FaultKind::Internal, error.to_string()))?;
         buffer.push(b'\n');
         out.sent()
-    })
+    })?;
+    Ok(End::Done)
 }
 
-fn archive(root: &Root, mounts: &Mounts, out: &mut Out) -> Result<(), Fault> {
-    let mut archive = Packer::new(false);
+fn archive(root: &Root, mounts: &Mounts, since: Since, out: &mut Out) -> Result<End, Fault> {
+    let mut archive = Packer::new(false, since);
     all(root, mounts, out, &mut |found, out| {
         let name = relative(found.path);
         if name.is_empty() {
             return Ok(());
         }
-        if let Some(fault) = found.closed {
-            archive.note(fault);
-        }
         if !found.foreign {
-            return archive.add(out, &root.place(found.path), name, found.meta);
+            return archive.add(out, root, &found, name);
         }
         let empty = |name: &[u8], kind| Member {
             mode: 0o755,
@@ -115,18 +103,15 @@ fn archive(root: &Root, mounts: &Mounts, out: &mut Out) -> Result<(), Fault> {
     archive.finish(out)
 }
 
-fn changes(root: &Root, mounts: &Mounts, since: Since, out: &mut Out) -> Result<(), Fault> {
-    let mut archive = Packer::new(true);
+fn changes(root: &Root, mounts: &Mounts, since: Since, out: &mut Out) -> Result<End, Fault> {
+    let mut archive = Packer::new(true, since);
     all(root, mounts, out, &mut |found, out| {
         let name = relative(found.path);
         // The layer is unpacked into the root, which keeps its own.
         if name.is_empty() || found.foreign || !since.is_before(found.meta) {
             return Ok(());
         }
-        if let Some(fault) = found.closed {
-            archive.note(fault);
-        }
-        archive.add(out, &root.place(found.path), name, found.meta)
+        archive.add(out, root, &found, name)
     })?;
     archive.finish(out)
 }
@@ -183,7 +168,7 @@ mod tests {
     fn the_list_tells_what_is_the_containers_and_where_it_does_not_look() {
         let (_folder, root, mounts) = tree();
         let (reply, lines, result) = collect(|out| list(&root, &mounts, Since::ever(), out));
-        assert_eq!((reply, result), (Some(Reply::Ready), Ok(())));
+        assert_eq!((reply, result), (Some(Reply::Ready), Ok(End::Done)));
         let entries: Vec<Entry> = lines
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
@@ -218,8 +203,8 @@ mod tests {
     #[test]
     fn an_export_has_places_for_what_docker_mounts() {
         let (_folder, root, mounts) = tree();
-        let (_, archived, result) = collect(|out| archive(&root, &mounts, out));
-        assert_eq!(result, Ok(()));
+        let (_, archived, result) = collect(|out| archive(&root, &mounts, Since::ever(), out));
+        assert_eq!(result, Ok(End::Done));
         assert_eq!(
             names(&archived),
             [
@@ -246,7 +231,7 @@ mod tests {
         let (_folder, root, mounts) = tree();
         let changed = |since| {
             let (_, changed, result) = collect(|out| changes(&root, &mounts, since, out));
-            assert_eq!(result, Ok(()));
+            assert_eq!(result, Ok(End::Done));
             names(&changed)
         };
         assert_eq!(

@@ -17,6 +17,13 @@ pub const MESSAGE: usize = DATA + 4096;
 /// Channels of one run at once: a hello lists them all.
 pub const CHANNELS: usize = 4096;
 
+/// What an agent tells of things left out of an archive, bytes of names and paths, each counted with [`LEFT_OUT_EACH`] more:
+/// an image has a dozen or two that an ordinary user may not read.
+pub const LEFT_OUT: usize = 64 << 10;
+
+/// What else is told of each, bytes.
+pub const LEFT_OUT_EACH: usize = 200;
+
 /// What a receiver takes on a process's output before it acknowledges, bytes.
 pub const OUTPUT_WINDOW: u32 = 4 << 20;
 

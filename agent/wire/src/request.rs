@@ -22,8 +22,9 @@ pub enum Request {
     },
     /// Reads a path as a tar stream, as `GET /containers/{id}/archive` has it. Reply: [`Reply::Stat`].
     ///
-    /// In all archives: what the agent's user may not read is left out, as is what shrinks while it is read; the archive is
-    /// whole without it, and the end is a fault that names it.
+    /// In all archives: what the agent's user may not read is left out, and the archive is whole without it
+    /// ([`End::Partial`]). What shrinks, or cannot be read on while it is read, is filled with zeros, and the end is a fault
+    /// that names it.
     Get {
         /// As the client gave it; taken from `/`.
         path: String,
@@ -147,8 +148,27 @@ pub enum End {
     },
     /// All went well.
     Done,
+    /// An archive is whole, with its end, but for what the agent's user may not read.
+    Partial {
+        /// Why the first of it could not be read.
+        fault: Fault,
+        /// What is not in it. As many as [`crate::limits::LEFT_OUT`] allows.
+        left_out: Vec<LeftOut>,
+        /// How many more there are.
+        more: u64,
+    },
     /// It could not be done to the end.
     Failed(Fault),
+}
+
+/// Something that an archive was to hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The name that it would have in the archive.
+    pub name: String,
+    /// What it is. A directory itself is in the archive; what is in it is not ([`Entry::closed`]).
+    #[serde(flatten)]
+    pub entry: Entry,
 }
 
 /// Why a request failed.

@@ -175,6 +175,9 @@ pub const FILE_PIECE: usize = 256 * 1024;
 /// Such pieces that may wait between two threads: memory for each copy under way.
 pub const FILE_PIECES: usize = 4;
 
+/// Paths that a line of the log names of what an agent may not read.
+pub const UNREAD_SHOWN: usize = 20;
+
 /// Files of images whose lists are held in memory, about 200 bytes each.
 pub const TREE_NODES: usize = 300_000;
 

@@ -2,6 +2,7 @@
 
 mod fields;
 mod header;
+mod left_out;
 mod pack;
 mod place;
 mod reader;
@@ -13,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sockerless_agent_wire::request::{Fault, FaultKind, Put, Reply};
+use sockerless_agent_wire::request::{End, Fault, FaultKind, Put, Reply};
 use tar::EntryType;
 use tokio::sync::oneshot;
 
@@ -22,6 +23,7 @@ use self::{reader::Reader, unpack::Unpacker};
 use super::{
     fault::{failed, fault},
     files::{
+        clock,
         mounts::Mounts,
         path::{Root, absolute, base},
         tree::{Cross, Found, Tree},
@@ -48,7 +50,7 @@ pub async fn put(channel: Channel, put: Put) {
 }
 
 /// The archive's members are named after the last part of the path as it was asked for.
-fn pack(root: &Root, mounts: &Mounts, path: &str, out: &mut Out) -> Result<(), Fault> {
+fn pack(root: &Root, mounts: &Mounts, path: &str, out: &mut Out) -> Result<End, Fault> {
     let stat = root.stat(path)?;
     let absolute = absolute(path);
     let named = |error: std::io::Error| failed(format_args!("open {absolute}"), &error);
@@ -63,19 +65,16 @@ fn pack(root: &Root, mounts: &Mounts, path: &str, out: &mut Out) -> Result<(), F
     out.reply(Reply::Stat(stat));
     let from: PathBuf = resolved.components().collect();
     let name = if base(&absolute) == "/" { "" } else { base(&absolute) };
-    let mut archive = Packer::new(false);
+    let mut archive = Packer::new(false, clock::since());
     let mut add = |found: Found<'_>| {
         let name = renamed(&from, name, found.path);
-        if let Some(fault) = found.closed {
-            archive.note(fault);
-        }
         if found.foreign && found.meta.is_dir() {
             return archive.member(
                 out,
                 &Member { mode: 0o755, ..Member::new([&name[..], b"/"].concat(), EntryType::Directory) },
             );
         }
-        archive.add(out, &root.place(found.path), &name, found.meta)
+        archive.add(out, root, &found, &name)
     };
     Tree { root, mounts, cross: Cross::Volumes }.walk(&from, &meta, &mut add)?;
     archive.finish(out)

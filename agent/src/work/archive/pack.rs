@@ -17,12 +17,16 @@ use nix::{
     sys::stat::{major, minor},
 };
 use rustix::fs::lgetxattr;
-use sockerless_agent_wire::request::{Fault, FaultKind};
+use sockerless_agent_wire::request::{End, Fault, FaultKind};
 use tar::EntryType;
 
-use super::header::{BLOCK, CAPABILITY, Member};
+use super::{
+    header::{BLOCK, CAPABILITY, Member},
+    left_out::List,
+};
 use crate::work::{
     fault::{errno, failed, fault},
+    files::{clock::Since, path::Root, tree::Found},
     stream::{Out, Problems},
 };
 
@@ -33,30 +37,39 @@ const CAPABILITY_SIZE: usize = 20;
 pub struct Packer {
     /// With nanoseconds.
     precise: bool,
+    since: Since,
     /// Names of files that have others, too.
     links: HashMap<(u64, u64), Vec<u8>>,
+    left_out: List,
     problems: Problems,
 }
 
 impl Packer {
     /// An archive from its beginning.
-    pub fn new(precise: bool) -> Self {
-        Self { precise, links: HashMap::new(), problems: Problems::default() }
+    pub fn new(precise: bool, since: Since) -> Self {
+        Self {
+            precise,
+            since,
+            links: HashMap::new(),
+            left_out: List::default(),
+            problems: Problems::default(),
+        }
     }
 
-    /// What is left out, and why: told at the end, since the rest is of use.
-    pub fn note(&mut self, fault: Fault) {
-        self.problems.note(fault);
-    }
-
-    /// Adds what is at a place under a name, without the `/` that a directory's gets. Errors: nobody wants more.
-    pub fn add(&mut self, out: &mut Out, place: &Path, name: &[u8], meta: &Metadata) -> Result<(), Fault> {
+    /// Adds something under a name, without the `/` that a directory's gets. What the agent's user may not read is left
+    /// out: told at the end, since the rest is of use. Errors: nobody wants more.
+    pub fn add(&mut self, out: &mut Out, root: &Root, found: &Found<'_>, name: &[u8]) -> Result<(), Fault> {
+        let place = &*root.place(found.path);
+        let meta = found.meta;
+        if let Some(fault) = &found.closed {
+            self.left_out.note(fault, name, found.entry(self.since));
+        }
         let Some(kind) = kind(meta) else { return Ok(()) };
         let mut member = describe(name, kind, meta);
         if kind.is_symlink() {
             match fs::read_link(place) {
                 Ok(link) => member.link = link.as_os_str().as_bytes().to_owned(),
-                Err(error) => return self.left_out("readlink", place, &error),
+                Err(error) => return self.unread("readlink", found, name, &error),
             }
         }
         if !meta.is_dir() && meta.nlink() > 1 {
@@ -75,13 +88,13 @@ impl Packer {
         }
         let file = match open(place) {
             Ok(file) => file,
-            Err(error) => return self.left_out("open", place, &error),
+            Err(error) => return self.unread("open", found, name, &error),
         };
         // What was opened counts, should it be another by now.
         let (file, meta) = match file.metadata() {
             Ok(meta) if meta.is_file() => (file, meta),
             Ok(_) => return Ok(()),
-            Err(error) => return self.left_out("stat", place, &error),
+            Err(error) => return self.unread("stat", found, name, &error),
         };
         let mut member = describe(name, kind, &meta);
         member.size = meta.size();
@@ -99,11 +112,12 @@ impl Packer {
         out.sent()
     }
 
-    /// Ends the archive; tells what was left out.
-    pub fn finish(self, out: &mut Out) -> Result<(), Fault> {
+    /// Ends the archive; tells what was left out. Errors: a file could not be read to its end.
+    pub fn finish(self, out: &mut Out) -> Result<End, Fault> {
         out.zeros(2 * BLOCK as u64)?;
         out.flush()?;
-        self.problems.result()
+        self.problems.result()?;
+        Ok(self.left_out.end())
     }
 
     fn content(&mut self, out: &mut Out, place: &Path, file: &File, size: u64) -> Result<(), Fault> {
@@ -111,7 +125,7 @@ impl Packer {
         while left > 0 {
             match out.copy(file, left)? {
                 Ok(0) => {
-                    self.note(fault(
+                    self.problems.note(fault(
                         FaultKind::Internal,
                         format!("{} shrank while it was read", place.display()),
                     ));
@@ -119,7 +133,7 @@ impl Packer {
                 }
                 Ok(count) => left -= count as u64,
                 Err(error) => {
-                    self.note(failed(format_args!("read {}", place.display()), &error));
+                    self.problems.note(failed(format_args!("read {}", place.display()), &error));
                     break;
                 }
             }
@@ -129,10 +143,15 @@ impl Packer {
     }
 
     /// What has vanished was never there; anything else is told.
-    fn left_out(&mut self, what: &str, place: &Path, error: &io::Error) -> Result<(), Fault> {
+    fn unread(&mut self, what: &str, found: &Found<'_>, name: &[u8], error: &io::Error) -> Result<(), Fault> {
         // A link is what cannot be opened as a file: it has just replaced one.
-        if !matches!(errno(error), Some(Errno::ENOENT | Errno::ELOOP)) {
-            self.note(failed(format_args!("{what} {}", place.display()), error));
+        if matches!(errno(error), Some(Errno::ENOENT | Errno::ELOOP)) {
+            return Ok(());
+        }
+        let fault = failed(format_args!("{what} {}", found.path.display()), error);
+        match fault.kind {
+            FaultKind::Forbidden => self.left_out.note(&fault, name, found.entry(self.since)),
+            _ => self.problems.note(fault),
         }
         Ok(())
     }

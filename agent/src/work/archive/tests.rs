@@ -32,7 +32,8 @@ impl World {
 
     fn get(&self, path: &str) -> Result<Vec<u8>, Fault> {
         let (reply, archive, result) = collect(|out| pack(&self.root, &Mounts::default(), path, out));
-        result.map(|()| {
+        result.map(|end| {
+            assert_eq!(end, End::Done);
             assert!(matches!(reply, Some(Reply::Stat(_))));
             archive
         })

@@ -8,9 +8,9 @@ use std::{
     path::Path,
 };
 
-use sockerless_agent_wire::request::Fault;
+use sockerless_agent_wire::request::{Entry, Fault};
 
-use super::{mounts::Mounts, path::Root};
+use super::{clock::Since, mounts::Mounts, path::Root};
 use crate::work::fault::failed;
 
 /// Whether the way leads into what is mounted.
@@ -32,6 +32,24 @@ pub struct Found<'a> {
     pub foreign: bool,
     /// A directory that the agent's user may not list.
     pub closed: Option<Fault>,
+}
+
+impl Found<'_> {
+    /// The same for the daemon, without a link's target.
+    pub fn entry(&self, since: Since) -> Entry {
+        let Self { path, meta, foreign, ref closed } = *self;
+        Entry {
+            path: path.to_string_lossy().into_owned(),
+            mode: meta.mode(),
+            uid: meta.uid(),
+            gid: meta.gid(),
+            size: if meta.is_file() { meta.size() } else { 0 },
+            modified: meta.mtime(),
+            link: String::new(),
+            recent: !foreign && since.is_before(meta),
+            closed: foreign || closed.is_some(),
+        }
+    }
 }
 
 /// What is done with it.

@@ -11,8 +11,9 @@ use sockerless_ports::{
     },
     registry::Archive,
 };
+use tokio::sync::oneshot;
 
-use super::fault;
+use super::{fault, unread::Unread};
 use crate::{Engine, Error, tuning};
 
 /// Why an agent did not do it.
@@ -64,10 +65,23 @@ impl Engine {
         }
     }
 
-    /// What an agent sends for a request, which is one that it is ready for at once.
+    /// What an agent sends for a request, which is one that it is ready for at once. If it leaves anything out, that is an
+    /// error at the end.
     pub(super) async fn fetch(&self, run: &RunId, request: Request) -> Result<Archive, Problem> {
         match self.agent_ask(run, request).await? {
             (Reply::Ready | Reply::Stat(_), channel) => Ok(output(channel)),
+            _ => Err(Problem::Unexpected),
+        }
+    }
+
+    /// The same, where not everything has to be in an archive: what is left out is told once it has ended.
+    pub(super) async fn fetch_readable(
+        &self,
+        run: &RunId,
+        request: Request,
+    ) -> Result<(Archive, oneshot::Receiver<Unread>), Problem> {
+        match self.agent_ask(run, request).await? {
+            (Reply::Ready | Reply::Stat(_), channel) => Ok(readable(channel)),
             _ => Err(Problem::Unexpected),
         }
     }
@@ -83,19 +97,40 @@ impl Engine {
 
 /// What comes out of a channel. An end that is not a good one is an error at the end of the stream, so that nobody takes a
 /// part for the whole.
-pub(super) fn output(channel: Box<dyn Channel>) -> Archive {
-    let pieces = stream::unfold(Some(channel), |channel| async move {
-        let channel = channel?;
+fn output(channel: Box<dyn Channel>) -> Archive {
+    until_end(channel, |unread| Err(unread.error()))
+}
+
+/// The same with what is left out told once it has ended; nothing is told if that is nothing.
+pub(super) fn readable(channel: Box<dyn Channel>) -> (Archive, oneshot::Receiver<Unread>) {
+    let (tell, told) = oneshot::channel();
+    let archive = until_end(channel, move |unread| {
+        // Who does not want to know reads no archive.
+        let _ = tell.send(unread);
+        Ok(())
+    });
+    (archive, told)
+}
+
+fn until_end(
+    channel: Box<dyn Channel>,
+    partial: impl FnOnce(Unread) -> io::Result<()> + Send + 'static,
+) -> Archive {
+    let pieces = stream::unfold(Some((channel, partial)), |state| async move {
+        let (channel, partial) = state?;
         if let Some((_, bytes)) = channel.read().await {
-            return Some((Ok::<Bytes, io::Error>(bytes), Some(channel)));
+            return Some((Ok::<Bytes, io::Error>(bytes), Some((channel, partial))));
         }
         let error = match channel.end().await {
             Ok(End::Done) => return None,
-            Ok(End::Failed(fault)) => fault.message,
-            Ok(End::Exited { .. }) => fault::unexpected().message,
-            Err(error) => fault::gone(&error).message,
+            Ok(End::Partial { fault, left_out, more }) => {
+                partial(Unread { fault: Some(fault), left_out, more }).err()?
+            }
+            Ok(End::Failed(fault)) => io::Error::other(fault.message),
+            Ok(End::Exited { .. }) => io::Error::other(fault::unexpected().message),
+            Err(error) => io::Error::other(fault::gone(&error).message),
         };
-        Some((Err(io::Error::other(error)), None))
+        Some((Err(error), None))
     });
     pieces.boxed()
 }
@@ -112,7 +147,7 @@ pub(super) async fn deliver(channel: &dyn Channel, mut body: Archive) -> Result<
     match channel.end().await {
         Ok(End::Done) => Ok(()),
         Ok(End::Failed(fault)) => Err(Problem::Fault(fault)),
-        Ok(End::Exited { .. }) => Err(Problem::Unexpected),
+        Ok(End::Exited { .. } | End::Partial { .. }) => Err(Problem::Unexpected),
         Err(error) => Err(Problem::Link(error)),
     }
 }

@@ -25,6 +25,7 @@ use super::{
     place::{Place, lost},
     read::{Headers, members},
     tree::{self, Found, Node, Tree},
+    unread::Lacking,
     view::View,
 };
 use crate::{Engine, Error, ErrorKind, PutArchive, Result, containers::Entry, error::needs_agent};
@@ -79,7 +80,7 @@ impl Engine {
     }
 
     /// `GET /containers/{id}/archive`: what a path is, and a tar of it. The stream breaks off with an error when something
-    /// fails in the middle.
+    /// fails in the middle, and at the end if it lacks what neither the container's user may read nor the image has so.
     ///
     /// Errors: those of [`Self::stat_path`].
     pub async fn read_path(&self, reference: &str, path: &str) -> Result<(PathStat, Archive)> {
@@ -97,8 +98,8 @@ impl Engine {
     ) -> Result<(PathStat, Archive)> {
         let told = |problem: Problem| problem.told(|f| asked.fault(f));
         match self.place(entry, WHAT).await? {
-            Place::Agent(run) => self.agent_read(&run, asked).await.map_err(told),
-            Place::Lingering(run) => match self.agent_read(&run, asked).await {
+            Place::Agent(run) => self.agent_read(entry, &run, asked).await.map_err(told),
+            Place::Lingering(run) => match self.agent_read(entry, &run, asked).await {
                 Err(Problem::Link(LinkError::Unknown)) => self.kept_read(entry, asked).await,
                 answer => answer.map_err(told),
             },
@@ -108,11 +109,15 @@ impl Engine {
 
     async fn agent_read(
         &self,
+        entry: &Arc<Entry>,
         run: &RunId,
         asked: Asked<'_>,
     ) -> std::result::Result<(PathStat, Archive), Problem> {
         match self.agent_ask(run, Request::Get { path: asked.path.to_owned() }).await? {
-            (Reply::Stat(stat), channel) => Ok((stat, super::agent::output(channel))),
+            (Reply::Stat(stat), channel) => {
+                let archive = self.completed(entry, channel, Lacking::Broken).map_err(Problem::Own)?;
+                Ok((stat, archive))
+            }
             _ => Err(Problem::Unexpected),
         }
     }

@@ -10,10 +10,11 @@ use bollard_stubs::models::{ChangeType, FilesystemChange};
 use sockerless_ports::{
     link::{
         LinkError, RunId,
-        request::{FaultKind, Request},
+        request::{Fault, FaultKind, Request},
     },
     registry::Archive,
 };
+use tokio::sync::oneshot;
 
 use super::{
     agent::Problem,
@@ -24,6 +25,7 @@ use super::{
     place::{Place, lost},
     read::{self, Stream},
     tree::{Change, ChangeKind, Seen, differences},
+    unread::Unread,
     write::Writer,
 };
 use crate::{Engine, Error, ErrorKind, Result, containers::Entry};
@@ -132,7 +134,7 @@ impl Engine {
                 ChangeKind::Added | ChangeKind::Modified => drop(wanted.insert(path)),
             }
         }
-        let changed = self.fetch(run, Request::Changed).await?;
+        let changed = self.fetch_readable(run, Request::Changed).await?;
         let (pipe, archive) = pipe();
         let breaker = pipe.breaker();
         let (engine, run) = (self.shared().map_err(Problem::Own)?, run.clone());
@@ -148,32 +150,36 @@ impl Engine {
     async fn write_layer(
         &self,
         run: &RunId,
-        changed: Archive,
+        (changed, unread): (Archive, oneshot::Receiver<Unread>),
         wanted: HashSet<Vec<u8>>,
         gone: Vec<Vec<u8>>,
         pipe: Pipe,
     ) -> Result<()> {
         let mut selection = Selection { writer: Writer::new(pipe, true), wanted, written: HashSet::new() };
         selection = select(changed, Vec::new(), selection).await?;
+        // Nothing is told if nothing is left out.
+        let mut left_out = unread.await.unwrap_or_default();
         // What was moved here as a whole is new by its place alone: nothing in it was touched.
         for path in selection.missing() {
             if selection.written.contains(&path) {
                 continue;
             }
             let text = format!("/{}", String::from_utf8_lossy(&path));
-            match self.fetch(run, Request::Get { path: text.clone() }).await {
-                Ok(archive) => {
+            match self.fetch_readable(run, Request::Get { path: text.clone() }).await {
+                Ok((archive, unread)) => {
                     let parent = path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
                     selection = select(archive, path[..parent].to_vec(), selection).await?;
+                    left_out.add(unread.await.unwrap_or_default());
                 }
-                Err(Problem::Fault(fault))
-                    if matches!(fault.kind, FaultKind::NotFound | FaultKind::Forbidden) =>
-                {
-                    tracing::info!(%run, path = text, %fault, "a changed file is left out");
+                // It has vanished since it was listed.
+                Err(Problem::Fault(Fault { kind: FaultKind::NotFound, .. })) => {}
+                Err(Problem::Fault(fault)) if fault.kind == FaultKind::Forbidden => {
+                    left_out.add(Unread::path(fault, text));
                 }
                 Err(problem) => return Err(problem.plain()),
             }
         }
+        left_out.warn(&run.container, "what is saved of the container's changes");
         blocking(move || {
             let mut writer = selection.writer;
             let mut write = || gone.iter().try_for_each(|path| writer.append_whiteout(path));

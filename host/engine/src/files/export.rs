@@ -1,7 +1,12 @@
 //! `docker export` and `docker save`.
 
+use std::sync::Arc;
+
 use sockerless_ports::{
-    link::{LinkError, request::Request},
+    link::{
+        LinkError, RunId,
+        request::{Reply, Request},
+    },
     registry::{Archive, ImageError},
 };
 
@@ -9,6 +14,7 @@ use super::{
     agent::Problem,
     emit::Plan,
     place::{Place, lost},
+    unread::Lacking,
 };
 use crate::{Engine, Error, ErrorKind, Result, containers::Entry};
 
@@ -16,14 +22,15 @@ const WHAT: &str = "exporting a container";
 
 impl Engine {
     /// `GET /containers/{id}/export`: the whole file system as a tar, without what is mounted into it. The stream breaks off
-    /// with an error when something fails in the middle.
+    /// with an error when something fails in the middle. What the container's user may not read comes from the image, at the
+    /// end; what the image does not have so is left out, with a warning in the log.
     ///
     /// Errors: 404, 409 when the changes of the last run are lost, 501 without an agent.
     pub async fn export(&self, reference: &str) -> Result<Archive> {
         let entry = self.containers.find(reference)?;
         let archive = match self.place(&entry, WHAT).await? {
-            Place::Agent(run) => self.fetch(&run, Request::Export).await.map_err(Problem::plain)?,
-            Place::Lingering(run) => match self.fetch(&run, Request::Export).await {
+            Place::Agent(run) => self.agent_export(&entry, &run).await.map_err(Problem::plain)?,
+            Place::Lingering(run) => match self.agent_export(&entry, &run).await {
                 Err(Problem::Link(LinkError::Unknown)) => self.kept_export(&entry).await?,
                 archive => archive.map_err(Problem::plain)?,
             },
@@ -31,6 +38,13 @@ impl Engine {
         };
         self.events.container(&entry, &entry.view().name, "export", &[]);
         Ok(archive)
+    }
+
+    async fn agent_export(&self, entry: &Arc<Entry>, run: &RunId) -> std::result::Result<Archive, Problem> {
+        match self.agent_ask(run, Request::Export).await? {
+            (Reply::Ready, channel) => self.completed(entry, channel, Lacking::Warned).map_err(Problem::Own),
+            _ => Err(Problem::Unexpected),
+        }
     }
 
     async fn kept_export(&self, entry: &Entry) -> Result<Archive> {

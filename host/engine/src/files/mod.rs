@@ -24,6 +24,7 @@ mod place;
 mod read;
 mod save;
 mod tree;
+mod unread;
 mod view;
 mod write;
 

@@ -73,18 +73,24 @@ impl Engine {
         blocking(move || folder.pieces()).await
     }
 
+    /// The layers of a container's image.
+    pub(super) async fn image_sources(&self, entry: &Entry) -> Result<Sources> {
+        let layers = self.registry.find(&entry.spec.image_id).await?.diff_ids.len();
+        Ok(Sources {
+            registry: Arc::clone(&self.registry),
+            image: entry.spec.image_id.clone(),
+            layers: u32::try_from(layers).unwrap_or(u32::MAX),
+            files: Vec::new(),
+        })
+    }
+
     /// A container's file system out of what the daemon has. Errors: the image or its layers are out of reach, or the disk
     /// is.
     pub(super) async fn view(&self, entry: &Entry) -> Result<View> {
         let image = self.image_tree(&entry.spec.image_id).await?;
-        let layers = self.registry.find(&entry.spec.image_id).await?.diff_ids.len();
         let pieces = self.pieces(entry).await?;
-        let sources = Sources {
-            registry: Arc::clone(&self.registry),
-            image: entry.spec.image_id.clone(),
-            layers: u32::try_from(layers).unwrap_or(u32::MAX),
-            files: pieces.iter().map(|piece| piece.file.clone()).collect(),
-        };
+        let files = pieces.iter().map(|piece| piece.file.clone()).collect();
+        let sources = Sources { files, ..self.image_sources(entry).await? };
         let first = sources.layers;
         let mut tree = Tree::clone(&image);
         let tree = blocking(move || {

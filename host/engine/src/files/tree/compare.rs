@@ -122,6 +122,11 @@ impl Now for Seen {
     }
 }
 
+/// Whether a thing that an agent sees is as it was in the image; what is in a directory does not count.
+pub(in crate::files) fn is_unchanged(thing: &Entry, old: &Node) -> bool {
+    Seen { entry: thing.clone(), ..Seen::default() }.is_same(old)
+}
+
 /// All differences, sorted; a directory comes before what is in it. Of a directory that is gone only itself is told, and a
 /// directory in which something is different is different.
 pub(in crate::files) fn differences<N: Now>(old: &Tree, now: &N) -> Vec<Change> {

@@ -11,7 +11,7 @@ mod unpack;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub(super) use compare::{Change, ChangeKind, Seen, differences};
+pub(super) use compare::{Change, ChangeKind, Seen, differences, is_unchanged};
 pub(super) use layer::WHITEOUT;
 pub(super) use resolve::{Found, Missing};
 pub(super) use unpack::Destination;

@@ -37,13 +37,13 @@ impl Tree {
     /// Follows all links on a path, that of its last part, too, and never out of the root. What does not exist is taken as
     /// it is.
     pub fn follow(&self, path: &[u8]) -> Result<Vec<Name>, Missing> {
-        self.follow_from(Vec::new(), path)
+        self.trace(Vec::new(), path).map(|(leads, _)| leads)
     }
 
-    /// The same from a place on.
-    pub fn follow_from(&self, mut done: Vec<Name>, path: &[u8]) -> Result<Vec<Name>, Missing> {
+    /// The same from a place on, with the links on the way.
+    pub fn trace(&self, mut done: Vec<Name>, path: &[u8]) -> Result<(Vec<Name>, Vec<Vec<Name>>), Missing> {
         let mut left: Vec<Name> = path::parts(path).rev().map(Into::into).collect();
-        let mut links = 0;
+        let mut links = Vec::new();
         while let Some(part) = left.pop() {
             if &*part == b".." {
                 done.pop();
@@ -56,10 +56,10 @@ impl Tree {
             let child = above.and_then(|above| above.children.get(&part));
             match child.filter(|child| child.meta.kind == Kind::Symlink) {
                 Some(link) => {
-                    links += 1;
-                    if links > LINKS {
+                    if links.len() == LINKS {
                         return Err(Missing::Loop);
                     }
+                    links.push(done.iter().chain([&part]).cloned().collect());
                     let target = &link.meta.target;
                     if target.starts_with(b"/") {
                         done.clear();
@@ -69,7 +69,7 @@ impl Tree {
                 None => done.push(part),
             }
         }
-        Ok(done)
+        Ok((done, links))
     }
 
     /// What an absolute path leads to, as [`path::absolute`] writes it: links before its last part are followed, the last

@@ -193,6 +193,7 @@ fn a_clients_archive_is_unpacked_by_dockerds_rules() {
         ("/tmp", vec![symlink("up", "../../../etc")], r#"invalid symlink "/tmp/up" -> "../../../etc""#),
         ("/tmp", vec![symlink("le", "/etc"), file("le/thr", 3)], r#""/tmp/le" is outside of "/tmp""#),
         ("/tmp", vec![symlink("out", "../etc")], r#"invalid symlink "/tmp/out" -> "../etc""#),
+        ("/tmp", vec![symlink("out", "../tmpfs")], r#"invalid symlink "/tmp/out" -> "../tmpfs""#),
         ("/tmp", vec![hard("ho", "../etc/passwd")], r#"invalid hardlink "/etc/passwd" -> "../etc/passwd""#),
         ("/tmp", vec![hard("ho", "/etc/passwd")], "link /tmp/etc/passwd /tmp/ho: no such file or directory"),
         ("/tmp", vec![file("d", 1)], r#"cannot overwrite directory "/tmp/d" with non-directory "/tmp""#),
@@ -204,6 +205,21 @@ fn a_clients_archive_is_unpacked_by_dockerds_rules() {
     ] {
         assert_eq!(unpack(to, true, &members), Err(words.to_owned()));
     }
+}
+
+#[test]
+fn a_link_that_was_there_leads_where_it_leads_in_the_container() {
+    let mut tree = tree(&[&[directory("run"), symlink("var/run", "/run"), directory("tmp")]]);
+    let var = names("/var");
+    let to = Destination { place: &var, keep_kind: true };
+    tree.unpack(1, to, &[file("run/deep/x", 1), hard("run/h", "run/deep/x"), symlink("new", "/tmp")])
+        .unwrap();
+    // The next archive's way is that of the one before, since that was unpacked first.
+    tree.unpack(2, to, &[file("new/y", 2)]).unwrap();
+    assert_eq!(
+        list(&tree).join(" "),
+        "/run/ /run/deep/ /run/deep/x 1 /run/h 1 /tmp/ /tmp/y 2 /var/ /var/new -> /tmp /var/run -> /run"
+    );
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! Containers that have no agent: the image's layers and what was copied in.
 
-use std::io::Write as _;
+use std::{io::Write as _, sync::Arc};
 
 use bollard_stubs::models::{ChangeType, HostConfig};
 use flate2::{Compression, write::GzEncoder};
 use sockerless_engine::*;
 
-use super::archive::{list, listed, sent, tar, whole};
+use super::{
+    agent::{Asked, act},
+    archive::{list, listed, sent, tar, whole},
+};
 use crate::world::*;
 
 async fn world() -> World {
@@ -125,6 +128,29 @@ async fn what_is_copied_in_is_kept_and_seen_by_the_next_daemon() {
         assert!(all.contains(&member.to_owned()), "{all:?}");
     }
     assert!(!all.iter().any(|member| member.starts_with("bin/sh")), "{all:?}");
+}
+
+#[tokio::test]
+async fn what_goes_through_a_link_of_the_images_out_of_its_directory_is_kept_and_delivered() {
+    let world = World::new().await;
+    world.registry.add_layers("fs:1", vec![tar(&["run/", "tmp/", "var/", "var/run -> /run"])]);
+    created(&world, |_| {}).await;
+    let put = |members: &[&str]| world.engine.write_path("cc", put("/var"), sent(tar(members)));
+    put(&["run/pid 1", "new -> /tmp"]).await.unwrap();
+    put(&["new/y 2"]).await.unwrap();
+    assert_eq!(read(&world, "/run").await, ["run/", "run/pid 1"]);
+    assert_eq!(read(&world, "/tmp").await, ["tmp/", "tmp/y 2"]);
+    // Out through a link of its own is refused before anything is kept.
+    let error = put(&["out -> /tmp", "out/z 3"]).await.unwrap_err();
+    assert_eq!(error.message, "\"/var/out\" is outside of \"/var\"");
+    let asked = Arc::new(Asked::default());
+    let to = Arc::clone(&asked);
+    world.link.serve(move |request, end| act(Arc::clone(&to), request, end));
+    world.engine.start("cc").await.unwrap();
+    assert_eq!(
+        asked.bodies().iter().map(|body| list(body)).collect::<Vec<_>>(),
+        [vec!["new -> /tmp", "run/pid 1"], vec!["new/y 2"]]
+    );
 }
 
 #[tokio::test]
