@@ -130,6 +130,11 @@ pub fn error(doing: &str, response: &Response, now: u64) -> Error {
     }
 }
 
+/// The reason that an answer gives, in one word; empty when it gives none.
+pub fn reason(response: &Response) -> String {
+    read(response).reason()
+}
+
 /// Whether the answer refuses the call because of the state that the resource is in.
 pub fn is_precondition(response: &Response) -> bool {
     matches!(response.status, 400 | 409 | 412)

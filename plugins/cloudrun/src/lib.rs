@@ -2,8 +2,8 @@
 //!
 //! A container is a job of its own with one execution (an execution's overrides can change neither
 //! image nor command nor volumes). Job and execution are made by one call with a
-//! deterministic name, so that the same call again cannot start it twice. Blobs are objects of
-//! one bucket, which a job sees as a read-only folder.
+//! deterministic name, so that the same call again cannot start it twice. Blobs and volumes are
+//! objects of one bucket, which a job sees as folders; a network is a private zone of Cloud DNS.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod dns;

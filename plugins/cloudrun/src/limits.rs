@@ -37,6 +37,22 @@ pub const JOBS_PER_PAGE: u32 = 100;
 /// Objects on a page.
 pub const BLOBS_PER_PAGE: u32 = 1000;
 
+/// Characters of a volume's name: a folder's name in most file systems, with room for the record's ending.
+pub const VOLUME_NAME_CHARS: usize = 250;
+/// Calls in one batch (Cloud Storage's limit).
+pub const BATCH_CALLS: usize = 100;
+/// Pages of objects that one call deletes at most: with eight batches at a time, well within a call's minute.
+pub const REMOVE_PAGES: usize = 20;
+/// Pages of objects that one call adds up at most.
+pub const USAGE_PAGES: usize = 100;
+
+/// Zones on a page.
+pub const ZONES_PER_PAGE: u32 = 100;
+/// Record sets that one change deletes at most (Cloud DNS quotas).
+pub const RECORDS_PER_CHANGE: usize = 1000;
+/// Characters of a zone's description (`managedZones.description`).
+pub const ZONE_DESCRIPTION_CHARS: usize = 1024;
+
 /// Milliseconds until the first question about something that has just begun.
 pub const POLL_MIN_MS: u64 = 100;
 /// Milliseconds between questions about something that runs for long.

@@ -5,15 +5,16 @@ use sockerless_plugin_sdk::plugin::{Feature, HttpGrant, Limits, Manifest, Settin
 use crate::{google, limits};
 
 /// The APIs: the setting that overrides one, and its public host.
-const APIS: [(&str, &str); 4] = [
+const APIS: [(&str, &str); 5] = [
     ("run_endpoint", "run.googleapis.com"),
     ("storage_endpoint", "storage.googleapis.com"),
     ("logging_endpoint", "logging.googleapis.com"),
+    ("dns_endpoint", "dns.googleapis.com"),
     ("artifact_registry_endpoint", "artifactregistry.googleapis.com"),
 ];
 
 /// Name, required, default, description. The variable is `SOCKERLESS_GCR_` and the name.
-const SETTINGS: [(&str, bool, Option<&str>, &str); 10] = [
+const SETTINGS: [(&str, bool, Option<&str>, &str); 12] = [
     ("project", true, None, "The id of the Google project that the containers run in"),
     ("region", false, Some("us-central1"), "The region that the containers run in"),
     (
@@ -24,6 +25,18 @@ const SETTINGS: [(&str, bool, Option<&str>, &str); 10] = [
     ),
     ("network", false, None, "VPC network for direct VPC egress, instead of a connector"),
     ("subnetwork", false, None, "Subnetwork for direct VPC egress"),
+    (
+        "dns",
+        false,
+        Some("on"),
+        "Whether networks get a private zone in Cloud DNS: on or off; the names between containers do not need it",
+    ),
+    (
+        "dns_network",
+        false,
+        None,
+        "VPC network that sees the zones: its name, or projects/P/global/networks/N; unset, `network`, else default",
+    ),
     (
         "log_id",
         false,
@@ -122,6 +135,8 @@ mod tests {
             "PROJECT",
             "REGION",
             "VPC_CONNECTOR",
+            "DNS",
+            "DNS_NETWORK",
             "LOG_ID",
             "BUCKET",
             "REPOSITORY",

@@ -28,16 +28,22 @@ const PREFIX: &str = "sockerless-";
 
 /// The labels of the resources of a workload.
 pub fn labels(spec: &Spec) -> BTreeMap<String, String> {
-    let mut labels = BTreeMap::from([
-        (MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned()),
-        (OWNER.to_owned(), spec.owner.clone()),
-    ]);
+    let mut labels = plain_labels(&spec.owner, &spec.labels);
     if let Some(at) = spec.expires {
         labels.insert(EXPIRES.to_owned(), (at / 1000).to_string());
     }
-    for (key, value) in &spec.labels {
+    labels
+}
+
+/// The labels of anything that Sockerless makes: those that fit, one place left for the expiry.
+pub fn plain_labels(owner: &str, wanted: &[Label]) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::from([
+        (MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned()),
+        (OWNER.to_owned(), owner.to_owned()),
+    ]);
+    for (key, value) in wanted {
         let key = format!("{PREFIX}{key}");
-        let full = labels.len() >= limits::LABELS_MAX;
+        let full = labels.len() + 1 >= limits::LABELS_MAX;
         if !full && fits(&key) && fits(value) && key != OWNER && key != EXPIRES {
             labels.insert(key, value.clone());
         }

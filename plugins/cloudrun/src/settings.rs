@@ -23,12 +23,16 @@ pub struct Config {
     pub service_account: Option<String>,
     /// Seconds that a container runs at most, unless it says otherwise.
     pub timeout_seconds: Option<u64>,
+    /// The VPC network that sees the zones, by its URL in the Compute API; none for no zones.
+    pub dns_network: Option<String>,
     /// Cloud Run Admin API.
     pub run: String,
     /// Cloud Storage.
     pub storage: String,
     /// Cloud Logging.
     pub logging: String,
+    /// Cloud DNS.
+    pub dns: String,
     /// Artifact Registry.
     pub artifact_registry: String,
 }
@@ -85,8 +89,10 @@ impl Config {
             return Err(settings.bad("timeout", &value.to_string(), "1 to 604800 seconds"));
         }
         let vpc = vpc(&settings, &project, &region)?;
+        let dns_network = dns_network(&settings, &project)?;
         Ok(Self {
             vpc,
+            dns_network,
             log_id: settings.get("log_id"),
             bucket,
             repository,
@@ -95,6 +101,7 @@ impl Config {
             run: settings.url("run_endpoint")?,
             storage: settings.url("storage_endpoint")?,
             logging: settings.url("logging_endpoint")?,
+            dns: settings.url("dns_endpoint")?,
             artifact_registry: settings.url("artifact_registry_endpoint")?,
             project,
             region,
@@ -136,6 +143,32 @@ fn vpc(settings: &Settings<'_>, project: &str, region: &str) -> Result<Option<Vp
         }
         None => Ok(direct.then_some(Vpc::Direct(network, subnetwork))),
     }
+}
+
+/// The network whose machines see the zones.
+fn dns_network(settings: &Settings<'_>, project: &str) -> Result<Option<String>> {
+    match settings.get("dns").as_deref() {
+        None | Some("on") => {}
+        Some("off") => return Ok(None),
+        Some(other) => return Err(settings.bad("dns", other, "on or off")),
+    }
+    let given = settings.get("dns_network").map(|value| ("dns_network", value));
+    let given = given.or_else(|| settings.get("network").map(|value| ("network", value)));
+    let (setting, value) = given.unwrap_or(("dns_network", "default".to_owned()));
+    let path = match value.strip_prefix("projects/").map(|rest| rest.split('/').collect::<Vec<_>>()) {
+        Some(parts) => match parts.as_slice() {
+            [project, "global", "networks", name] if is_project(project) && is_name(name, 63) => {
+                value.clone()
+            }
+            _ => String::new(),
+        },
+        None if is_name(&value, 63) => format!("projects/{project}/global/networks/{value}"),
+        None => String::new(),
+    };
+    if path.is_empty() {
+        return Err(settings.bad(setting, &value, "a network's name, or projects/P/global/networks/N"));
+    }
+    Ok(Some(format!("https://www.googleapis.com/compute/v1/{path}")))
 }
 
 /// `sockerless-P-R`. A domain-scoped project has characters that a bucket's name may not have.
@@ -213,6 +246,20 @@ mod tests {
             Config::read(&host().setting("vpc_connector", full)).unwrap().vpc,
             Some(Vpc::Connector(full.into()))
         );
+    }
+
+    #[test]
+    fn the_zones_are_seen_from_the_network_that_is_named_last() {
+        let network = |host: FakeHost| Config::read(&host).unwrap().dns_network;
+        let url = |path: &str| Some(format!("https://www.googleapis.com/compute/v1/projects/{path}"));
+        assert_eq!(network(host()), url("my-project/global/networks/default"));
+        assert_eq!(network(host().setting("network", "n")), url("my-project/global/networks/n"));
+        let shared =
+            host().setting("network", "n").setting("dns_network", "projects/host-project/global/networks/v");
+        assert_eq!(network(shared), url("host-project/global/networks/v"));
+        assert_eq!(network(host().setting("dns", "off")), None);
+        assert!(refusal("dns", "maybe").contains("`dns`"));
+        assert!(refusal("dns_network", "projects/p/v").contains("`dns_network`"));
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub struct Bucket {
     /// Writes are refused.
     #[serde(rename = "r")]
     pub read_only: bool,
+    /// More flags of gcsfuse, those of a volume.
+    #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
 }
 
 impl Bucket {
@@ -34,9 +37,14 @@ impl Bucket {
         if !self.only_dir.is_empty() {
             options.insert(0, format!("only-dir={}", self.only_dir));
         }
-        if self.executable {
+        options.extend(self.flags.iter().cloned());
+        if self.flags.is_empty() && self.executable {
             options.push("file-mode=755".to_owned());
             options.push("dir-mode=755".to_owned());
+        }
+        // Blobs are written once, before anybody mounts them: what is known of them stays true.
+        if self.flags.is_empty() && self.read_only {
+            options.push("metadata-cache-ttl-secs=-1".to_owned());
         }
         options
     }
@@ -133,7 +141,13 @@ mod tests {
     }
 
     fn bucket(read_only: bool) -> VolumeSource {
-        let bucket = Bucket { bucket: "b".into(), only_dir: "agent/12".into(), executable: true, read_only };
+        let bucket = Bucket {
+            bucket: "b".into(),
+            only_dir: "agent/12".into(),
+            executable: true,
+            read_only,
+            flags: vec![],
+        };
         VolumeSource::Storage(PreparedMount { state: serde_json::to_string(&bucket).unwrap() })
     }
 
@@ -142,7 +156,8 @@ mod tests {
         assert_eq!(
             with(bucket(true), &[true]).unwrap(),
             json!({"name": "v", "gcs": {"bucket": "b", "readOnly": true,
-                "mountOptions": ["only-dir=agent/12", "implicit-dirs", "file-mode=755", "dir-mode=755"]}})
+                "mountOptions": ["only-dir=agent/12", "implicit-dirs", "file-mode=755", "dir-mode=755",
+                    "metadata-cache-ttl-secs=-1"]}})
         );
         assert_eq!(with(bucket(false), &[true]).unwrap()["gcs"]["readOnly"], true);
         assert_eq!(with(bucket(false), &[false]).unwrap()["gcs"]["readOnly"], false);

@@ -1,9 +1,15 @@
-//! Blobs in a Cloud Storage bucket, by its JSON API, and folders of it as mounts.
+//! Blobs and volumes in a Cloud Storage bucket, by its JSON API, and folders of it as mounts.
+
+mod batch;
+mod options;
+mod volumes;
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::json;
 use sockerless_plugin_sdk::{
-    Cursor, Error, ErrorCode, Request, Response, Result, Storage,
+    Cursor, Error, Request, Response, Result, Storage,
     storage::{
         BlobInfo, BlobPage, MountRequest, MountSource, PreparedMount, Volume, VolumePage, VolumeUsage,
     },
@@ -12,7 +18,7 @@ use sockerless_plugin_sdk::{
 
 use crate::{CloudRun, google, jobs::Bucket, limits, names};
 
-/// Where volumes will be; blobs stay out of it.
+/// Where volumes are; blobs stay out of it.
 const VOLUMES: &str = "volumes";
 
 /// `Object`, as far as it is read. 64-bit numbers are strings in Google's JSON.
@@ -22,6 +28,7 @@ struct Object {
     name: String,
     size: String,
     updated: String,
+    metadata: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -32,37 +39,43 @@ struct Objects {
 }
 
 impl Storage for CloudRun {
-    fn create_volume(&self, _volume: Volume) -> Result<()> {
-        later()
+    fn create_volume(&self, volume: Volume) -> Result<()> {
+        self.make_volume(&volume)
     }
 
-    fn remove_volume(&self, _owner: String, _name: String) -> Result<()> {
-        later()
+    fn remove_volume(&self, owner: String, name: String) -> Result<()> {
+        self.remove_owned(&owner, &name)
     }
 
-    fn volumes(&self, _owner: String, _cursor: Option<Cursor>) -> Result<VolumePage> {
-        later()
+    fn volumes(&self, owner: String, cursor: Option<Cursor>) -> Result<VolumePage> {
+        self.owned_volumes(&owner, cursor.as_ref())
     }
 
-    fn usage(&self, _owner: String, _name: String) -> Result<VolumeUsage> {
-        later()
+    fn usage(&self, owner: String, name: String) -> Result<VolumeUsage> {
+        self.usage_of(&owner, &name)
     }
 
     fn mount(&self, request: MountRequest) -> Result<PreparedMount> {
-        let MountSource::Blobs(prefix) = request.source else { return later() };
-        let only_dir = prefix.trim_matches('/');
-        if !only_dir.is_empty() {
-            check_path(only_dir)?;
-        }
-        // A flag of gcsfuse: a comma would begin the next one.
-        if only_dir.contains(',') {
-            return Err(Error::invalid(format!("cannot mount {only_dir:?}: a comma in the path")));
-        }
+        let (only_dir, flags) = match &request.source {
+            MountSource::Blobs(prefix) => {
+                let only_dir = prefix.trim_matches('/');
+                if !only_dir.is_empty() {
+                    check_path(only_dir)?;
+                }
+                // A flag of gcsfuse: a comma would begin the next one.
+                if only_dir.contains(',') {
+                    return Err(Error::invalid(format!("cannot mount {only_dir:?}: a comma in the path")));
+                }
+                (only_dir.to_owned(), Vec::new())
+            }
+            MountSource::Volume(name) => self.volume_mount(&request.owner, name)?,
+        };
         let bucket = Bucket {
             bucket: self.config.bucket.clone(),
-            only_dir: only_dir.to_owned(),
+            only_dir,
             executable: request.executable,
             read_only: request.read_only,
+            flags,
         };
         // Strings and booleans are always JSON.
         Ok(PreparedMount { state: serde_json::to_string(&bucket).unwrap_or_default() })
@@ -159,7 +172,12 @@ impl CloudRun {
 
     fn object(&self, path: &str) -> Result<String> {
         check_path(path)?;
-        Ok(format!("{}/o/{}", self.bucket(), url::encode(path)))
+        Ok(self.object_url(path))
+    }
+
+    /// The URL of an object, blob or not.
+    fn object_url(&self, name: &str) -> String {
+        format!("{}/o/{}", self.bucket(), url::encode(name))
     }
 
     /// Makes the bucket; that it is there already is no error.
@@ -182,10 +200,6 @@ impl CloudRun {
         }
         self.check(&format!("creating the bucket {}", self.config.bucket), &answer)
     }
-}
-
-fn later<T>() -> Result<T> {
-    Err(Error::new(ErrorCode::Unsupported, "volumes on Cloud Run come with a later version of this plugin"))
 }
 
 /// Relative, without empty parts and without `.` and `..`, which a file system would not give back.
@@ -223,5 +237,6 @@ fn info(object: Object) -> BlobInfo {
 }
 
 #[cfg(test)]
-#[path = "storage_tests.rs"]
-mod tests;
+mod blob_tests;
+#[cfg(test)]
+mod volume_tests;

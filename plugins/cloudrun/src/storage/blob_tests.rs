@@ -1,7 +1,7 @@
 use std::cell::Cell;
 
 use serde_json::Value;
-use sockerless_plugin_sdk::{Method, testing::response};
+use sockerless_plugin_sdk::{ErrorCode, Method, testing::response};
 
 use super::*;
 use crate::testing::plugin;
@@ -108,8 +108,6 @@ fn a_mount_of_blobs_costs_no_call() {
     let request = |source| MountRequest { source, owner: "d0".into(), read_only: true, executable: true };
     let mount = plugin.mount(request(MountSource::Blobs("agent/12/".into()))).unwrap();
     assert_eq!(mount.state, r#"{"b":"sockerless-proj-us-central1","d":"agent/12","x":true,"r":true}"#);
-    let volume = plugin.mount(request(MountSource::Volume("v".into()))).unwrap_err();
-    assert_eq!(volume.code, ErrorCode::Unsupported);
     assert!(host.requests().is_empty());
 }
 
