@@ -82,18 +82,57 @@ impl Daemon {
     /// The names of all jobs in the cloud, sorted.
     #[track_caller]
     pub fn jobs(&self) -> Vec<String> {
+        self.cloud_lists("projects/sim-project/locations/us-central1", "jobs")
+    }
+
+    /// `kill -9` of a container's agents, from outside of the container: as when the cloud's machine breaks down.
+    #[track_caller]
+    pub fn kill_agent(&self, container: &str) {
+        let id = self.docker().shows(container, "{{.Id}}");
+        let run = format!("SOCKERLESS_RUN={id}.");
+        let all = std::fs::read_dir("/proc").expect("a machine with /proc").filter_map(Result::ok);
+        let is_agent = |folder: &std::path::Path| {
+            // What ends while one looks at it is none any more.
+            let environment = std::fs::read(folder.join("environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(run.as_bytes()))
+        };
+        let agents: Vec<String> = all
+            .map(|entry| entry.path())
+            .filter(|path| is_agent(path))
+            .filter_map(|path| path.file_name().map(|pid| pid.to_string_lossy().into_owned()))
+            .collect();
+        assert!(!agents.is_empty(), "no agent of {container} is to be seen");
+        for pid in agents {
+            // One that ended by itself meanwhile is as dead.
+            let _ = std::process::Command::new("kill").args(["-9", &pid]).output();
+        }
+    }
+
+    /// Has the cloud end what runs of all jobs, as its console would.
+    #[track_caller]
+    pub fn cancel_jobs(&self) {
+        for execution in self.jobs().iter().flat_map(|job| self.cloud_lists(job, "executions")) {
+            let (status, answer) = self.cloud("POST", &format!("{execution}:cancel"), "{}");
+            assert_eq!(status, 200, "{answer}");
+        }
+    }
+
+    fn cloud_lists(&self, parent: &str, what: &str) -> Vec<String> {
+        let (status, answer) = self.cloud("GET", &format!("{parent}/{what}"), "");
+        assert_eq!(status, 200, "{answer}");
+        let all = answer[what].as_array().into_iter().flatten();
+        let mut names: Vec<String> =
+            all.map(|one| one["name"].as_str().expect("a name").to_owned()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn cloud(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let ready = self.simulator();
         let text = |field: &str| ready[field].as_str().expect("a text").to_owned();
         let token = format!("Bearer {}", text("token"));
-        let path = "/v2/projects/sim-project/locations/us-central1/jobs";
-        let (status, answer) =
-            http::request(&text("google"), "GET", path, &[("Authorization", token.as_str())], "");
-        assert_eq!(status, 200, "{answer}");
-        let all = answer["jobs"].as_array().into_iter().flatten();
-        let mut names: Vec<String> =
-            all.map(|job| job["name"].as_str().expect("a name").to_owned()).collect();
-        names.sort_unstable();
-        names
+        let headers = [("Authorization", token.as_str()), ("Content-Type", "application/json")];
+        http::request(&text("google"), method, &format!("/v2/{path}"), &headers, body)
     }
 }
 

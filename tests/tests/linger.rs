@@ -119,6 +119,60 @@ fn after_the_linger_a_new_job_has_what_was_saved() {
     }
 }
 
+#[test]
+fn a_start_that_comes_at_once_waits_for_what_is_being_saved() {
+    let (_daemon, docker) = daemon();
+    docker
+        .args(["run", "--name", "box", "--label", "sockerless.linger=0", "busybox", "sh", "-c", COUNTS])
+        .ok();
+    for round in 2..=5 {
+        assert_eq!(docker.run("start -a box").ok(), round.to_string());
+    }
+    assert_eq!(docker.shows("box", "{{.State.Error}}"), "");
+    docker.run("restart box").ok();
+    docker.run("wait box").ok();
+    assert_eq!(docker.run("logs box").ok(), "1\n2\n3\n4\n5\n6");
+}
+
+#[test]
+fn a_job_that_the_cloud_ends_is_left_with_what_has_changed() {
+    let (daemon, docker) = daemon();
+    docker.args(["run", "--name", "box", "busybox", "sh", "-c", COUNTS]).ok();
+    // The cloud asks before it kills: there is time to save what has changed.
+    daemon.cancel_jobs();
+    gone(&daemon);
+    assert_eq!(docker.shows("box", "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}"), "exited 0 ");
+    assert_eq!(copied(&daemon, &docker, "box:/runs"), "x\n");
+    assert_eq!(docker.run("start -a box").ok(), "2");
+}
+
+#[test]
+fn what_is_lost_with_a_job_that_breaks_down_is_said() {
+    let (daemon, docker) = daemon();
+    docker.args(["run", "--name", "box", "busybox", "sh", "-c", COUNTS]).ok();
+    daemon.kill_agent("box");
+    until("the words of inspect", || {
+        docker.shows("box", "{{.State.Error}}").contains("the next start begins without it").then_some(())
+    });
+    assert_eq!(docker.shows("box", "{{.State.Status}} {{.State.ExitCode}}"), "exited 0");
+    // Nobody has had the file since.
+    docker.args(["cp", "box:/runs", "-"]).fails(1);
+    assert_eq!(docker.run("start -a box").ok(), "1");
+    assert_eq!(docker.shows("box", "{{.State.Error}}"), "");
+
+    // And one that is started before anybody knows.
+    daemon.kill_agent("box");
+    assert_eq!(docker.run("start -a box").ok(), "1");
+}
+
+#[test]
+fn of_a_container_that_goes_with_its_end_no_agent_stays() {
+    let (daemon, docker) = daemon();
+    docker.args(["run", "--rm", "--name", "box", "busybox", "sh", "-c", COUNTS]).ok();
+    gone(&daemon);
+    docker.run("inspect box").fails(1);
+}
+
 /// `docker start -ai`, with its input open.
 struct Stage {
     child: Child,

@@ -165,6 +165,114 @@ fn the_death_of_the_daemon_between_two_tries_ends_no_policy() {
 }
 
 #[test]
+fn a_client_that_is_attached_sees_one_try() {
+    let (_daemon, docker) = daemon();
+    let script = "echo try; exit 7";
+    let output =
+        docker.args(["run", "--name", "box", "--restart", "on-failure:2", "busybox", "sh", "-c", script]);
+    assert_eq!((output.code, output.stdout.as_str()), (7, "try\n"));
+    docker.until_shows("box", OUTCOME, "exited 7 2");
+    let again = docker.run("start -a box");
+    assert_eq!((again.code, again.stdout.as_str()), (7, "try\n"));
+}
+
+#[test]
+fn a_command_that_cannot_be_executed_is_not_tried_again() {
+    let (_daemon, docker) = daemon();
+    docker.run("run -d --name box --restart always busybox no-such-command").fails(127);
+    assert_eq!(docker.shows("box", OUTCOME), "created 127 0");
+    let told = docker.run("restart box").fails(1);
+    assert!(
+        told.contains("Cannot restart container box: ") && told.contains("executable file not found"),
+        "{told}"
+    );
+    assert_eq!(docker.shows("box", OUTCOME), "created 127 0");
+}
+
+#[test]
+fn a_users_signal_that_means_the_end_ends_the_policy_too() {
+    let (_daemon, docker) = daemon();
+    let script = "trap 'exit 3' USR1; trap 'exit 4' USR2; echo up; while :; do sleep 0.05; done";
+    let runs = |name: &str, times: usize| {
+        until("another run", || {
+            (docker.run(&format!("logs {name}")).ok().lines().count() == times).then_some(())
+        });
+    };
+    // Without a stop signal of its own any signal of a user's means the end.
+    for (name, signal, code) in [("killed", "KILL", 137), ("signalled", "USR1", 3)] {
+        run(&docker, name, "always", script);
+        runs(name, 1);
+        docker.run(&format!("kill -s {signal} {name}")).ok();
+        docker.run(&format!("wait {name}")).ok();
+        assert_eq!(docker.shows(name, OUTCOME), format!("exited {code} 0"));
+    }
+    // With one, just that and SIGKILL.
+    let own =
+        ["run", "-d", "--name", "own", "--restart", "always", "--stop-signal", "USR2", "busybox", "sh", "-c"];
+    docker.args(own.iter().chain([&script])).ok();
+    runs("own", 1);
+    docker.run("kill -s USR1 own").ok();
+    runs("own", 2);
+    docker.until_shows("own", OUTCOME, "running 0 1");
+    docker.run("kill -s USR2 own").ok();
+    docker.run("wait own").ok();
+    assert_eq!(docker.shows("own", OUTCOME), "exited 4 1");
+
+    // Between two tries there is nothing that could get it, and no event tells of it.
+    run(&docker, "loops", "always", "exit 5");
+    until("a longer pause", || {
+        (docker.shows("loops", "{{.State.Status}} {{.RestartCount}}") == "restarting 5").then_some(())
+    });
+    docker.run("kill -s HUP loops").ok();
+    assert_eq!(docker.shows("loops", OUTCOME), "exited 5 5");
+    let told = docker.events("loops", "{{.Action}}");
+    assert_eq!((told.len(), told.last().map(String::as_str)), (11, Some("die")), "{told:?}");
+}
+
+/// Ends with 143 by SIGTERM, and by nothing else.
+const WAITS: &str = "echo x >> /runs; exec sleep 100000";
+
+#[test]
+fn a_job_that_the_cloud_ends_is_followed_by_another_one_with_its_files() {
+    let (daemon, docker) = daemon();
+    run(&docker, "again", "always", WAITS);
+    run(&docker, "no", "no", WAITS);
+    until("both", || (docker.run("exec again cat /runs").stdout == "x\n").then_some(()));
+    let jobs = daemon.jobs();
+    // The cloud asks before it kills: there is time to save what has changed.
+    daemon.cancel_jobs();
+    docker.until_shows("again", OUTCOME, "running 0 1");
+    docker.until_shows("no", OUTCOME, "exited 143 0");
+    until("the second run", || (docker.run("exec again cat /runs").stdout == "x\nx\n").then_some(()));
+    assert_eq!(docker.shows("again", "{{.State.Error}}"), "");
+    until("the old jobs' end", || (!daemon.jobs().iter().any(|job| jobs.contains(job))).then_some(()));
+    assert_eq!(daemon.jobs().len(), 1);
+    docker.run("start no").ok();
+    until("the second run", || (docker.run("exec no cat /runs").stdout == "x\nx\n").then_some(()));
+}
+
+#[test]
+fn a_job_that_breaks_down_is_followed_by_another_one_and_what_is_lost_is_said() {
+    let (daemon, docker) = daemon();
+    run(&docker, "again", "on-failure", WAITS);
+    run(&docker, "no", "no", WAITS);
+    until("both", || (docker.run("exec no cat /runs").stdout == "x\n").then_some(()));
+    docker.run("exec again true").ok();
+    for name in ["again", "no"] {
+        daemon.kill_agent(name);
+    }
+    docker.until_shows("again", OUTCOME, "running 0 1");
+    until("the end", || (docker.shows("no", "{{.State.Status}}") == "exited").then_some(()));
+    // An end that nobody saw is no success.
+    assert_ne!(docker.shows("no", "{{.State.ExitCode}}"), "0");
+    until("the new run", || (docker.run("exec again cat /runs").stdout == "x\n").then_some(()));
+    let told = docker.shows("again", "{{.State.Error}}");
+    assert!(told.contains("the next start begins without it"), "{told}");
+    let told = docker.run("logs again");
+    assert_eq!(told.code, 0);
+}
+
+#[test]
 fn policies_that_cannot_be_are_refused_in_dockerds_words() {
     let (daemon, docker) = daemon();
     for (policy, words) in [

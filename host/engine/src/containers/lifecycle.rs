@@ -104,10 +104,11 @@ impl Engine {
         let entry = self.containers.find(reference)?;
         let event = stop_event(&entry, signal, timeout_seconds, true)?;
         let engine = self.shared()?;
+        let tried = format!("Cannot restart container {reference}");
         // In one piece: a client that goes away must not leave it stopped.
         self.complete(async move {
-            engine.stop_entry(&entry, event).await?;
-            engine.start_entry(&entry).await?;
+            engine.stop_entry(&entry, event).await.map_err(|error| error.prefixed(&tried))?;
+            engine.start_entry(&entry).await.map_err(|error| error.prefixed(&tried))?;
             engine.events.container(&entry, &entry.view().name, "restart", &[]);
             Ok(())
         })
@@ -320,7 +321,7 @@ impl Engine {
                 conflict(format!("cannot {verb} container: {id}: what it has changed is being saved"))
             }
             (Refused::Restarting, _) => {
-                conflict(format!("container {id} is restarting, wait until the container is running"))
+                conflict(format!("Container {id} is restarting, wait until the container is running"))
             }
             (Refused::Removing, "start") => {
                 conflict("container is marked for removal and cannot be started".into())

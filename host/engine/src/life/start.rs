@@ -38,7 +38,10 @@ impl Life<'_> {
         let from = self.state.serves;
         let generation = self.state.generation + 1;
         let in_place = agent && self.state.linger.is_some();
-        self.state.unsaved.clear();
+        // Nobody could read what a policy's start would take away a moment later.
+        if in_place || !self.state.restarts.automatic {
+            self.state.unsaved.clear();
+        }
         if !in_place {
             if self.state.linger.is_some() {
                 LOST.clone_into(&mut self.state.unsaved);

@@ -25,7 +25,10 @@ impl Life<'_> {
             Phase::Starting => {
                 self.end_unstarted(stopped("it was stopped before its process ran"), false);
             }
-            Phase::Restarting => self.give_up(restart),
+            Phase::Restarting => {
+                self.give_up(restart);
+                self.announce(Announcement::Stop);
+            }
             _ => self.stop_process(signal, grace, restart),
         }
         Ok(())
@@ -118,7 +121,7 @@ impl Life<'_> {
         self.send(signal, 0);
     }
 
-    /// No further automatic start.
+    /// No further automatic start. As in dockerd no event tells of a signal that nothing got.
     fn give_up(&mut self, restart: bool) {
         self.state.phase = Phase::Exited;
         self.state.restarts.due = None;
@@ -129,7 +132,6 @@ impl Life<'_> {
         if self.state.resized {
             self.save(self.state.serves);
         }
-        self.announce(Announcement::Stop);
     }
 
     /// Time is up after a stop.

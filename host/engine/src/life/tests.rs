@@ -272,12 +272,28 @@ fn stop_and_kill_end_a_container_that_its_policy_would_start_again() {
         assert_eq!((state.phase, state.exit_code), (Phase::Exited, 1), "{wish:?}");
         assert!(state.linger.is_some_and(|linger| linger.until.is_some()));
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::Announce(Announcement::Kill { .. }))));
+        let told = effects.contains(&Effect::Announce(Announcement::Stop));
+        assert_eq!(told, matches!(wish, Event::Stop { .. }), "{wish:?}");
         let (state, _) = live_by(&rules, &[START, LAUNCHED, wish, exited(1, 1)]);
         assert_eq!(state.phase, Phase::Exited);
     }
     let own = Rules { stop_signal: Some(15), ..rules };
     let (state, _) = live_by(&own, &[START, LAUNCHED, Event::Kill { signal: 1 }, exited(1, 1)]);
     assert_eq!(state.phase, Phase::Restarting, "SIGHUP is not how this one is stopped");
+}
+
+#[test]
+fn what_is_lost_is_still_said_after_a_policys_start() {
+    let rules = Rules { restart: Policy::Always, ..rules(false) };
+    let broken = Event::Cloud { generation: 1, report: ended(backend::Phase::Failed, Some(1)) };
+    let due = |generation| Event::RestartDue { generation, agent: true };
+    let again = Event::Launched { generation: 2, pid: 1 };
+    let (state, _) = live_by(&rules, &[START, LAUNCHED, broken.clone(), due(1), again.clone()]);
+    assert!(state.phase == Phase::Running && !state.unsaved.is_empty());
+    let (state, _) = live_by(&rules, &[START, LAUNCHED, broken.clone(), due(1), again, exited(2, 1), due(2)]);
+    assert_eq!(state.unsaved, "", "the third run has what the second one has done");
+    let (state, _) = live(&[START, LAUNCHED, broken, START], false);
+    assert_eq!(state.unsaved, "", "a user could read it before the start");
 }
 
 #[test]
