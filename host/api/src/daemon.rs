@@ -3,9 +3,11 @@
 use async_trait::async_trait;
 use bollard_stubs::models::{
     ContainerCreateResponse, ContainerInspectResponse, ContainerPruneResponse, ContainerTopResponse,
-    ContainerUpdateResponse, ContainerWaitResponse, EventMessage, ExecConfig, ExecInspectResponse,
-    FilesystemChange, HistoryResponseItem, HostConfig, ImageDeleteResponseItem, ImageInspect,
-    ImagePruneResponse, ImageSummary, SystemAuthResponse, SystemInfo, SystemVersion,
+    ContainerUpdateResponse, ContainerWaitResponse, EndpointSettings, EventMessage, ExecConfig,
+    ExecInspectResponse, FilesystemChange, HistoryResponseItem, HostConfig, ImageDeleteResponseItem,
+    ImageInspect, ImagePruneResponse, ImageSummary, Network, NetworkCreateRequest, NetworkCreateResponse,
+    NetworkPruneResponse, SystemAuthResponse, SystemInfo, SystemVersion, Volume, VolumeCreateOptions,
+    VolumeListResponse, VolumePruneResponse,
 };
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sockerless_engine::{
@@ -70,6 +72,25 @@ pub trait Daemon: Send + Sync + 'static {
     async fn changes(&self, reference: &str) -> Result<Vec<FilesystemChange>>;
     async fn export(&self, reference: &str) -> Result<Archive>;
     async fn commit_container(&self, request: CommitContainer) -> Result<String>;
+
+    async fn create_network(&self, request: NetworkCreateRequest) -> Result<NetworkCreateResponse>;
+    fn networks(&self, filters: &Filters) -> Result<Vec<Network>>;
+    fn inspect_network(&self, reference: &str, scope: Option<&str>) -> Result<Network>;
+    async fn connect_network(
+        &self,
+        reference: &str,
+        container: &str,
+        settings: EndpointSettings,
+    ) -> Result<()>;
+    async fn disconnect_network(&self, reference: &str, container: &str, force: bool) -> Result<()>;
+    async fn remove_network(&self, reference: &str) -> Result<()>;
+    async fn prune_networks(&self, filters: &Filters) -> Result<NetworkPruneResponse>;
+
+    async fn create_volume(&self, request: VolumeCreateOptions) -> Result<Volume>;
+    fn list_volumes(&self, filters: &Filters) -> Result<VolumeListResponse>;
+    async fn inspect_volume(&self, name: &str) -> Result<Volume>;
+    async fn remove_volume(&self, name: &str, force: bool) -> Result<()>;
+    async fn prune_volumes(&self, filters: &Filters) -> Result<VolumePruneResponse>;
 
     async fn save_images(&self, names: Vec<String>) -> Result<Archive>;
     async fn pull_image(&self, request: PullImage) -> Result<ProgressStream>;
@@ -227,6 +248,59 @@ impl Daemon for Engine {
 
     async fn commit_container(&self, request: CommitContainer) -> Result<String> {
         Engine::commit_container(self, request).await
+    }
+
+    async fn create_volume(&self, request: VolumeCreateOptions) -> Result<Volume> {
+        Engine::create_volume(self, request).await
+    }
+
+    fn list_volumes(&self, filters: &Filters) -> Result<VolumeListResponse> {
+        Engine::list_volumes(self, filters)
+    }
+
+    async fn inspect_volume(&self, name: &str) -> Result<Volume> {
+        Engine::inspect_volume(self, name).await
+    }
+
+    async fn remove_volume(&self, name: &str, force: bool) -> Result<()> {
+        Engine::remove_volume(self, name, force).await
+    }
+
+    async fn prune_volumes(&self, filters: &Filters) -> Result<VolumePruneResponse> {
+        Engine::prune_volumes(self, filters).await
+    }
+
+    async fn create_network(&self, request: NetworkCreateRequest) -> Result<NetworkCreateResponse> {
+        Engine::create_network(self, request).await
+    }
+
+    fn networks(&self, filters: &Filters) -> Result<Vec<Network>> {
+        Engine::networks(self, filters)
+    }
+
+    fn inspect_network(&self, reference: &str, scope: Option<&str>) -> Result<Network> {
+        Engine::inspect_network(self, reference, scope)
+    }
+
+    async fn connect_network(
+        &self,
+        reference: &str,
+        container: &str,
+        settings: EndpointSettings,
+    ) -> Result<()> {
+        Engine::connect_network(self, reference, container, settings).await
+    }
+
+    async fn disconnect_network(&self, reference: &str, container: &str, force: bool) -> Result<()> {
+        Engine::disconnect_network(self, reference, container, force).await
+    }
+
+    async fn remove_network(&self, reference: &str) -> Result<()> {
+        Engine::remove_network(self, reference).await
+    }
+
+    async fn prune_networks(&self, filters: &Filters) -> Result<NetworkPruneResponse> {
+        Engine::prune_networks(self, filters).await
     }
 
     async fn save_images(&self, names: Vec<String>) -> Result<Archive> {

@@ -53,6 +53,10 @@ pub struct EngineOptions {
     pub linger: Duration,
     /// The agent's share of a container's memory in bytes, added to `--memory`.
     pub agent_memory: u64,
+    /// Out of which networks get their subnets when nobody names one.
+    pub network_pool: crate::Subnet,
+    /// Networks get a DNS zone in the cloud, where it has such a thing.
+    pub network_zones: bool,
 }
 
 impl Default for EngineOptions {
@@ -69,6 +73,8 @@ impl Default for EngineOptions {
             agent_patience: crate::tuning::AGENT_PATIENCE,
             linger: crate::tuning::LINGER,
             agent_memory: crate::tuning::AGENT_MEMORY,
+            network_pool: crate::tuning::NETWORK_POOL,
+            network_zones: true,
         }
     }
 }

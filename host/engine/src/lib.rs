@@ -15,6 +15,7 @@ mod files;
 mod filters;
 mod images;
 mod life;
+mod networks;
 mod publish;
 mod reconcile;
 mod requests;
@@ -23,6 +24,7 @@ mod system;
 mod times;
 mod trial;
 mod tuning;
+mod volumes;
 
 pub use containers::{
     Attachment, BlkioEntry, BlkioStats, ContainerStats, CpuStats, CpuUsage, DetachScanner, Input,
@@ -33,6 +35,7 @@ pub use dependencies::*;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use images::ProgressStream;
+pub use networks::{Subnet, SubnetError};
 pub use requests::*;
 pub use system::{API_VERSION, MIN_API_VERSION};
 pub use trial::{Step, TRIAL_COMMAND, failed_step};

@@ -32,6 +32,7 @@ pub(crate) async fn owner(store: &dyn Store) -> Result<String> {
 
 impl Engine {
     pub(crate) async fn reopen(self: &Arc<Self>) -> Result<()> {
+        self.reopen_volumes().await?;
         for record in self.store().load(Kind::Container).await? {
             let ContainerRecord { spec, name, state } = serde_json::from_str(&record.content)
                 .map_err(|error| damaged("container", &record.key, &error))?;
@@ -41,6 +42,7 @@ impl Engine {
             }
             self.containers.insert(Arc::new(Entry::new(spec, name, state)));
         }
+        self.reopen_networks().await?;
         self.sweep_files()?;
         let mut intents = HashMap::new();
         for record in self.store().load(Kind::Intent).await? {
@@ -70,6 +72,7 @@ impl Engine {
                 }
                 loop {
                     engine.remove_orphans(&cloud).await;
+                    engine.sweep_zones(&cloud).await;
                     tokio::time::sleep(tuning::RECONCILE).await;
                 }
             });

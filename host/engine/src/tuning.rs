@@ -1,8 +1,10 @@
 //! Every number of this crate: times, sizes and limits, each with its unit and its reason.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use sockerless_ports::logs::Bounds;
+
+use crate::Subnet;
 
 /// Bytes: the agent's own share of a container's memory. It idles below 10 MiB and buffers
 /// a little output for each stream.
@@ -183,3 +185,24 @@ pub const TREE_NODES: usize = 300_000;
 
 /// Bytes of a file that the daemon itself reads in a container: `/etc/passwd` and `/etc/group`.
 pub const SMALL_FILE: u64 = 1 << 20;
+
+/// The networks of the user's come out of here unless the operator says otherwise: what dockerd begins with, too.
+pub const NETWORK_POOL: Subnet = Subnet::around(Ipv4Addr::new(172, 18, 0, 0), 16);
+
+/// Bits of the prefix of a network's subnet: 253 containers on each of 256 networks.
+pub const NETWORK_PREFIX: u8 = 24;
+
+/// Seconds that a resolver may keep a container's address: containers come and go.
+pub const RECORD_TTL: u32 = 10;
+
+/// Records of one zone that are changed at once.
+pub const RECORDS_AT_ONCE: usize = 4;
+
+/// How long a client that removes a network waits while its zone cannot be deleted; then that goes on without it.
+pub const REMOVAL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two attempts to delete the zone of a removed network, each with its own tries.
+pub const REMOVAL_PAUSE: Duration = Duration::from_secs(30);
+
+/// Between two rounds of telling agents of their neighbours: changes that come meanwhile go together.
+pub const NEIGHBOURS_PAUSE: Duration = Duration::from_millis(20);

@@ -13,7 +13,7 @@ use http::{HeaderMap, StatusCode, header};
 use sockerless_engine::{ListRequest, Outcome, RemoveRequest, WaitCondition};
 use sockerless_ports::link::TerminalSize;
 
-use super::create::create;
+use super::{create::create, networks::aliases_as_of};
 use crate::{
     App,
     errors::ApiError,
@@ -60,8 +60,10 @@ async fn list(State(daemon): State<App>, params: Params) -> Answer {
     Ok(respond::written(daemon.list(&request)?.json))
 }
 
-async fn inspect(State(daemon): State<App>, Id(id): Id, params: Params) -> Answer {
-    respond::ok(&nulls::inspect(daemon.inspect(&id, params.flag("size"))?))
+async fn inspect(State(daemon): State<App>, Id(id): Id, version: ApiVersion, params: Params) -> Answer {
+    let mut answer = daemon.inspect(&id, params.flag("size"))?;
+    aliases_as_of(version, &mut answer);
+    respond::ok(&nulls::inspect(answer))
 }
 
 async fn start(State(daemon): State<App>, Id(id): Id, headers: HeaderMap) -> Answer {

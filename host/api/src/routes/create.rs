@@ -42,6 +42,16 @@ fn request(body: Value, params: &Params, version: ApiVersion) -> Result<CreateRe
             .filter(|value| value.is_null())
             .for_each(|value| *value = Value::Object(Map::new()));
     }
+    if version < ApiVersion::new(1, 44)
+        && let Some(Value::Object(endpoints)) = networking.get("EndpointsConfig")
+        && endpoints.len() > 1
+    {
+        let names: Vec<&str> = endpoints.keys().map(String::as_str).collect();
+        return Err(ApiError::invalid(format!(
+            "Container cannot be connected to network endpoints: {}",
+            names.join(", ")
+        )));
+    }
     if version < ApiVersion::new(1, 25) {
         // Up to then removing was the client's own work.
         host.remove("AutoRemove");

@@ -11,12 +11,14 @@ mod exec;
 mod export;
 mod images;
 mod logs;
+mod networks;
 mod progress;
 mod stats;
 pub mod system;
 mod top;
 mod unsupported;
 mod update;
+mod volumes;
 mod websocket;
 
 use axum::Router;
@@ -41,6 +43,8 @@ pub fn all() -> Router<App> {
         .merge(websocket::routes())
         .merge(images::routes())
         .merge(update::routes())
+        .merge(networks::routes())
+        .merge(volumes::routes())
         .merge(unsupported::routes())
         .fallback(page_not_found)
         .method_not_allowed_fallback(page_not_found)

@@ -13,8 +13,7 @@ pub const IMAGE_PUSH: &str = "pushing images is not supported yet: it comes with
 pub const IMPORT_FROM_URL: &str =
     "importing from a URL is not supported: download the archive and pipe it into `docker import -`";
 
-const NETWORK: &str = "networks are not supported yet: they come with a later version; containers run in the cloud's own network";
-const VOLUME: &str = "volumes are not supported yet: they come with a later version";
+const VOLUME: &str = "cluster volumes are not supported: this daemon is not part of a swarm";
 const BUILD: &str = "building images is not supported yet: it comes with a later version; build elsewhere and push to a registry, or `docker load`";
 const PLUGIN: &str = "managing plugins through the Docker API is not supported yet: use `sockerless plugin`";
 const SWARM: &str = "Swarm is not supported: the cloud schedules containers";
@@ -30,16 +29,7 @@ const OPERATIONS: &[(MethodFilter, &str, &str)] = &[
     (MethodFilter::POST, "/session", BUILD),
     (MethodFilter::GET, "/distribution/{*name}", DISTRIBUTION),
     (MethodFilter::GET, "/images/search", SEARCH),
-    (MethodFilter::GET, "/volumes", VOLUME),
-    (MethodFilter::POST, "/volumes/create", VOLUME),
-    (MethodFilter::POST, "/volumes/prune", VOLUME),
-    (MethodFilter::GET.or(MethodFilter::PUT).or(MethodFilter::DELETE), "/volumes/{name}", VOLUME),
-    (MethodFilter::GET, "/networks", NETWORK),
-    (MethodFilter::POST, "/networks/create", NETWORK),
-    (MethodFilter::POST, "/networks/prune", NETWORK),
-    (MethodFilter::GET.or(MethodFilter::DELETE), "/networks/{id}", NETWORK),
-    (MethodFilter::POST, "/networks/{id}/connect", NETWORK),
-    (MethodFilter::POST, "/networks/{id}/disconnect", NETWORK),
+    (MethodFilter::PUT, "/volumes/{name}", VOLUME),
     (MethodFilter::GET, "/plugins", PLUGIN),
     // A plugin's name has slashes in it.
     (MethodFilter::GET.or(MethodFilter::POST).or(MethodFilter::DELETE), "/plugins/{*rest}", PLUGIN),

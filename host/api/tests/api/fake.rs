@@ -332,6 +332,68 @@ impl Daemon for Fake {
         Ok("sha256:00".into())
     }
 
+    async fn create_volume(&self, request: VolumeCreateOptions) -> Result<Volume> {
+        self.note(format!("create-volume {}", serde_json::to_string(&request).unwrap()))?;
+        Ok(Volume { name: "data".into(), driver: "local".into(), ..Volume::default() })
+    }
+
+    fn list_volumes(&self, filters: &Filters) -> Result<VolumeListResponse> {
+        self.note(format!("list-volumes {filters:?}"))?;
+        Ok(VolumeListResponse { volumes: Some(vec![]), warnings: None })
+    }
+
+    async fn inspect_volume(&self, name: &str) -> Result<Volume> {
+        self.note(format!("inspect-volume {name}"))?;
+        Ok(Volume { name: name.into(), ..Volume::default() })
+    }
+
+    async fn remove_volume(&self, name: &str, force: bool) -> Result<()> {
+        self.note(format!("remove-volume {name} {force}"))
+    }
+
+    async fn prune_volumes(&self, filters: &Filters) -> Result<VolumePruneResponse> {
+        self.note(format!("prune-volumes {filters:?}"))?;
+        Ok(VolumePruneResponse { volumes_deleted: Some(vec![]), space_reclaimed: Some(0) })
+    }
+
+    async fn create_network(&self, request: NetworkCreateRequest) -> Result<NetworkCreateResponse> {
+        self.note(format!("create-network {}", serde_json::to_string(&request).unwrap()))?;
+        Ok(NetworkCreateResponse { id: "feed".into(), warning: String::new() })
+    }
+
+    fn networks(&self, filters: &Filters) -> Result<Vec<Network>> {
+        self.note(format!("networks {filters:?}"))?;
+        Ok(vec![Network { name: Some("n".into()), ipam: Some(Ipam::default()), ..Network::default() }])
+    }
+
+    fn inspect_network(&self, reference: &str, scope: Option<&str>) -> Result<Network> {
+        self.note(format!("inspect-network {reference} {scope:?}"))?;
+        Ok(Network { name: Some(reference.into()), ipam: Some(Ipam::default()), ..Network::default() })
+    }
+
+    async fn connect_network(
+        &self,
+        reference: &str,
+        container: &str,
+        settings: EndpointSettings,
+    ) -> Result<()> {
+        let settings = serde_json::to_string(&settings).unwrap();
+        self.note(format!("connect {reference} {container} {settings}"))
+    }
+
+    async fn disconnect_network(&self, reference: &str, container: &str, force: bool) -> Result<()> {
+        self.note(format!("disconnect {reference} {container} {force}"))
+    }
+
+    async fn remove_network(&self, reference: &str) -> Result<()> {
+        self.note(format!("remove-network {reference}"))
+    }
+
+    async fn prune_networks(&self, filters: &Filters) -> Result<NetworkPruneResponse> {
+        self.note(format!("prune-networks {filters:?}"))?;
+        Ok(NetworkPruneResponse { networks_deleted: None })
+    }
+
     async fn save_images(&self, names: Vec<String>) -> Result<Archive> {
         self.note(format!("save {names:?}"))?;
         Ok(self.archive())

@@ -19,6 +19,7 @@ use crate::{
     images::{Reference, is_id},
     life::State,
     publish,
+    volumes::mounts,
 };
 
 impl Engine {
@@ -50,8 +51,7 @@ impl Engine {
         let named = config.image.clone().unwrap_or_default();
         let image = self.image_for(&named, platform.as_deref()).await?;
 
-        let networks = networking.endpoints_config.iter().flatten().map(|(name, _)| name.as_str()).collect();
-        let wishes = Wishes { config: &config, host: &host, image: &image.config, networks };
+        let wishes = Wishes { config: &config, host: &host, image: &image.config };
         warnings::refuse(&wishes)?;
         let mut warnings = warnings::warn(&wishes, &cloud.manifest());
         // Asking the cloud may fail or take its time; create needs neither.
@@ -77,10 +77,14 @@ impl Engine {
                 "the backend {backend} ends a container after {longest} seconds at the latest"
             ));
         }
-        let host = defaults::host(host, &self.options, &backend);
+        let mut host = defaults::host(host, &self.options, &backend);
+        let networking = self.membership(&mut host, networking, &config)?;
         log_options::check(host.log_config.as_ref())?;
         let config = defaults::config(merge::merge(config, &image.config), &id[..12]);
         let (path, args) = merge::command(&config)?;
+        let mounts = mounts::read(&config, &host, |container| self.shared_mounts(container))?;
+        mounts::refuse(&mounts)?;
+        self.have_volumes(&mounts, &backend, host.mounts.as_deref().unwrap_or_default()).await?;
         let spec = Arc::new(Spec {
             created: Timestamp::now(),
             image: named,
@@ -94,6 +98,7 @@ impl Engine {
             path,
             args,
             timeout: timeout.map(|timeout| timeout.min(longest)),
+            mounts,
             id,
         });
         warnings.extend(self.check_size(&spec)?);

@@ -130,10 +130,7 @@ impl ListFilters {
                 value == view.state.health.as_ref().map_or("none", |health| health::word(health.status))
             })
             && self.task != Some(true)
-            && any(&self.networks, &|value| {
-                let name = network::name(spec);
-                value == name || network::id(name).starts_with(value)
-            })
+            && any(&self.networks, &|value| network::is_on(view, value))
             && any(&self.volumes, &|value| process::tmpfs(spec).iter().any(|(path, _)| path == value))
             && (self.published.is_empty()
                 || overlap(&self.published, spec.host.port_bindings.iter().flatten().map(|(port, _)| port)))

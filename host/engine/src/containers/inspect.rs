@@ -1,12 +1,12 @@
 //! `docker inspect`.
 
 use bollard_stubs::models::{
-    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, DriverData, MountPoint,
+    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, DriverData, HostConfig, MountPoint,
     MountPointTypeEnum, MountTypeEnum, OciDescriptor, OciPlatform,
 };
 
 use super::{health, network, spec::Spec, status, table::View};
-use crate::{Engine, Result, life::Phase};
+use crate::{Engine, Result, life::Phase, networks::links_shown, volumes::Mounted};
 
 impl Engine {
     /// `GET /containers/{id}/json`. The size is that of the image: how much a
@@ -40,7 +40,10 @@ impl Engine {
             process_label: Some(String::new()),
             app_armor_profile: Some(String::new()),
             exec_ids: self.execs.live(&spec.id, view.state.generation).filter(|_| view.state.is_live()),
-            host_config: Some(spec.host.clone()),
+            host_config: Some(HostConfig {
+                links: links_shown(&view, &self.containers),
+                ..spec.host.clone()
+            }),
             graph_driver: Some(DriverData {
                 name: spec.backend.clone(),
                 data: std::collections::HashMap::new(),
@@ -49,7 +52,7 @@ impl Engine {
             size_root_fs: self.images.names().size(&spec.image_id).filter(|_| size),
             mounts: Some(mounts(spec)),
             config: Some(spec.config.clone()),
-            network_settings: Some(network::settings(spec, &view)),
+            network_settings: Some(network::settings(&view, self.networks.catching(&spec.id).as_ref())),
         })
     }
 }
@@ -93,8 +96,8 @@ fn descriptor(spec: &Spec) -> Option<OciDescriptor> {
 
 /// As dockerd's: what `--mount type=tmpfs` asked for, but not `--tmpfs`, which the host configuration shows.
 pub(super) fn mounts(spec: &Spec) -> Vec<MountPoint> {
-    let all = spec.host.mounts.iter().flatten().filter(|mount| mount.typ == Some(MountTypeEnum::TMPFS));
-    all.map(|mount| MountPoint {
+    let memory = spec.host.mounts.iter().flatten().filter(|mount| mount.typ == Some(MountTypeEnum::TMPFS));
+    let memory = memory.map(|mount| MountPoint {
         typ: Some(MountPointTypeEnum::TMPFS),
         name: None,
         source: Some(String::new()),
@@ -103,6 +106,6 @@ pub(super) fn mounts(spec: &Spec) -> Vec<MountPoint> {
         mode: Some(String::new()),
         rw: Some(!mount.read_only.unwrap_or_default()),
         propagation: Some(String::new()),
-    })
-    .collect()
+    });
+    spec.mounts.iter().map(Mounted::model).chain(memory).collect()
 }

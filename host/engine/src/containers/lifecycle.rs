@@ -58,7 +58,9 @@ impl Engine {
         let kind = match failure.map(|failure| failure.kind) {
             Some(FailureKind::Launch) => ErrorKind::Invalid,
             Some(FailureKind::Stopped) => ErrorKind::Conflict,
-            Some(FailureKind::Cloud) | None => ErrorKind::Internal,
+            Some(FailureKind::Cloud) | None => {
+                self.networks.refused(entry.id(), generation).unwrap_or(ErrorKind::Internal)
+            }
         };
         Err(Error::new(kind, message))
     }
@@ -177,6 +179,7 @@ impl Engine {
             return Err(error);
         }
         entry.publish(View { name: name.clone(), ..(*before).clone() });
+        self.networks_changed(before.state.active().iter().map(|endpoint| endpoint.network.clone()));
         self.containers.release(&before.name, entry.id());
         self.events.container(entry, &name, "rename", &[("oldName", format!("/{}", before.name))]);
         Ok(())

@@ -90,12 +90,10 @@ fn summary(spec: &Spec, source: &Source) -> ContainerSummary {
         state: Some(state),
         status: None,
         host_config: Some(ContainerSummaryHostConfig {
-            network_mode: Some(network::name(spec).to_owned()),
+            network_mode: Some(network::mode(&view.spec).to_owned()),
             annotations: spec.host.annotations.clone(),
         }),
-        network_settings: Some(ContainerSummaryNetworkSettings {
-            networks: Some(network::endpoints(spec, view)),
-        }),
+        network_settings: Some(ContainerSummaryNetworkSettings { networks: Some(network::endpoints(view)) }),
         mounts: Some(mounts(spec)),
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     EngineOptions, Error, ErrorKind, Result,
     life::{Policy, Rules, State},
     tuning,
+    volumes::Mounted,
 };
 
 /// Everything about a container that does not change by itself.
@@ -41,6 +42,9 @@ pub(crate) struct Spec {
     pub args: Vec<String>,
     /// Seconds; none for the longest possible.
     pub timeout: Option<u64>,
+    /// Volumes and binds, in the order of their destinations.
+    #[serde(default)]
+    pub mounts: Vec<Mounted>,
 }
 
 impl Spec {

@@ -1,6 +1,6 @@
 //! What a container cannot have: refused when it would mislead, warned about when it runs without.
 
-use bollard_stubs::models::{ContainerConfig, HostConfig, MountTypeEnum};
+use bollard_stubs::models::{ContainerConfig, HostConfig};
 use sockerless_ports::{
     backend::{Features, Manifest},
     registry::ImageConfig,
@@ -13,44 +13,30 @@ pub(crate) struct Wishes<'a> {
     pub config: &'a ContainerConfig,
     pub host: &'a HostConfig,
     pub image: &'a ImageConfig,
-    pub networks: Vec<&'a str>,
 }
 
 fn unsupported<T>(message: String) -> Result<T> {
     Err(Error::new(ErrorKind::Unsupported, message))
 }
 
-/// Errors: 501 for what would be silently something else: mounts and networks of the user's own.
+/// Errors: 501 for what would be silently something else: the network of another container.
 pub(crate) fn refuse(wishes: &Wishes<'_>) -> Result<()> {
     let host = wishes.host;
-    if let Some(bind) = host.binds.iter().flatten().next() {
-        return unsupported(format!("volumes and bind mounts are not available in this version: {bind}"));
-    }
-    for mount in host.mounts.iter().flatten() {
-        if mount.typ != Some(MountTypeEnum::TMPFS) {
-            let target = mount.target.as_deref().unwrap_or_default();
-            return unsupported(format!("only mounts of type tmpfs are available in this version: {target}"));
-        }
-    }
-    if let Some(volume) =
-        wishes.config.volumes.iter().flatten().find(|path| !wishes.image.volumes.contains_key(*path))
-    {
-        return unsupported(format!("volumes are not available in this version: {volume}"));
-    }
-    if let Some(other) = host.volumes_from.iter().flatten().next() {
-        return unsupported(format!("volumes are not available in this version: --volumes-from {other}"));
-    }
-    if host.links.as_ref().is_some_and(|links| !links.is_empty()) {
-        return unsupported("links are not available in this version".into());
-    }
     if let Some(port) = publish::is_refused(wishes.config, host) {
         return unsupported(format!("published ports (-p, -P): only TCP and UDP can be published: {port}"));
     }
-    let networks = wishes.networks.iter().copied().chain(host.network_mode.as_deref());
-    for network in networks {
-        if !["", "default", "bridge", "host"].contains(&network) {
-            return unsupported(format!("networks are not available in this version: {network}"));
+    match host.network_mode.as_deref().and_then(|mode| mode.strip_prefix("container:")) {
+        Some("") => {
+            let message = "Invalid network mode: invalid container format container:<name|id>";
+            return Err(Error::new(ErrorKind::Invalid, message));
         }
+        Some(other) => {
+            return unsupported(format!(
+                "the network of another container (--network container:{other}): containers of a cloud share one only in the \
+                 same job; put both on a network of your own and use names"
+            ));
+        }
+        None => {}
     }
     Ok(())
 }

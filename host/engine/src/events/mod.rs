@@ -37,6 +37,14 @@ impl Hub {
         self.emit(EventMessageTypeEnum::CONTAINER, action, &spec.id, attributes);
     }
 
+    /// An event of a network; of `connect` and `disconnect` with the container's id.
+    pub fn network(&self, action: &str, id: &str, name: &str, driver: &str, container: Option<&str>) {
+        let mut attributes =
+            HashMap::from([("name".to_owned(), name.to_owned()), ("type".to_owned(), driver.to_owned())]);
+        attributes.extend(container.map(|id| ("container".to_owned(), id.to_owned())));
+        self.emit(EventMessageTypeEnum::NETWORK, action, id, attributes);
+    }
+
     /// An event of an image.
     pub fn image(
         &self,
@@ -50,10 +58,21 @@ impl Hub {
         self.emit(EventMessageTypeEnum::IMAGE, action, id, attributes);
     }
 
+    /// An event of a volume.
+    pub fn volume(&self, action: &str, name: &str, attributes: &[(&str, &str)]) {
+        let attributes =
+            attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.emit(EventMessageTypeEnum::VOLUME, action, name, attributes);
+    }
+
     /// A prune has ended.
     pub fn prune(&self, kind: &str, reclaimed: u64) {
-        let kind =
-            if kind == "image" { EventMessageTypeEnum::IMAGE } else { EventMessageTypeEnum::CONTAINER };
+        let kind = match kind {
+            "image" => EventMessageTypeEnum::IMAGE,
+            "volume" => EventMessageTypeEnum::VOLUME,
+            "network" => EventMessageTypeEnum::NETWORK,
+            _ => EventMessageTypeEnum::CONTAINER,
+        };
         self.emit(kind, "prune", "", HashMap::from([("reclaimed".to_owned(), reclaimed.to_string())]));
     }
 

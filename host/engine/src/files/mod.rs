@@ -23,6 +23,7 @@ mod pipe;
 mod place;
 mod read;
 mod save;
+mod seed;
 mod tree;
 mod unread;
 mod view;

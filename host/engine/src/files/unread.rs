@@ -86,7 +86,7 @@ impl Unread {
 pub(super) enum Lacking {
     /// It is whole without it; the log has the paths.
     Warned,
-    /// It breaks off: a client that asked for these files is not to take a part for the whole.
+    /// It breaks off, too: a client that asked for these files is not to take a part for the whole.
     Broken,
 }
 
@@ -122,10 +122,10 @@ impl Engine {
             tracing::warn!(container = entry.id(), %error, "the image cannot be asked for what its user may not read");
             (None, unread)
         });
+        unread.warn(entry.id(), "the archive");
         if lacking == Lacking::Broken && unread.count() > 0 {
             return one(Err(unread.error()));
         }
-        unread.warn(entry.id(), "the archive");
         match found {
             None => one(Ok(last)),
             Some((plan, sources)) => one(Ok(last.slice(..before))).chain(plan.emit(sources)).boxed(),

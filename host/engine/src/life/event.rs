@@ -12,7 +12,7 @@ use sockerless_ports::{
 };
 
 use super::CloudEnd;
-use crate::publish::Published;
+use crate::{networks::Joined, publish::Published};
 
 /// Something that happened. Events with a generation are ignored once that generation is over.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Start { agent: bool },
     /// Its ports are bound.
     Published { generation: u32, ports: Vec<Published> },
+    /// It has its places on networks.
+    Joined { generation: u32, joined: Joined },
     /// The pause before an automatic restart is over.
     RestartDue { generation: u32, agent: bool },
     /// The agent that was to run it once more in place does not answer: another job shall.

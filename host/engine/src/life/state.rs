@@ -8,7 +8,7 @@ use sockerless_ports::{backend, link::request::Health};
 
 use super::Restarts;
 
-use crate::publish::Published;
+use crate::{networks::Joined, publish::Published};
 
 /// Docker's states of a container, with the start, which takes its time in a cloud.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,8 @@ pub(crate) struct State {
     pub cloud_end: Option<CloudEnd>,
     /// What is published, of the last generation that got so far: the next one prefers the same ports.
     pub ports: Vec<Published>,
+    /// Its places on networks, of the last generation that got so far.
+    pub joined: Joined,
     /// The agent is connected. Not durable: after a restart it is not.
     #[serde(skip)]
     pub line: bool,

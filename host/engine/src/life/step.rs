@@ -31,6 +31,7 @@ pub(crate) fn step(state: &State, rules: &Rules, event: &Event, now: Timestamp) 
         }
         Event::Line { generation, up } => life.line(*generation, *up),
         Event::Published { generation, .. }
+        | Event::Joined { generation, .. }
         | Event::Resume { generation, .. }
         | Event::Health { generation, .. }
         | Event::Launched { generation, .. }
@@ -106,6 +107,7 @@ impl Life<'_> {
         let generation = self.state.generation;
         match event {
             Event::Published { ports, .. } => self.state.ports.clone_from(ports),
+            Event::Joined { joined, .. } => self.state.joined.clone_from(joined),
             Event::Launched { pid, .. } => {
                 // The line is the old run's: that of this one may not have been told of.
                 self.state.line |= self.state.in_place();

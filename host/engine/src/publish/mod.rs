@@ -85,7 +85,7 @@ impl Engine {
                 let message = format!(
                     "driver failed programming external connectivity on endpoint {} ({}): {why}",
                     view.name,
-                    endpoint_id(&entry.spec)
+                    endpoint_id(&entry.view())
                 );
                 Error::new(ErrorKind::Internal, message)
             })?;

@@ -117,11 +117,7 @@ mod tests {
         Arc::new(Spec {
             id: "ab".repeat(32),
             created: Timestamp::UNIX_EPOCH,
-            image: String::new(),
-            image_id: String::new(),
-            image_manifest: String::new(),
             os: "linux".into(),
-            backend: String::new(),
             config: ContainerConfig {
                 exposed_ports: Some(exposed.iter().map(|port| (*port).to_owned()).collect()),
                 ..ContainerConfig::default()
@@ -131,10 +127,7 @@ mod tests {
                 publish_all_ports: Some(all),
                 ..HostConfig::default()
             },
-            networking: bollard_stubs::models::NetworkingConfig::default(),
-            path: String::new(),
-            args: Vec::new(),
-            timeout: None,
+            ..Spec::default()
         })
     }
 

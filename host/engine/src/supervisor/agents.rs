@@ -53,7 +53,11 @@ impl Agents {
 
     /// Puts the container's files back into a new job.
     async fn furnish(&self, engine: &Engine, entry: &Arc<Entry>, run: &RunId) -> Result<(), Refusal> {
-        let Err(error) = engine.restore(entry, run).await else { return Ok(()) };
+        let furnished = async {
+            engine.fill_volumes(entry, run).await?;
+            engine.restore(entry, run).await
+        };
+        let Err(error) = furnished.await else { return Ok(()) };
         let message = format!("the container's files could not be put back: {}", error.message);
         let event = Event::StartFailed { generation: run.generation, message: message.clone() };
         engine.report(entry, event).await;

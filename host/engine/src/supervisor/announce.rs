@@ -19,6 +19,7 @@ impl Engine {
             Announcement::OutOfMemory => with("oom", &[]),
             Announcement::Die { code, seconds } => {
                 with("die", &[("execDuration", seconds.to_string()), ("exitCode", code.to_string())]);
+                self.announce_left(entry, view);
             }
             Announcement::Stop => with("stop", &[]),
             Announcement::Unpause => with("unpause", &[]),

@@ -32,6 +32,7 @@ impl Engine {
         self.forget_files(entry.id()).await;
         let _gate = entry.gate.lock().await;
         self.containers.remove(&entry);
+        self.networks.forget(entry.id());
         let before = entry.view();
         let state = State { phase: Phase::Removed, ..before.state.clone() };
         self.events.container(&entry, &before.name, "destroy", &[]);

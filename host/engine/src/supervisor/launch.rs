@@ -85,6 +85,7 @@ impl Engine {
     /// What a start needs of this machine, in dockerd's words where it cannot be had: a log, and ports.
     pub(super) async fn make_ready(self: &Arc<Self>, entry: &Arc<Entry>, generation: u32) -> Result<()> {
         log_bounds(&entry.spec)?;
+        self.join_networks(entry, generation).await?;
         self.publish(entry, generation).await
     }
 

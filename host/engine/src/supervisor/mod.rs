@@ -102,8 +102,10 @@ impl Engine {
         if state.ended > before.state.ended {
             self.unpublish(entry.id(), state.ended).await;
         }
+        let left = self.leave_networks(entry, &before.state, &state, &effects);
         let view =
             if state == before.state { before } else { entry.publish(View { state, ..(*before).clone() }) };
+        self.networks_changed(left);
         for effect in effects {
             self.carry_out(entry, &view, effect).await;
         }

@@ -40,6 +40,8 @@ impl Engine {
         let ticket = callback.as_ref().map(|_| rand::random::<[u8; 32]>());
         let job = job_name(&self.owner, run);
         let mut container = self.container(spec, cloud, image);
+        let mut volumes = Vec::new();
+        self.mount_volumes(spec, &mut container, &mut volumes).await?;
         match (callback, &ticket) {
             (Some(callback), Some(ticket)) => {
                 container.command = vec![AGENT.into()];
@@ -61,7 +63,7 @@ impl Engine {
                 container.env = env.iter().filter_map(|entry| entry.split_once('=')).map(owned).collect();
             }
         }
-        let job_spec = self.job(job.clone(), entry, cloud, container, mount);
+        let job_spec = self.job(job.clone(), entry, cloud, (container, volumes), mount);
         Ok(Intent {
             job,
             run: run.clone(),
@@ -90,12 +92,11 @@ impl Engine {
         name: String,
         entry: &Entry,
         cloud: &Cloud,
-        mut container: JobContainer,
+        (mut container, mut volumes): (JobContainer, Vec<JobVolume>),
         agent: Option<Mount>,
     ) -> JobSpec {
         let spec = &entry.spec;
         let manifest = cloud.manifest();
-        let mut volumes = Vec::new();
         if let Some(mount) = agent {
             volumes.push(JobVolume { name: "agent".into(), source: VolumeSource::Storage(mount) });
             container.mounts.push(MountPoint {

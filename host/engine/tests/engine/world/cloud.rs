@@ -14,6 +14,7 @@ pub struct FakeCloud {
     link: Arc<FakeLink>,
     features: Features,
     state: Mutex<State>,
+    pub zones: super::dns::FakeZones,
 }
 
 #[derive(Default)]
@@ -59,7 +60,13 @@ pub fn everything() -> Features {
 
 impl FakeCloud {
     pub fn new(link: Arc<FakeLink>, features: Features) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self { me: me.clone(), link, features, state: Mutex::default() })
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            link,
+            features,
+            state: Mutex::default(),
+            zones: Default::default(),
+        })
     }
 
     pub fn jobs(&self) -> usize {
@@ -159,7 +166,7 @@ impl FakeCloud {
         self.state.lock().unwrap().jobs.insert(name.into(), job);
     }
 
-    fn check(&self, operation: &'static str) -> Result<()> {
+    pub(super) fn check(&self, operation: &'static str) -> Result<()> {
         let mut state = self.state.lock().unwrap();
         match state.errors.get_mut(operation) {
             Some(errors) if !errors.is_empty() => Err(errors.remove(0)),
@@ -172,7 +179,7 @@ impl FakeCloud {
         }
     }
 
-    fn answer<T>(&self, operation: &'static str, value: T) -> Result<T> {
+    pub(super) fn answer<T>(&self, operation: &'static str, value: T) -> Result<T> {
         if self.state.lock().unwrap().lost_answers.remove(operation) {
             return Err(Error::new(ErrorCode::DeadlineExceeded, "no answer in time"));
         }
@@ -338,28 +345,6 @@ impl Jobs for FakeCloud {
         let state = self.state.lock().unwrap();
         let entries: Vec<_> = state.logs[from..].to_vec();
         Ok(LogPage { entries, next: state.logs.len().to_string(), poll_after_ms: 500 })
-    }
-}
-
-#[async_trait]
-impl Dns for FakeCloud {
-    async fn ensure_zone(&self, _: &Zone) -> Result<()> {
-        Ok(())
-    }
-    async fn delete_zone(&self, _: &str) -> Result<()> {
-        Ok(())
-    }
-    async fn upsert(&self, _: &str, _: &AddressRecord) -> Result<()> {
-        Ok(())
-    }
-    async fn remove_record(&self, _: &str, _: &str) -> Result<()> {
-        Ok(())
-    }
-    async fn records(&self, _: &str) -> Result<Vec<AddressRecord>> {
-        Ok(vec![])
-    }
-    async fn zones(&self, _: &str, _: Option<&str>) -> Result<Page<Zone>> {
-        Ok(Page { items: vec![], next: None })
     }
 }
 

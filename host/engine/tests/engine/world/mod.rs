@@ -3,6 +3,7 @@
 mod agent;
 pub mod channel;
 mod cloud;
+mod dns;
 mod link;
 mod logs;
 mod registry;

@@ -1,0 +1,128 @@
+//! `docker volume create`, and the volumes that a container asks for.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bollard_stubs::models;
+use jiff::Timestamp;
+
+use super::{ANONYMOUS, DRIVER, Mounted, Volume, mounts::Source, name};
+use crate::{Engine, Error, ErrorKind, Result};
+
+/// Options of dockerd's local driver, which say what the kernel is to mount.
+const KERNELS: [&str; 3] = ["type", "o", "device"];
+
+impl Engine {
+    /// `POST /volumes/create`. The same name again answers the same volume.
+    ///
+    /// Errors: 400 for a name that none can have, 404 for an unknown driver, 409 for a name that another driver's volume has,
+    /// 501 for options that a cloud's storage has no use for, 500 with the provider's words.
+    pub async fn create_volume(&self, request: models::VolumeCreateOptions) -> Result<models::Volume> {
+        let engine = self.shared()?;
+        let create = async move {
+            let models::VolumeCreateOptions { name, driver, driver_opts, labels, cluster_volume_spec } =
+                request;
+            if cluster_volume_spec.is_some() {
+                let words = "cluster volumes: this daemon is not part of a swarm";
+                return Err(Error::new(ErrorKind::Unsupported, words));
+            }
+            let mut labels = labels.unwrap_or_default();
+            let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| {
+                labels.insert(ANONYMOUS.into(), String::new());
+                hex::encode(rand::random::<[u8; 32]>())
+            });
+            let options = driver_opts.unwrap_or_default();
+            let volume = engine.named_volume(&name, driver.as_deref(), options, labels, None).await?;
+            Ok(volume.model())
+        };
+        self.complete(create).await
+    }
+
+    /// Makes the volume where it is not there.
+    pub(super) async fn named_volume(
+        &self,
+        name: &str,
+        driver: Option<&str>,
+        options: HashMap<String, String>,
+        labels: HashMap<String, String>,
+        backend: Option<&str>,
+    ) -> Result<Arc<Volume>> {
+        let refused = |error: Error| error.prefixed(&format!("create {name}"));
+        name::check(name).map_err(refused)?;
+        let driver = driver.filter(|driver| !driver.is_empty());
+        let _gate = self.volumes.gate(name).await;
+        if let Some(known) = self.volumes.get(name) {
+            return match driver {
+                None | Some(DRIVER) => Ok(known),
+                Some(_) => {
+                    let words = "conflict: volume name must be unique";
+                    Err(refused(Error::new(ErrorKind::Conflict, words)))
+                }
+            };
+        }
+        if let Some(other) = driver.filter(|driver| *driver != DRIVER) {
+            let words = format!("error looking up volume plugin {other}: plugin \"{other}\" not found");
+            return Err(Error::new(ErrorKind::NotFound, words));
+        }
+        if let Some(option) = KERNELS.iter().find(|option| options.contains_key(**option)) {
+            let words = format!(
+                "the option {option}: a volume is kept by the cloud's storage, nothing else can be mounted there"
+            );
+            return Err(refused(Error::new(ErrorKind::Unsupported, words)));
+        }
+        let backend = backend.unwrap_or(&self.default_backend).to_owned();
+        let volume = Volume {
+            name: name.to_owned(),
+            created: Timestamp::now(),
+            labels,
+            options,
+            backend: backend.clone(),
+        };
+        let cloud = self.cloud(&backend)?;
+        let wanted = volume.for_backend(&self.owner);
+        cloud
+            .call("create-volume", || cloud.backend.create_volume(&wanted))
+            .await
+            .map_err(|error| Error::from(error).prefixed(&format!("{backend}: volume create")))?;
+        if let Err(error) = self.commit(vec![volume.put()?]).await {
+            // Nobody would know of it.
+            if let Err(left) = cloud.backend.remove_volume(&self.owner, name).await {
+                tracing::error!(volume = name, error = %left, "a volume that could not be recorded stays behind");
+            }
+            return Err(error);
+        }
+        self.events.volume("create", name, &[("driver", DRIVER)]);
+        Ok(self.volumes.insert(volume))
+    }
+
+    /// Has the named volumes of a container that is being created. Labels and driver of `--mount` count for volumes that are
+    /// made now.
+    ///
+    /// Errors: as for [`Engine::create_volume`]; 501 for a volume that another backend keeps.
+    pub(crate) async fn have_volumes(
+        &self,
+        mounts: &[Mounted],
+        backend: &str,
+        asked: &[models::Mount],
+    ) -> Result<()> {
+        for mounted in mounts {
+            let Source::Volume(name) = &mounted.source else { continue };
+            let options = asked
+                .iter()
+                .find(|mount| mount.source.as_ref() == Some(name))
+                .and_then(|mount| mount.volume_options.clone())
+                .unwrap_or_default();
+            let driver = options.driver_config.unwrap_or_default();
+            let (labels, settings) = (options.labels.unwrap_or_default(), driver.options.unwrap_or_default());
+            let volume =
+                self.named_volume(name, driver.name.as_deref(), settings, labels, Some(backend)).await?;
+            if volume.backend != backend {
+                let words = format!(
+                    "the volume {name} is kept by the backend {}: a container of the backend {backend} cannot mount it",
+                    volume.backend
+                );
+                return Err(Error::new(ErrorKind::Unsupported, words));
+            }
+        }
+        Ok(())
+    }
+}

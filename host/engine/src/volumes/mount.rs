@@ -1,0 +1,101 @@
+//! Volumes of a container that is being started: into its job, and filled before its process begins.
+
+use std::sync::Arc;
+
+use sockerless_ports::{
+    backend::{JobContainer, JobVolume, MountPoint, MountRequest, MountSource, VolumeSource},
+    link::RunId,
+};
+
+use super::{DRIVER, Mounted, Volume, mounts::Source};
+use crate::{
+    Engine, Error, Result,
+    containers::{Entry, Spec},
+};
+
+impl Engine {
+    /// Adds what a backend's storage keeps for the container to its job. A volume whose data was taken away by force is made
+    /// anew.
+    ///
+    /// Errors: the provider's words with what was tried.
+    pub(crate) async fn mount_volumes(
+        &self,
+        spec: &Spec,
+        container: &mut JobContainer,
+        volumes: &mut Vec<JobVolume>,
+    ) -> Result<()> {
+        let cloud = self.cloud(&spec.backend)?;
+        for (index, mounted) in spec.mounts.iter().enumerate() {
+            let Some(volume) = self.kept_volume(mounted, &spec.backend).await? else { continue };
+            let request = MountRequest {
+                source: MountSource::Volume(volume.name.clone()),
+                owner: self.owner.clone(),
+                read_only: mounted.read_only,
+                executable: true,
+            };
+            let mount = cloud.call("mount", || cloud.backend.mount(&request)).await.map_err(|error| {
+                Error::from(error).prefixed(&format!("{}: volume mount {}", cloud.name, volume.name))
+            })?;
+            let name = format!("volume-{index}");
+            container.mounts.push(MountPoint {
+                volume: name.clone(),
+                path: mounted.destination.clone(),
+                sub_path: mounted.subpath.clone(),
+                read_only: mounted.read_only,
+            });
+            volumes.push(JobVolume { name, source: VolumeSource::Storage(mount) });
+        }
+        Ok(())
+    }
+
+    /// The volume, if a backend keeps it.
+    async fn kept_volume(&self, mounted: &Mounted, backend: &str) -> Result<Option<Arc<Volume>>> {
+        let Source::Volume(name) = &mounted.source else { return Ok(None) };
+        let (options, labels) = Default::default();
+        self.named_volume(name, None, options, labels, Some(backend)).await.map(Some)
+    }
+
+    /// Gives an empty volume what the image has in its place, as Docker does, and has the directory of one that lives in the
+    /// container itself. To be called before what is kept of the container's files is put back.
+    ///
+    /// Errors: the image is out of reach, the agent or the backend fails.
+    pub(crate) async fn fill_volumes(&self, entry: &Entry, run: &RunId) -> Result<()> {
+        for mounted in &entry.spec.mounts {
+            let name = match &mounted.source {
+                Source::Bind(_) => continue,
+                Source::Own(name) => {
+                    self.have_directory(entry, run, &mounted.destination).await?;
+                    name
+                }
+                Source::Volume(name) => {
+                    if mounted.copy && !mounted.read_only && mounted.subpath.is_none() {
+                        self.seed(entry, run, name, &mounted.destination).await?;
+                    }
+                    name
+                }
+            };
+            self.events.volume(
+                "mount",
+                name,
+                &[
+                    ("container", entry.id()),
+                    ("destination", &mounted.destination),
+                    ("driver", DRIVER),
+                    ("read/write", if mounted.read_only { "false" } else { "true" }),
+                ],
+            );
+        }
+        Ok(())
+    }
+
+    async fn seed(&self, entry: &Entry, run: &RunId, name: &str, destination: &str) -> Result<()> {
+        // Two containers that start at once do not both find it empty.
+        let _gate = self.volumes.gate(name).await;
+        let Some(volume) = self.volumes.get(name) else { return Ok(()) };
+        let Some(content) = self.image_content(entry, destination).await? else { return Ok(()) };
+        if self.volume_usage(&volume).await?.files > 0 {
+            return Ok(());
+        }
+        self.fill(run, destination, content).await
+    }
+}
