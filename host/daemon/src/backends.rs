@@ -9,7 +9,7 @@ use std::{
 };
 
 use sockerless_credentials::{CredentialSet, Credentials};
-use sockerless_ports::backend::Manifest;
+use sockerless_ports::{Backend, backend::Manifest};
 use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions, Proxies};
 
 use crate::{
@@ -26,6 +26,15 @@ pub struct Backends {
     pub credentials: Arc<dyn Credentials>,
     /// The simulator that the default backend runs against, if it does.
     pub simulator: Option<Simulator>,
+}
+
+impl Backends {
+    /// As the engine knows them.
+    pub fn ports(&self) -> BTreeMap<String, Arc<dyn Backend>> {
+        let port =
+            |(name, plugin): (&String, &Arc<Plugin>)| (name.clone(), Arc::clone(plugin) as Arc<dyn Backend>);
+        self.loaded.iter().map(port).collect()
+    }
 }
 
 /// The components by name: those of the folder, and those that the configuration names.

@@ -1,11 +1,10 @@
 //! `sockerless serve`: everything put together.
 
-use std::{collections::BTreeMap, fs, sync::Arc};
+use std::{fs, sync::Arc};
 
 use sockerless_api::{Address, ApiOptions, Daemon};
 use sockerless_engine::{AgentBinary, Dependencies, Engine, EngineOptions};
-use sockerless_link::{AgentLink, AgentLinkConfig};
-use sockerless_ports::{Backend, Link};
+use sockerless_ports::Link;
 use sockerless_store::{ContainerLogs, Records};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,16 +22,9 @@ pub async fn run(config: &Config) -> Result {
             "no callback address: containers run without an agent, so without exec, stdin, cp and published ports"
         );
     }
-    let link = AgentLink::new(AgentLinkConfig {
-        callback_url: callback.as_ref().map(|callback| callback.url.clone()),
-        tls: callback.as_ref().and_then(|callback| callback.tls.clone()),
-    });
+    let link = callback::link(callback.as_ref());
     let engine = Engine::open(Dependencies {
-        backends: backends
-            .loaded
-            .iter()
-            .map(|(name, plugin)| (name.clone(), Arc::clone(plugin) as Arc<dyn Backend>))
-            .collect::<BTreeMap<_, _>>(),
+        backends: backends.ports(),
         default_backend: config.backend.clone(),
         link: Arc::clone(&link) as Arc<dyn Link>,
         registry: images::open(config, store.clone(), Arc::clone(&backends.credentials)).await?,

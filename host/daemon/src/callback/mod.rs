@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
 };
 
+use sockerless_link::{AgentLink, AgentLinkConfig};
 use tokio::net::TcpListener;
 
 use self::certificate::Certificate;
@@ -34,6 +35,14 @@ pub struct Callback {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// The SHA-256 of the certificate that agents trust, in hexadecimal digits; none for the public authorities.
     pub fingerprint: Option<String>,
+}
+
+/// Where agents come in; without a callback none do.
+pub fn link(callback: Option<&Callback>) -> Arc<AgentLink> {
+    AgentLink::new(AgentLinkConfig {
+        callback_url: callback.map(|callback| callback.url.clone()),
+        tls: callback.and_then(|callback| callback.tls.clone()),
+    })
 }
 
 /// The callback as configured; that of the simulator needs no configuration. None: containers run

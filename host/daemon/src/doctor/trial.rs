@@ -1,11 +1,10 @@
 //! A container that is run to see whether containers can run, and whether their agents find back.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sockerless_engine::{Dependencies, Engine, EngineOptions, Step, TRIAL_COMMAND, failed_step};
-use sockerless_link::{AgentLink, AgentLinkConfig};
 use sockerless_ports::{
-    Backend, Link, Registry, Store,
+    Link, Registry, Store,
     backend::Check,
     registry::{Archive, ImportRequest},
     store::{Change, Kind},
@@ -16,7 +15,13 @@ use super::{
     api::Api,
     report::{fail, pass, skip},
 };
-use crate::{Result, backends::Backends, callback::Callback, config::Config, images, serve};
+use crate::{
+    Result,
+    backends::Backends,
+    callback::{self, Callback},
+    config::Config,
+    images, serve,
+};
 
 /// What to try.
 pub struct Trial<'a> {
@@ -59,21 +64,14 @@ impl Trial<'_> {
         let folder = Folder::new(&self.config.state.join("doctor"))?;
         let store = Records::open(folder.0.join("state.db"))?;
         self.lend_images(store.as_ref()).await?;
-        let link = AgentLink::new(AgentLinkConfig {
-            callback_url: callback.as_ref().map(|callback| callback.url.clone()),
-            tls: callback.as_ref().and_then(|callback| callback.tls.clone()),
-        });
+        let link = callback::link(callback.as_ref());
         let registry = images::open(self.config, store.clone(), Arc::clone(&backends.credentials)).await?;
         let image = match self.image {
             Some(image) => image.to_owned(),
             None => some_image(registry.as_ref()).await?,
         };
         let engine = Engine::open(Dependencies {
-            backends: backends
-                .loaded
-                .iter()
-                .map(|(name, plugin)| (name.clone(), Arc::clone(plugin) as Arc<dyn Backend>))
-                .collect::<BTreeMap<_, _>>(),
+            backends: backends.ports(),
             default_backend: self.config.backend.clone(),
             link: Arc::clone(&link) as Arc<dyn Link>,
             registry,
