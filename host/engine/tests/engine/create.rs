@@ -80,8 +80,14 @@ async fn what_would_be_silently_something_else_is_not_implemented() {
     let (kind, message) = binds.await;
     assert_eq!(kind, ErrorKind::Unsupported);
     assert!(message.contains("docker.sock"));
-    let network = refused(&world, |request| request.host.network_mode = Some("mine".into())).await;
-    assert_eq!(network.0, ErrorKind::Unsupported);
+    let other = |mode: &'static str| {
+        refused(&world, move |request| request.host.network_mode = Some(mode.into()))
+    };
+    assert_eq!(other("container:x").await.0, ErrorKind::Unsupported);
+    assert_eq!(
+        other("container:").await,
+        invalid("Invalid network mode: invalid container format container:<name|id>")
+    );
 }
 
 #[tokio::test(start_paused = true)]

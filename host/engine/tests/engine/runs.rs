@@ -91,7 +91,7 @@ async fn events_tell_the_life_in_order() {
     world.engine.rename("tale", "told").await.unwrap();
     world.engine.remove("told", RemoveRequest::default()).await.unwrap();
     let mut actions = Vec::new();
-    for _ in 0..7 {
+    for _ in 0..9 {
         let event = events.next().await.unwrap();
         let attributes = event.actor.unwrap().attributes.unwrap();
         actions.push(event.action.clone().unwrap());
@@ -101,10 +101,14 @@ async fn events_tell_the_life_in_order() {
             Some("rename") => {
                 assert_eq!((attributes["oldName"].as_str(), attributes["name"].as_str()), ("/tale", "told"))
             }
+            Some("connect" | "disconnect") => assert_eq!(attributes["name"], "bridge"),
             _ => assert_eq!(attributes["image"], "busybox"),
         }
     }
-    assert_eq!(actions, ["create", "start", "kill", "die", "stop", "rename", "destroy"]);
+    assert_eq!(
+        actions,
+        ["create", "connect", "start", "kill", "die", "disconnect", "stop", "rename", "destroy"]
+    );
     let filters = [("event".to_owned(), vec!["die".to_owned()])].into();
     let request = sockerless_engine::EventsRequest {
         until: Some(std::time::SystemTime::now()),
