@@ -11,6 +11,7 @@ use sockerless_ports::{
 };
 
 use super::{
+    agent::Problem,
     emit::Plan,
     member::Meta,
     path::{absolute, join},
@@ -35,12 +36,10 @@ impl Engine {
         Ok(Some(plan.emit(Arc::new(self.image_sources(entry).await?))))
     }
 
-    /// Unpacks into a directory of a run that has not begun. Errors: the agent's, with the directory.
+    /// Unpacks into a directory of a run that has not begun. Errors: the agent's.
     pub(crate) async fn fill(&self, run: &RunId, directory: &str, content: Archive) -> Result<()> {
         let put = Put { path: directory.to_owned(), keep_kind: false, owners: true, layer: false };
-        self.send(run, Request::Put(put), content).await.map_err(|problem| {
-            problem.plain().prefixed(&format!("what the image has could not be put into {directory}"))
-        })
+        self.send(run, Request::Put(put), content).await.map_err(Problem::plain)
     }
 
     /// Makes a directory, with those above it, where the image has none. Errors: the agent's, with the directory.
@@ -61,6 +60,7 @@ impl Engine {
             return Ok(());
         }
         let archive = plan.emit(Arc::new(self.image_sources(entry).await?));
-        self.fill(run, "/", archive).await.map_err(|error| error.prefixed(directory))
+        let made = self.fill(run, "/", archive).await;
+        made.map_err(|error| error.prefixed(&format!("the directory {directory} could not be made")))
     }
 }

@@ -96,6 +96,9 @@ impl Engine {
         if self.volume_usage(&volume).await?.files > 0 {
             return Ok(());
         }
-        self.fill(run, destination, content).await
+        let filled = self.fill(run, destination, content).await;
+        filled.map_err(|error| {
+            error.prefixed(&format!("the volume {name} could not be filled with what the image has"))
+        })
     }
 }

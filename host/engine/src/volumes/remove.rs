@@ -17,10 +17,11 @@ impl Engine {
         let remove = async move {
             let _gate = engine.volumes.gate(&name).await;
             let (volume, users) = (engine.volumes.get(&name), engine.users(&name));
-            // One that is a part of its container goes with it alone.
-            let holds = |entry: &&Arc<Entry>| !force || volume.is_none() || entry.view().state.is_live();
+            // One that is a part of its container goes with that alone.
+            let own = volume.is_none() && engine.own_volumes().iter().any(|volume| volume.name == name);
+            let holds = |entry: &&Arc<Entry>| own || !force || entry.view().state.is_live();
             let holders: Vec<&str> = users.iter().filter(holds).map(|entry| entry.id()).collect();
-            if !holders.is_empty() {
+            if (volume.is_some() || own) && !holders.is_empty() {
                 let words = format!("remove {name}: volume is in use - [{}]", holders.join(", "));
                 return Err(Error::new(ErrorKind::Conflict, words));
             }

@@ -80,9 +80,8 @@ async fn what_would_be_silently_something_else_is_not_implemented() {
     let (kind, message) = binds.await;
     assert_eq!(kind, ErrorKind::Unsupported);
     assert!(message.contains("docker.sock"));
-    let other = |mode: &'static str| {
-        refused(&world, move |request| request.host.network_mode = Some(mode.into()))
-    };
+    let other =
+        |mode: &'static str| refused(&world, move |request| request.host.network_mode = Some(mode.into()));
     assert_eq!(other("container:x").await.0, ErrorKind::Unsupported);
     assert_eq!(
         other("container:").await,

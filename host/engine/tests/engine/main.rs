@@ -16,5 +16,6 @@ mod runs;
 mod stops;
 mod trial;
 mod usage;
+mod volumes;
 mod without_agent;
 mod world;

@@ -23,6 +23,8 @@ struct State {
     /// Names of all jobs that were ever made, and how often.
     made: HashMap<String, u32>,
     blobs: HashMap<String, u64>,
+    /// With the number of their files, each of 1,000 bytes.
+    volumes: BTreeMap<String, (Volume, u64)>,
     puts: u32,
     /// Errors to give, by operation, in order.
     errors: HashMap<&'static str, Vec<Error>>,
@@ -88,6 +90,15 @@ impl FakeCloud {
 
     pub fn specs(&self) -> Vec<JobSpec> {
         self.state.lock().unwrap().jobs.values().map(|job| job.spec.clone()).collect()
+    }
+
+    pub fn volume(&self, name: &str) -> Option<Volume> {
+        self.state.lock().unwrap().volumes.get(name).map(|(volume, _)| volume.clone())
+    }
+
+    /// A volume has so many files from now on.
+    pub fn fill(&self, name: &str, files: u64) {
+        self.state.lock().unwrap().volumes.get_mut(name).unwrap().1 = files;
     }
 
     pub fn fail(&self, operation: &'static str, code: ErrorCode, message: &str) {
@@ -350,20 +361,29 @@ impl Jobs for FakeCloud {
 
 #[async_trait]
 impl Storage for FakeCloud {
-    async fn create_volume(&self, _: &Volume) -> Result<()> {
+    async fn create_volume(&self, volume: &Volume) -> Result<()> {
+        self.check("create-volume")?;
+        self.state.lock().unwrap().volumes.entry(volume.name.clone()).or_insert((volume.clone(), 0));
         Ok(())
     }
-    async fn remove_volume(&self, _: &str, _: &str) -> Result<()> {
+    async fn remove_volume(&self, _: &str, name: &str) -> Result<()> {
+        self.check("remove-volume")?;
+        self.state.lock().unwrap().volumes.remove(name);
         Ok(())
     }
     async fn volumes(&self, _: &str, _: Option<&str>) -> Result<Page<Volume>> {
-        Ok(Page { items: vec![], next: None })
+        let state = self.state.lock().unwrap();
+        Ok(Page { items: state.volumes.values().map(|(volume, _)| volume.clone()).collect(), next: None })
     }
-    async fn usage(&self, _: &str, _: &str) -> Result<Usage> {
-        Ok(Usage { bytes: 0, files: 0 })
+    async fn usage(&self, _: &str, name: &str) -> Result<Usage> {
+        self.check("usage")?;
+        let files = self.state.lock().unwrap().volumes[name].1;
+        Ok(Usage { bytes: files * 1000, files })
     }
     async fn mount(&self, request: &MountRequest) -> Result<Mount> {
-        assert!(request.executable && request.read_only);
+        self.check("mount")?;
+        assert!(request.executable);
+        assert!(request.read_only || matches!(request.source, MountSource::Volume(_)));
         Ok(Mount { state: format!("{:?}", request.source) })
     }
     async fn put(&self, path: &str, content: &[u8]) -> Result<()> {
