@@ -175,3 +175,32 @@ fn checks_go_on_over_the_death_of_the_daemon() {
     let told = docker.events("box", "{{.Action}}");
     assert_eq!(told.iter().filter(|line| *line == "health_status: unhealthy").count(), 1, "{told:?}");
 }
+
+#[test]
+fn a_pause_is_no_illness() {
+    let (_daemon, docker) = daemon();
+    let options = [
+        ["--health-cmd", "sleep 0.2"],
+        ["--health-interval", "50ms"],
+        ["--health-timeout", "1s"],
+        ["--health-retries", "1"],
+    ]
+    .concat();
+    run(&docker, "box", &options, "busybox");
+    docker.until_shows("box", STATUS, "healthy");
+    for _ in 0..3 {
+        docker.run("pause box").ok();
+        assert!(status(&docker, "box").ends_with(" (Paused)"));
+        // Longer than a probe that is frozen could last without being late.
+        std::thread::sleep(std::time::Duration::from_millis(1_300));
+        docker.run("unpause box").ok();
+        let before = health(&docker, "box")["Log"].as_array().unwrap().last().unwrap().clone();
+        until("another probe", || {
+            (*health(&docker, "box")["Log"].as_array()?.last()? != before).then_some(())
+        });
+        let now = health(&docker, "box");
+        assert_eq!((&now["Status"], &now["FailingStreak"]), (&json!("healthy"), &json!(0)), "{now}");
+    }
+    let told = docker.events("box", "{{.Action}}");
+    assert!(!told.contains(&"health_status: unhealthy".to_owned()), "{told:?}");
+}

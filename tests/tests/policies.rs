@@ -273,6 +273,31 @@ fn a_job_that_breaks_down_is_followed_by_another_one_and_what_is_lost_is_said() 
 }
 
 #[test]
+fn a_wish_that_comes_while_another_job_is_made_is_heeded() {
+    let (mut daemon, docker) = daemon();
+    for name in ["removed", "stopped", "killed"] {
+        run(&docker, name, "unless-stopped", WAITS);
+        docker.run(&format!("exec {name} true")).ok();
+        daemon.kill_agent(name);
+        until("the end", || (docker.shows(name, "{{.State.Status}}") == "restarting").then_some(()));
+    }
+    docker.run("rm -f removed").ok();
+    docker.run("stop stopped").ok();
+    docker.run("kill killed").ok();
+    for name in ["stopped", "killed"] {
+        until("rest", || (docker.shows(name, "{{.State.Status}}") == "exited").then_some(()));
+    }
+    daemon.kill();
+    daemon.launch();
+    let mut names: Vec<String> =
+        docker.run("ps --all --format {{.Names}}:{{.State}}").ok().lines().map(str::to_owned).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["killed:exited", "stopped:exited"]);
+    docker.run("rm stopped killed").ok();
+    until("the end of all jobs", || daemon.jobs().is_empty().then_some(()));
+}
+
+#[test]
 fn policies_that_cannot_be_are_refused_in_dockerds_words() {
     let (daemon, docker) = daemon();
     for (policy, words) in [
@@ -338,6 +363,13 @@ fn updated_resources_are_those_of_the_next_start_and_the_answer_says_so() {
     docker.run("exec box test -e /kept").ok();
     let told = docker.run("update --memory 2k box").fails(1);
     assert!(told.contains("Minimum memory limit allowed is 6MB"), "{told}");
+    // The files of one that has ended go with it into the other job.
+    docker.run("stop box").ok();
+    let job = daemon.jobs();
+    docker.run("update --memory 800m --memory-swap 1600m box").ok();
+    docker.run("start box").ok();
+    assert_ne!(daemon.jobs(), job);
+    docker.run("exec box test -e /kept").ok();
     // Of one that does not run there is nothing to be said.
     docker.run("create --name fresh busybox true").ok();
     let output = docker.run("update --memory 700m --memory-swap 1400m fresh");
