@@ -97,6 +97,35 @@ fn a_restart_keeps_the_files_and_begins_another_process() {
 }
 
 #[test]
+fn nothing_of_a_run_lives_on_in_the_next_one() {
+    let (daemon, docker) = daemon();
+    let script = "sleep 11111 & (setsid sleep 22222 &); echo up; exec sleep 33333";
+    docker.args(["run", "-d", "--name", "box", "busybox", "sh", "-c", script]).ok();
+    docker.args(["exec", "-d", "box", "sleep", "44444"]).ok();
+    let processes = |docker: &Docker| {
+        let told = docker.args(["exec", "box", "ps", "-o", "args"]).ok();
+        let mut sleeping: Vec<_> = told
+            .lines()
+            .filter_map(|line| line.strip_prefix("sleep "))
+            .map(|seconds| seconds.trim().to_owned())
+            .collect();
+        sleeping.sort_unstable();
+        sleeping
+    };
+    let all = ["11111", "22222", "33333", "44444"];
+    until("all of them", || (processes(&docker) == all).then_some(()));
+    let id = docker.shows("box", "{{index .ExecIDs 0}}");
+    for verb in ["restart box", "kill box"] {
+        docker.run(verb).ok();
+        docker.run("start box").ok();
+        until("those of the new run", || (processes(&docker) == all[..3]).then_some(()));
+        let (_, body) = daemon.request("GET", &format!("/v1.43/exec/{id}/json"), &[], b"");
+        assert!(body.is_empty() || !body.contains("\"Running\":true"), "{body}");
+    }
+    assert_eq!(daemon.jobs().len(), 1);
+}
+
+#[test]
 fn after_the_linger_a_new_job_has_what_was_saved() {
     for (set, label) in [("0", "other=1h"), ("1h", "sockerless.linger=1s")] {
         let (_folder, mut daemon, docker) = brief(set);

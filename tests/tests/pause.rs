@@ -44,9 +44,13 @@ fn stands_still(docker: &Docker) -> usize {
 
 #[test]
 fn a_paused_container_does_nothing_until_it_is_unpaused() {
-    let (_daemon, docker) = ticking();
+    let (daemon, docker) = ticking();
     assert_eq!(docker.run("pause clock").ok(), "clock");
     assert_eq!(docker.shows("clock", STATE), "paused true true 0");
+    let json = [("Content-Type", "application/json")];
+    let (status, answer) =
+        daemon.request("POST", "/v1.43/containers/clock/exec", &json, br#"{"Cmd":["true"]}"#);
+    assert_eq!(status, 409, "{answer}");
     let line = docker.run("ps --filter status=paused --format {{.Names}}:{{.State}}:{{.Status}}").ok();
     assert!(line.starts_with("clock:paused:Up ") && line.ends_with(" (Paused)"), "{line}");
     assert_eq!(docker.run("ps --quiet --filter status=running").ok(), "");

@@ -1,6 +1,8 @@
 //! Restart policies and `docker update`, as a user types them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::io::{Read, Write};
+
 use sockerless_tests::{Daemon, Docker, Gate, until};
 
 /// Ends with 0 each time it is told to by a file, which is gone by then; with 4 when it is stopped.
@@ -295,6 +297,31 @@ fn a_wish_that_comes_while_another_job_is_made_is_heeded() {
     assert_eq!(names, ["killed:exited", "stopped:exited"]);
     docker.run("rm stopped killed").ok();
     until("the end of all jobs", || daemon.jobs().is_empty().then_some(()));
+}
+
+#[test]
+fn a_published_port_leads_to_every_try() {
+    let (daemon, docker) = daemon();
+    let script = "echo x >> /runs; cp /runs /tmp/runs; exec httpd -f -p 8080 -h /tmp";
+    let run =
+        ["run", "-d", "--name", "web", "--restart", "always", "-p", "127.0.0.1::8080", "busybox", "sh", "-c"];
+    docker.args(run.iter().chain([&script])).ok();
+    let runs = |times: usize| {
+        until(&format!("{times} runs by the port"), || {
+            let port = docker.run("port web 8080").stdout.trim().rsplit(':').next()?.parse::<u16>().ok()?;
+            let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+            stream.write_all(b"GET /runs HTTP/1.0\r\n\r\n").ok()?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).ok()?;
+            (answer.matches("x\n").count() == times).then_some(())
+        });
+    };
+    runs(1);
+    let pid = docker.shows("web", "{{.State.Pid}}");
+    let _ = docker.args(["exec", "web", "kill", "-9", &pid]);
+    runs(2);
+    daemon.cancel_jobs();
+    runs(3);
 }
 
 #[test]
