@@ -9,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sockerless_tests::{Daemon, Docker};
+use serde_json::json;
+use sockerless_tests::{
+    Daemon, Docker,
+    images::{ImageSpec, busybox_layer},
+};
 
 /// Patience of a test for what has to come; it fails after that.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -287,6 +291,51 @@ fn what_a_running_container_does_to_its_files_is_told_at_once() {
     }
     has_changed(&docker, "busy", daemon.folder());
     assert_eq!(docker.args(["inspect", "--format", "{{.State.Status}}", "busy"]).ok(), "running");
+}
+
+/// Content of a member of an archive that a command writes.
+fn member(docker: &Docker, args: &[&str], path: &str) -> Option<String> {
+    let output = docker.command(args).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut archive = tar::Archive::new(output.stdout.as_slice());
+    let mut found = archive.entries().unwrap().map(|entry| entry.unwrap());
+    let mut found = found.find(|entry| entry.path().unwrap() == Path::new(path))?;
+    let mut content = String::new();
+    found.read_to_string(&mut content).unwrap();
+    Some(content)
+}
+
+#[test]
+fn what_the_images_user_may_not_read_comes_from_the_image_and_fails_nothing() {
+    let (daemon, docker) = daemon();
+    let mut layer = busybox_layer().unwrap();
+    layer.file("etc/shadow", 0o640, "secret\n").unwrap().file("root/.rc", 0o644, "rc\n").unwrap();
+    daemon.load_with(&ImageSpec::new("own-user:1").with("User", json!("nobody")), layer);
+    docker.run("run -d --name own --label sockerless.linger=1 own-user:1 sleep 1000").ok();
+    let script = "echo made > /tmp/made; echo closed > /tmp/closed; chmod 0 /tmp/closed";
+    docker.args(["exec", "own", "sh", "-c", script]).ok();
+    let whole = |name: &str, args: &[&str]| {
+        for (path, content) in
+            [("etc/shadow", Some("secret\n")), ("root/.rc", Some("rc\n")), ("tmp/made", Some("made\n"))]
+        {
+            assert_eq!(member(&docker, args, path).as_deref(), content, "{name}: {path}");
+        }
+        assert_eq!(member(&docker, args, "tmp/closed"), None, "{name}");
+    };
+    whole("running", &["export", "own"]);
+    assert!(daemon.log_text().contains("/tmp/closed"), "the log says what is not there");
+    assert_eq!(member(&docker, &["cp", "own:/etc", "-"], "etc/shadow").as_deref(), Some("secret\n"));
+    let words = cp(&docker, &[], "own:/etc/shadow", "-").fails(1);
+    assert!(words.contains("open /etc/shadow: permission denied"), "{words}");
+    // Nobody takes a part of it for the whole.
+    cp(&docker, &[], "own:/tmp", "-").fails(1);
+    docker.run("commit own made:1").ok();
+    let script = "cat /tmp/made; ls /tmp";
+    assert_eq!(docker.args(["run", "--rm", "made:1", "sh", "-c", script]).ok(), "made\nmade");
+    docker.run("kill own").ok();
+    saved(&daemon, &docker, "own");
+    whole("saved", &["export", "own"]);
+    assert_eq!(docker.run("inspect --format {{.State.Error}} own").ok(), "");
 }
 
 #[test]
