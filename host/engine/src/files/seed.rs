@@ -17,7 +17,7 @@ use super::{
     path::{absolute, join},
     tree::Node,
 };
-use crate::{Engine, Result, containers::Entry};
+use crate::{Engine, ErrorKind, Result, containers::Entry};
 
 impl Engine {
     /// What the image has in a directory, named as it is there. None when that is nothing, or is no directory.
@@ -42,7 +42,8 @@ impl Engine {
         self.send(run, Request::Put(put), content).await.map_err(Problem::plain)
     }
 
-    /// Makes a directory, with those above it, where the image has none. Errors: the agent's, with the directory.
+    /// Makes a directory, with those above it, where the image has none and the container's user may. Errors: the agent's, with
+    /// the directory.
     pub(crate) async fn have_directory(&self, entry: &Entry, run: &RunId, directory: &str) -> Result<()> {
         let tree = self.image_tree(&entry.spec.image_id).await?;
         // A path through something else than directories fails where it is mounted, or used.
@@ -60,7 +61,15 @@ impl Engine {
             return Ok(());
         }
         let archive = plan.emit(Arc::new(self.image_sources(entry).await?));
-        let made = self.fill(run, "/", archive).await;
-        made.map_err(|error| error.prefixed(&format!("the directory {directory} could not be made")))
+        match self.fill(run, "/", archive).await {
+            // dockerd makes it as root; the agent has the rights of the image's user, and a container is better without.
+            Err(error) if error.kind == ErrorKind::Forbidden => {
+                tracing::warn!(%run, directory, %error, "a volume's directory is missing: the container's user may not make it");
+                Ok(())
+            }
+            made => {
+                made.map_err(|error| error.prefixed(&format!("the directory {directory} could not be made")))
+            }
+        }
     }
 }

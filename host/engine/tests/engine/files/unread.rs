@@ -81,6 +81,12 @@ async fn act(request: Request, end: AgentEnd) {
             return end.reply(Reply::Failed(Fault { kind: FaultKind::Forbidden, message }));
         }
         Request::Freeze | Request::Thaw => return end.reply(Reply::Ready),
+        Request::Put(_) => {
+            end.reply(Reply::Ready);
+            end.read_all().await;
+            let message = "mkdir /v: permission denied".into();
+            return end.end(End::Failed(Fault { kind: FaultKind::Forbidden, message }));
+        }
         other => panic!("{other:?}"),
     };
     end.reply(reply);
@@ -161,4 +167,16 @@ async fn after_the_linger_the_container_has_all_that_could_be_read() {
     tokio::time::sleep(Duration::from_secs(650)).await;
     assert_eq!((world.cloud.jobs(), world.error("cc").as_str()), (0, ""));
     assert_eq!(listed(world.engine.export("cc").await.unwrap()).await, ALL);
+}
+
+#[tokio::test]
+async fn a_directory_for_a_volume_that_the_user_may_not_make_fails_no_start() {
+    let world = world(&["sleep"]).await;
+    world
+        .create_with("own", &["sleep"], |request| {
+            request.config.image = Some("fs:1".into());
+            request.config.volumes = Some(vec!["/v".into()]);
+        })
+        .await;
+    assert_eq!(world.engine.start("own").await, Ok(Outcome::Done));
 }
