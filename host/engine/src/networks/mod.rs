@@ -10,10 +10,12 @@ mod endpoint;
 mod filters;
 mod ipam;
 mod join;
+mod leases;
 mod membership;
 mod mesh;
 mod neighbours;
 mod record;
+mod records;
 mod remove;
 mod restore;
 mod show;
@@ -32,10 +34,11 @@ pub use subnet::{Subnet, SubnetError};
 
 pub(crate) use endpoint::{Endpoint, Joined};
 pub(crate) use ipam::Plan;
+use leases::Want;
 pub(crate) use membership::{is_user_defined, links_shown, members_of, settings_of};
 pub(crate) use neighbours::Fabric;
 pub(crate) use record::{BRIDGE, HOST, NONE, Network};
-use table::{Table, Want, not_found};
+use table::{Table, not_found};
 
 use sockerless_ports::link::Catching;
 

@@ -11,6 +11,7 @@ mod images;
 mod linger;
 mod lists;
 mod many;
+mod networks;
 mod ports;
 mod runs;
 mod stops;
