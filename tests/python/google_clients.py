@@ -1,6 +1,6 @@
 """Google's own clients against the simulator: `google_clients.py READY_FILE BUSYBOX`.
 
-Needs google-cloud-run, google-cloud-storage and google-cloud-logging.
+Needs google-cloud-run, google-cloud-storage, google-cloud-logging, google-cloud-dns and dnspython.
 """
 
 import json
@@ -8,9 +8,14 @@ import os
 import sys
 import time
 
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
 from google.auth import credentials
+from google.cloud import dns as cloud_dns
 from google.cloud import logging_v2, run_v2, storage
 from google_image import Registry
 
@@ -50,6 +55,7 @@ class Cloud:
         self.executions = run_v2.ExecutionsClient(**rest)
         self.tasks = run_v2.TasksClient(**rest)
         self.storage = storage.Client(project=ready["project"], credentials=login, client_options=options)
+        self.names = cloud_dns.Client(project=ready["project"], credentials=login, client_options=options)
         self.logs = logging_v2.Client(
             project=ready["project"], credentials=login, client_options=options, _use_grpc=False
         )
@@ -207,6 +213,111 @@ def mounted(cloud, image):
     cloud.jobs.delete_job(name=f"{cloud.parent}/jobs/mount").result(timeout=60)
 
 
+def shared(cloud, image):
+    """A volume: what one container writes is in the bucket, and another one's."""
+
+    def run(name, script, read_only=False, options=()):
+        gcs = run_v2.GCSVolumeSource(
+            bucket="clients-test",
+            read_only=read_only,
+            mount_options=["only-dir=volumes/data", "implicit-dirs", "file-mode=777", "dir-mode=777", *options],
+        )
+        volume = run_v2.Volume(name="data", gcs=gcs)
+        job = cloud.job(image, "/bin/sh", "-ec", script, token="g1", volumes=[volume])
+        cloud.jobs.create_job(parent=cloud.parent, job=job, job_id=name).result(timeout=60)
+        execution = cloud.ended(f"{cloud.parent}/jobs/{name}/executions/{name}-g1")
+        lines = cloud.lines(f"{name}-g1")
+        cloud.jobs.delete_job(name=f"{cloud.parent}/jobs/{name}").result(timeout=60)
+        assert execution.succeeded_count == 1, lines
+        return [text for log, text in lines if log == "stdout"]
+
+    bucket = cloud.storage.bucket("clients-test")
+    bucket.blob("volumes/data/given").upload_from_string("from outside\n")
+    script = """
+        cat /data/given
+        mkdir /data/sub
+        echo '#!/bin/sh' > /data/sub/tool
+        echo 'echo ran $0' >> /data/sub/tool
+        /data/sub/tool
+        cp /data/sub/tool /data/copy && chmod 600 /data/copy && stat -c %a /data/copy
+        echo first > /data/log; echo second >> /data/log
+        mv /data/log /data/moved; cat /data/moved
+        ln -s moved /data/link; cat /data/link
+        ln /data/moved /data/hard 2>/dev/null || echo no hard links
+        mv /data/sub /data/other 2>/dev/null || echo a folder stays
+        rm /data/copy; ls /data
+        dd if=/dev/zero of=/data/large bs=65536 count=48 2>/dev/null
+    """
+    wanted = [
+        "from outside",
+        "ran /data/sub/tool",
+        "777",
+        "first",
+        "second",
+        "first",
+        "second",
+        "no hard links",
+        "a folder stays",
+        "given",
+        "link",
+        "moved",
+        "sub",
+    ]
+    check(run("writer", script), wanted)
+    names = sorted(blob.name.removeprefix("volumes/data/") for blob in bucket.list_blobs(prefix="volumes/data/"))
+    check(names, ["given", "large", "link", "moved", "sub/", "sub/tool"])
+    check(bucket.blob("volumes/data/moved").download_as_bytes(), b"first\nsecond\n")
+    check(bucket.get_blob("volumes/data/large").size, 48 * 65536)
+    again = "cat /data/moved; wc -c < /data/large; mv /data/sub /data/other; /data/other/tool; rm -r /data/*; ls -a /data"
+    lines = run("another", again, options=["rename-dir-limit=10"])
+    check(lines, ["first", "second", str(48 * 65536), "ran /data/other/tool", ".", ".."])
+    check([blob.name for blob in bucket.list_blobs(prefix="volumes/data/")], [])
+    bucket.blob("volumes/data/given").upload_from_string("x\n")
+    refusal = "cat /data/given; echo y > /data/given || echo read only"
+    check(run("reader", f"set +e; {refusal}", read_only=True), ["x", "read only"])
+
+
+def names(cloud):
+    """Zones and records by Google's client, and the name server by another's."""
+    server, port = cloud.info["dns"].split(":")
+
+    def ask(name, by=dns.query.udp):
+        query = dns.message.make_query(f"{name}.ab.sockerless.internal.", "A")
+        answer = by(query, server, port=int(port), timeout=10)
+        assert answer.flags & dns.flags.AA, answer
+        found = sorted(record.address for answers in answer.answer for record in answers)
+        return dns.rcode.to_text(answer.rcode()), found, [answers.ttl for answers in answer.answer]
+
+    def change(zone, fill):
+        changes = zone.changes()
+        fill(changes)
+        changes.create()
+        while changes.status != "done":
+            changes.reload()
+
+    zone = cloud.names.zone("sockerless-net-ab", "ab.sockerless.internal.", "a network")
+    zone.create()
+    refused(exceptions.Conflict, zone.create)
+    check([found.name for found in cloud.names.list_zones()], ["sockerless-net-ab"])
+    check(cloud.names.quotas()["rrsetsPerManagedZone"], 10000)
+    many = zone.resource_record_set("many.ab.sockerless.internal.", "A", 10, [f"172.18.0.{n}" for n in range(1, 61)])
+    db = zone.resource_record_set("db.ab.sockerless.internal.", "A", 10, ["172.18.0.2"])
+    change(zone, lambda changes: (changes.add_record_set(db), changes.add_record_set(many)))
+    check(ask("db"), ("NOERROR", ["172.18.0.2"], [10]))
+    check(ask("none"), ("NXDOMAIN", [], []))
+    check(len(ask("many", dns.query.tcp)[1]), 60)
+    truncated = dns.message.make_query("many.ab.sockerless.internal.", "A")
+    check(len(dns.query.udp_with_fallback(truncated, server, port=int(port), timeout=10)[0].answer[0]), 60)
+    records = {record.name: record.rrdatas for record in zone.list_resource_record_sets() if record.record_type == "A"}
+    check(records["db.ab.sockerless.internal."], ["172.18.0.2"])
+    message = refused(exceptions.BadRequest, zone.delete)
+    assert "one or more 'resource records'" in message, message
+    change(zone, lambda changes: (changes.delete_record_set(db), changes.delete_record_set(many)))
+    check(ask("db"), ("NXDOMAIN", [], []))
+    zone.delete()
+    check(list(cloud.names.list_zones()), [])
+
+
 def refusals(cloud, image):
     create = lambda job, parent=cloud.parent: cloud.jobs.create_job(parent=parent, job=job, job_id="bad").result(timeout=60)
     message = refused(exceptions.BadRequest, lambda: create(cloud.job("ghcr.io/a/b", "true")))
@@ -242,6 +353,8 @@ def main():
     jobs(cloud, image)
     cancelled(cloud, image)
     mounted(cloud, image)
+    shared(cloud, image)
+    names(cloud)
     refusals(cloud, image)
     entries(cloud)
     bucket.delete(force=True)

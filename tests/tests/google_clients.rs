@@ -7,8 +7,13 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// The clients at the releases that were tried.
-const PACKAGES: &[&str] =
-    &["google-cloud-run==0.16.2", "google-cloud-storage==3.17.1", "google-cloud-logging==3.17.0"];
+const PACKAGES: &[&str] = &[
+    "google-cloud-run==0.16.2",
+    "google-cloud-storage==3.17.1",
+    "google-cloud-logging==3.17.0",
+    "google-cloud-dns==0.37.2",
+    "dnspython==2.9.2",
+];
 
 /// The folder that cargo builds into: this test is in `TARGET/PROFILE/deps`.
 fn target() -> PathBuf {
@@ -37,11 +42,14 @@ fn python() -> PathBuf {
         return PathBuf::from(venv).join("bin/python");
     }
     let venv = target().join("google-clients");
-    if !venv.join("complete").exists() {
-        checked(Command::new("python3").args(["-m", "venv"]).arg(&venv));
-        checked(Command::new(venv.join("bin/pip")).args(["install", "--quiet"]).args(PACKAGES));
-        std::fs::write(venv.join("complete"), "").unwrap();
+    let wanted = PACKAGES.join("\n");
+    let complete = venv.join("complete");
+    if std::fs::read_to_string(&complete).is_ok_and(|found| found == wanted) {
+        return venv.join("bin/python");
     }
+    checked(Command::new("python3").args(["-m", "venv"]).arg(&venv));
+    checked(Command::new(venv.join("bin/pip")).args(["install", "--quiet"]).args(PACKAGES));
+    std::fs::write(complete, wanted).unwrap();
     venv.join("bin/python")
 }
 

@@ -49,7 +49,7 @@ pub(crate) async fn drive(
     };
     let own = IpAddr::from(slot.lease.address);
     let address = spec.pod.as_ref().map_or(own, Pod::address);
-    let plan = match plan::plan(inner, spec, folder, &image, address) {
+    let (plan, waiting) = match plan::plan(inner, spec, folder, &image, address) {
         Ok(plan) => plan,
         Err((reason, message)) => {
             slot.end().await;
@@ -58,6 +58,7 @@ pub(crate) async fn drive(
     };
     let run = Run { events, address, grace: None, started: false, early, outputs: None };
     run.run(inner, &id, slot, ToKeeper::Start(Box::new(plan)), orders).await;
+    drop(waiting);
 }
 
 async fn prepare(

@@ -85,6 +85,7 @@ impl Executor {
         let unpack =
             Unpack { program: program.clone(), scope: scope.clone(), user_namespace: user_namespace.clone() };
         leftover::remove_tasks(&state, &unpack).await.map_err(failed)?;
+        leftover::fresh_sockets(&state).map_err(failed)?;
         let images = ImageStore::open(&state, config.registries, unpack).await.map_err(failed)?;
 
         let network = Arc::new(Network::open(&scope, rootless).await?);

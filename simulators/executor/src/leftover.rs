@@ -43,6 +43,15 @@ fn stages(scope: &str) -> Vec<i32> {
         .collect()
 }
 
+/// An empty folder for the sockets at which mounts are handed over.
+pub(crate) fn fresh_sockets(state: &Path) -> io::Result<()> {
+    let folder = state.join("sockets");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir(folder)
+}
+
 /// Deletes the files of tasks that are no more.
 pub(crate) async fn remove_tasks(state: &Path, unpack: &Unpack) -> io::Result<()> {
     let folders: Vec<_> = fs::read_dir(state.join("tasks"))?

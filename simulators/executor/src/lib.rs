@@ -23,6 +23,7 @@ mod network;
 mod plan;
 mod pod;
 mod pool;
+mod served;
 mod spec;
 mod stage;
 mod task;
@@ -32,6 +33,7 @@ pub use config::{ExecutorConfig, Limits, RegistryAccess, RegistryAuth};
 pub use error::ExecutorError;
 pub use executor::Executor;
 pub use pod::{Pod, Probe};
+pub use served::Serve;
 pub use spec::{FailureReason, MountSource, TaskEvent, TaskMount, TaskSpec};
 pub use task::{Task, TaskHandle};
 

@@ -8,6 +8,7 @@ use crate::{
     error::ExecutorError,
     executor::Inner,
     image::Image,
+    served::Waiting,
     spec::{FailureReason, MountSource, TaskSpec},
     stage::protocol::{Plan, PlanMount},
 };
@@ -57,14 +58,15 @@ pub(crate) fn check(spec: &TaskSpec) -> Result<(), ExecutorError> {
     capabilities(&spec.capabilities).map(drop)
 }
 
-/// `folder` names the task among all that this executor ever ran.
+/// `folder` names the task among all that this executor ever ran. Mounts that are served are waited for as long as the
+/// second value lives.
 pub(crate) fn plan(
     inner: &Inner,
     spec: TaskSpec,
     folder: String,
     image: &Image,
     address: IpAddr,
-) -> Result<Plan, (FailureReason, String)> {
+) -> Result<(Plan, Waiting), (FailureReason, String)> {
     let config = &image.config.config;
     let argv = argv(&spec, &config.entrypoint, &config.cmd);
     if argv.is_empty() {
@@ -73,10 +75,12 @@ pub(crate) fn plan(
     }
     let internal = |error: ExecutorError| (FailureReason::Internal, error.to_string());
     let mut mounts = Vec::new();
+    let mut waiting = Waiting::default();
     let pod = spec.pod.as_ref();
-    for mount in spec.mounts {
+    for (index, mount) in spec.mounts.into_iter().enumerate() {
         let fails =
             |error: std::io::Error| (FailureReason::MountFailed, format!("mount at {}: {error}", mount.path));
+        let mut served = None;
         let (source, size) = match mount.source {
             MountSource::Directory(path) => {
                 let source = std::fs::canonicalize(&path).map_err(|error| {
@@ -93,14 +97,20 @@ pub(crate) fn plan(
                 let folder = pod.map(|pod| pod.folder(&name)).transpose().map_err(fails)?;
                 (folder, None)
             }
+            MountSource::Served(server) => {
+                let socket = inner.state.join("sockets").join(format!("{folder}.{index}"));
+                waiting.open(socket.clone(), server).map_err(fails)?;
+                served = Some(socket);
+                (None, None)
+            }
         };
-        mounts.push(PlanMount { path: mount.path, source, size, read_only: mount.read_only });
+        mounts.push(PlanMount { path: mount.path, source, served, size, read_only: mount.read_only });
     }
     let hostname = spec.hostname.unwrap_or_else(|| HOSTNAME.to_owned());
     let names = if hostname == HOSTNAME { String::new() } else { format!("{address}\t{hostname}\n") };
     let working_dir = spec.working_dir.unwrap_or_else(|| config.working_dir.clone());
     let env = spec.env.into_iter().map(|(name, value)| format!("{name}={value}"));
-    Ok(Plan {
+    let plan = Plan {
         state: inner.state.clone(),
         task: folder,
         layers: image.layers.clone(),
@@ -116,7 +126,8 @@ pub(crate) fn plan(
         rootless: inner.limits.rootless,
         cgroup: inner.cgroups.plan(spec.memory_bytes, spec.cpu_millis),
         network: spec.pod.as_ref().map(|pod| pod.network().to_owned()),
-    })
+    };
+    Ok((plan, waiting))
 }
 
 /// Kubernetes' rule: a command without arguments runs without the image's.

@@ -1,10 +1,10 @@
 //! What a task is and what happens to it.
 
-use std::{net::IpAddr, path::PathBuf, time::SystemTime};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
-use crate::pod::Pod;
+use crate::{pod::Pod, served::Serve};
 
 /// One container to run.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +59,8 @@ pub enum MountSource {
     },
     /// A folder of the task's pod, empty at first: the same for all of the pod's tasks that name it. It is on disk.
     Shared(String),
+    /// A FUSE file system that the server answers for; needs /dev/fuse.
+    Served(Arc<dyn Serve>),
 }
 
 /// What happens to a task, in order. The last one is `Exited` or `Failed`; then the channel closes.

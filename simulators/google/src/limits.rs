@@ -94,6 +94,23 @@ pub const FILTER_DEPTH: usize = 64;
 /// Characters of a filter (Cloud Logging: 20,000).
 pub const FILTER_CHARACTERS: usize = 20_000;
 
+/// How long gcsfuse takes what it knows of a file for true (its default, and Cloud Run's).
+pub const FUSE_METADATA_TTL: Duration = Duration::from_secs(60);
+/// How long it takes for true that there is no such file (its default).
+pub const FUSE_NEGATIVE_TTL: Duration = Duration::from_secs(5);
+/// What -1 seconds mean: a year is longer than any task lives.
+pub const FUSE_FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3_600);
+/// Objects read at a time for a folder's listing.
+pub const FUSE_LIST_PAGE: i64 = 256;
+/// Bytes that a file system in user space calls a block.
+pub const FUSE_BLOCK: u32 = 4_096;
+/// Blocks and files that a bucket pretends to have room for.
+pub const FUSE_BLOCKS: u64 = 1 << 40;
+/// See there.
+pub const FUSE_FILES: u64 = 1 << 40;
+/// Inode numbers in listings from here on belong to files that nobody has looked up yet.
+pub const FUSE_UNKNOWN: u64 = 1 << 48;
+
 /// Managed zones of a project (Cloud DNS quotas).
 pub const MANAGED_ZONES: usize = 10_000;
 /// Record sets of a zone (Cloud DNS quotas).

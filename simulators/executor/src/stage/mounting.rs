@@ -1,13 +1,17 @@
 //! Steps that every kind of mount is put together from.
 
-use std::{fs, io, os::fd::OwnedFd, path::Path};
+use std::{
+    fs, io,
+    os::fd::{AsRawFd, OwnedFd},
+    path::Path,
+};
 
 use nix::mount::{MsFlags, mount};
 use rustix::{
     fs::CWD,
     mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsmount,
-        fsopen, move_mount, open_tree,
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+        fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
     },
 };
 
@@ -25,6 +29,39 @@ pub(super) fn file_system(kind: &str, attributes: MountAttrFlags) -> io::Result<
     fsconfig_create(&context)?;
     Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
 }
+
+/// A FUSE file system that nobody answers for yet, and its connection. The device has to be opened here: the kernel wants
+/// it to be of the same user namespace as the mount.
+pub(super) fn fuse() -> io::Result<(OwnedFd, OwnedFd)> {
+    let device = fs::File::options().read(true).write(true).open(FUSE_DEVICE).map_err(|error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::PermissionDenied => "; `sudo chmod 666 /dev/fuse` lets every user mount",
+            io::ErrorKind::NotFound => "; `sudo modprobe fuse` makes it, unless the kernel lacks it",
+            _ => "",
+        };
+        io::Error::new(error.kind(), format!("{FUSE_DEVICE}: {error}{remedy}"))
+    })?;
+    let device = OwnedFd::from(device);
+    let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in [
+        ("fd", device.as_raw_fd().to_string().as_str()),
+        ("rootmode", "40000"),
+        ("user_id", "0"),
+        ("group_id", "0"),
+    ] {
+        fsconfig_set_string(&context, key, value)?;
+    }
+    // Every user of the container, each by the modes that the files show.
+    for flag in ["allow_other", "default_permissions"] {
+        fsconfig_set_flag(&context, flag)?;
+    }
+    fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    let tree = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    Ok((device, tree))
+}
+
+const FUSE_DEVICE: &str = "/dev/fuse";
 
 pub(super) fn attach(tree: &OwnedFd, target: impl AsRef<Path>) -> io::Result<()> {
     let target = target.as_ref();

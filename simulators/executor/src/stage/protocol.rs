@@ -145,8 +145,10 @@ pub(crate) struct Plan {
 pub(crate) struct PlanMount {
     /// In the container.
     pub path: String,
-    /// A file or folder of this machine; None: memory.
+    /// A file or folder of this machine; None: memory, or served.
     pub source: Option<PathBuf>,
+    /// The socket at which a FUSE mount is handed over to its server.
+    pub served: Option<PathBuf>,
     /// Of the memory, in bytes.
     pub size: Option<u64>,
     /// Writes are refused.

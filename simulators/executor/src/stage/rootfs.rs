@@ -18,11 +18,11 @@ use nix::{
 };
 
 use super::{
-    mounting::{attach, make_read_only, place, tree},
+    mounting::{attach, fuse, make_read_only, place, tree},
     protocol::{Plan, PlanMount, StageFailure},
     system::System,
 };
-use crate::{spec::FailureReason, tuning::MOUNT_OPTIONS_LIMIT};
+use crate::{served::hand_over, spec::FailureReason, tuning::MOUNT_OPTIONS_LIMIT};
 
 /// Builds the root file system in this process's mount namespace and moves into it.
 pub(crate) fn enter(plan: &Plan) -> Result<(), StageFailure> {
@@ -84,6 +84,13 @@ struct Source {
 impl Source {
     /// None for memory.
     fn open(mount: &PlanMount) -> Result<Option<Self>, StageFailure> {
+        if let Some(socket) = &mount.served {
+            let tree = served(socket).map_err(|error| {
+                let message = format!("mount at {}: a file system in user space: {error}", mount.path);
+                StageFailure::new(FailureReason::MountFailed, message)
+            })?;
+            return Ok(Some(Self { tree, folder: true }));
+        }
         let Some(path) = &mount.source else { return Ok(None) };
         let open = || Ok(Self { folder: fs::metadata(path)?.is_dir(), tree: tree(path)? });
         open().map(Some).map_err(|error: io::Error| {
@@ -91,6 +98,13 @@ impl Source {
             StageFailure::new(FailureReason::MountFailed, message)
         })
     }
+}
+
+/// A FUSE file system whose connection is handed over at a socket.
+fn served(socket: &Path) -> io::Result<OwnedFd> {
+    let (device, tree) = fuse()?;
+    hand_over(socket, &device)?;
+    Ok(tree)
 }
 
 fn change_root(root: &Path) -> io::Result<()> {

@@ -1,5 +1,9 @@
 //! gcsfuse's flags, as a Cloud Storage volume passes them on.
 
+use std::time::Duration;
+
+use crate::limits;
+
 /// What the flags say about the mount's look.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MountOptions {
@@ -15,12 +19,16 @@ pub struct MountOptions {
     pub gid: Option<u32>,
     /// Folders exist without an object of their own.
     pub implicit_dirs: bool,
+    /// How long what is known of a file stays true.
+    pub metadata_ttl: Duration,
+    /// How long it stays true that there is no such file.
+    pub negative_ttl: Duration,
+    /// Objects that a folder may hold to be renamed.
+    pub rename_dir_limit: u64,
 }
 
 /// Flags that change speed and freshness alone, which a copy on this disk has anyway.
 const TUNING: &[&str] = &[
-    "metadata-cache-ttl-secs",
-    "metadata-cache-negative-ttl-secs",
     "stat-cache-max-size-mb",
     "type-cache-max-size-mb",
     "stat-cache-ttl",
@@ -34,16 +42,39 @@ const TUNING: &[&str] = &[
     "limit-bytes-per-sec",
     "limit-ops-per-sec",
     "sequential-read-size-mb",
-    "rename-dir-limit",
     "write-global-max-blocks",
     "log-severity",
     "http-client-timeout",
     "client-protocol",
     "billing-project",
 ];
+/// Flags with a value that the mount's look depends on.
+const OWN: &[&str] = &[
+    "only-dir",
+    "file-mode",
+    "dir-mode",
+    "uid",
+    "gid",
+    "metadata-cache-ttl-secs",
+    "metadata-cache-negative-ttl-secs",
+    "rename-dir-limit",
+];
 const TUNING_SWITCHES: &[&str] = &["enable-nonexistent-type-cache", "enable-streaming-writes", "enable-hns"];
 
+/// Seconds; -1 is for ever.
+fn seconds(text: &str) -> Option<Duration> {
+    match text.parse::<i64>().ok()? {
+        -1 => Some(limits::FUSE_FOR_EVER),
+        seconds => u64::try_from(seconds).ok().map(Duration::from_secs),
+    }
+}
+
 impl MountOptions {
+    /// Whether what is known of the bucket may be kept for ever.
+    pub fn is_frozen(&self) -> bool {
+        self.metadata_ttl == limits::FUSE_FOR_EVER
+    }
+
     /// Reads the flags of a volume.
     ///
     /// # Errors
@@ -56,6 +87,9 @@ impl MountOptions {
             uid: None,
             gid: None,
             implicit_dirs: false,
+            metadata_ttl: limits::FUSE_METADATA_TTL,
+            negative_ttl: limits::FUSE_NEGATIVE_TTL,
+            rename_dir_limit: 0,
         };
         for option in options {
             let (name, value) = match option.split_once('=') {
@@ -84,12 +118,18 @@ impl MountOptions {
                 }
                 ("uid", Some(id)) => parsed.uid = Some(id.parse().map_err(|_| bad("invalid syntax"))?),
                 ("gid", Some(id)) => parsed.gid = Some(id.parse().map_err(|_| bad("invalid syntax"))?),
+                ("metadata-cache-ttl-secs", Some(text)) => {
+                    parsed.metadata_ttl = seconds(text).ok_or_else(|| bad("invalid syntax"))?
+                }
+                ("metadata-cache-negative-ttl-secs", Some(text)) => {
+                    parsed.negative_ttl = seconds(text).ok_or_else(|| bad("invalid syntax"))?
+                }
+                ("rename-dir-limit", Some(text)) => {
+                    parsed.rename_dir_limit = text.parse().map_err(|_| bad("invalid syntax"))?
+                }
                 (name, Some(value)) if TUNING.contains(&name) && !value.is_empty() => {}
                 (name, None | Some("true" | "false")) if TUNING_SWITCHES.contains(&name) => {}
-                (name, None)
-                    if TUNING.contains(&name)
-                        || ["only-dir", "file-mode", "dir-mode", "uid", "gid"].contains(&name) =>
-                {
+                (name, None) if TUNING.contains(&name) || OWN.contains(&name) => {
                     return Err(format!("flag needs an argument: --{name}"));
                 }
                 _ => return Err(format!("unknown flag: --{name}")),
@@ -110,6 +150,13 @@ mod tests {
         assert_eq!(options.only_dir, "agent/ab");
         assert_eq!((options.file_mode, options.dir_mode), (0o755, 0o755));
         assert_eq!((options.uid, options.gid, options.implicit_dirs), (Some(7), None, true));
+        assert_eq!(
+            (options.metadata_ttl, options.negative_ttl),
+            (Duration::from_secs(60), Duration::from_secs(5))
+        );
+        assert!(
+            !options.is_frozen() && MountOptions::parse(["metadata-cache-ttl-secs=-1"]).unwrap().is_frozen()
+        );
     }
 
     #[test]
@@ -119,6 +166,11 @@ mod tests {
             ("colour=red", "unknown flag: --colour"),
             ("file-mode=999", "invalid argument \"999\" for \"--file-mode\" flag: parse error"),
             ("uid", "flag needs an argument: --uid"),
+            ("metadata-cache-ttl-secs", "flag needs an argument: --metadata-cache-ttl-secs"),
+            (
+                "metadata-cache-ttl-secs=-2",
+                "invalid argument \"-2\" for \"--metadata-cache-ttl-secs\" flag: invalid syntax",
+            ),
         ] {
             assert_eq!(MountOptions::parse([option]).unwrap_err(), complaint);
         }

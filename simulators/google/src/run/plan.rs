@@ -204,14 +204,18 @@ async fn mounts(
             let options = gcs["mountOptions"].as_array().into_iter().flatten().filter_map(Value::as_str);
             let options = MountOptions::parse(options).map_err(|message| fails("cloud-storage", message))?;
             let bucket = gcs["bucket"].as_str().unwrap_or_default();
-            let folder = simulator
-                .storage
-                .materialise(bucket, &options)
-                .await
-                .map_err(|message| fails("cloud-storage", message))?;
-            let source = below(folder.path(), sub_path).map_err(|message| fails("cloud-storage", message))?;
-            mounts.push(TaskMount { path, source: MountSource::Directory(source), read_only: true });
-            kept.push(folder);
+            let fails = |message| fails("cloud-storage", message);
+            let read_only = gcs["readOnly"] == true;
+            let source = if read_only && options.is_frozen() {
+                let folder = simulator.storage.materialise(bucket, &options).await.map_err(fails)?;
+                let source = below(folder.path(), sub_path).map_err(fails)?;
+                kept.push(folder);
+                MountSource::Directory(source)
+            } else {
+                inside(sub_path).map_err(fails)?;
+                MountSource::Served(simulator.storage.volume(bucket, &options, sub_path).map_err(fails)?)
+            };
+            mounts.push(TaskMount { path, source, read_only });
         } else {
             if !sub_path.is_empty() {
                 return Err(fails(
@@ -243,12 +247,13 @@ fn is_shared(template: &Value, volume: &str) -> bool {
 
 /// A folder inside a mount; it has to exist.
 fn below(root: &Path, sub_path: &str) -> Result<std::path::PathBuf, String> {
-    let inside =
-        Path::new(sub_path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    inside(sub_path)?;
     let path = root.join(sub_path);
-    if inside && path.is_dir() {
-        Ok(path)
-    } else {
-        Err(format!("sub path {sub_path:?} is no folder in the volume"))
-    }
+    if path.is_dir() { Ok(path) } else { Err(format!("sub path {sub_path:?} is no folder in the volume")) }
+}
+
+/// Refuses a path that leads out of the volume.
+fn inside(sub_path: &str) -> Result<(), String> {
+    let inside = Path::new(sub_path).components().all(|part| matches!(part, Component::Normal(_)));
+    if inside { Ok(()) } else { Err(format!("sub path {sub_path:?} leads out of the volume")) }
 }

@@ -62,6 +62,23 @@ impl Files {
         self.resumable.join(id)
     }
 
+    /// A path for content that a mount writes.
+    pub fn staging(&self) -> PathBuf {
+        self.incoming.join(ids::secret())
+    }
+
+    /// Removes what was staged and will be no object.
+    pub fn remove_staged(&self, path: &Path) {
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::warn!(%error, path = %path.display(), "staged content cannot be removed");
+        }
+    }
+
+    /// [`Files::discard`] for a thread that may wait.
+    pub fn remove(&self, file: &str) {
+        self.remove_staged(&self.object(file));
+    }
+
     /// Removes content that no object has any more; readers that opened it read on.
     pub async fn discard(&self, file: &str) {
         if let Err(error) = fs::remove_file(self.object(file)).await {
@@ -184,6 +201,7 @@ pub fn received(chunk: std::result::Result<Bytes, axum::Error>) -> Result<Bytes>
     chunk.map_err(|error| StorageError::invalid(format!("The request's body ended early: {error}")))
 }
 
-fn encode_crc(crc32c: u32) -> String {
+/// As the API has it: big-endian, base64.
+pub fn encode_crc(crc32c: u32) -> String {
     STANDARD.encode(crc32c.to_be_bytes())
 }

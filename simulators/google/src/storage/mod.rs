@@ -5,9 +5,10 @@ mod buckets;
 mod content;
 mod copies;
 mod error;
+mod fuse;
 pub mod index;
+mod layout;
 mod list;
-mod mount;
 mod multipart;
 mod objects;
 mod resources;
@@ -26,19 +27,34 @@ use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::db::Database;
+use crate::run::MountOptions;
 use crate::server::Simulator;
 use crate::{auth, limits, schema, time};
 use content::Files;
 use error::{Result, StorageError};
-pub use mount::Materialised;
-use mount::Mounts;
+use fuse::{Objects, Volume};
+pub use layout::Materialised;
+use layout::Mounts;
+
+/// Numbers for objects' generations: microseconds, never the same twice.
+#[derive(Debug, Default)]
+pub struct Generations(AtomicI64);
+
+impl Generations {
+    /// The next one.
+    pub fn next(&self) -> i64 {
+        let now = time::now().as_microsecond();
+        let last = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(now.max(last + 1)));
+        now.max(last.unwrap_or_default() + 1)
+    }
+}
 
 /// What Cloud Storage keeps beside the database.
 pub struct Storage {
     db: Arc<Database>,
     files: Files,
     mounts: Mounts,
-    last_generation: AtomicI64,
+    generations: Arc<Generations>,
     sessions: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -50,18 +66,48 @@ impl Storage {
             db,
             files: Files::open(&folder)?,
             mounts: Mounts::open(&folder.join("mounts"))?,
-            last_generation: AtomicI64::new(0),
+            generations: Arc::default(),
             sessions: Mutex::default(),
         })
     }
 
-    /// A generation: microseconds, never the same twice.
+    /// A generation for a new object.
     fn generation(&self) -> i64 {
-        let now = time::now().as_microsecond();
-        let last = self
-            .last_generation
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(now.max(last + 1)));
-        now.max(last.unwrap_or_default() + 1)
+        self.generations.next()
+    }
+
+    /// A bucket, or what lies below a folder of it, as a file system.
+    ///
+    /// # Errors
+    /// A sentence: no such bucket, or no such folder in the mount.
+    pub fn volume(
+        &self,
+        bucket: &str,
+        options: &MountOptions,
+        sub_path: &str,
+    ) -> std::result::Result<Arc<Volume>, String> {
+        let sql = |error: rusqlite::Error| error.to_string();
+        if index::bucket(&self.db.lock(), bucket).map_err(sql)?.is_none() {
+            return Err(layout::no_bucket(bucket));
+        }
+        let folders: Vec<&str> =
+            [options.only_dir.as_str(), sub_path].into_iter().map(|part| part.trim_matches('/')).collect();
+        let mut prefix = String::new();
+        for folder in folders.into_iter().filter(|folder| !folder.is_empty()) {
+            prefix.push_str(folder);
+            prefix.push('/');
+        }
+        let objects = Objects {
+            db: self.db.clone(),
+            files: self.files.clone(),
+            generations: self.generations.clone(),
+            bucket: bucket.to_owned(),
+            prefix,
+        };
+        if !sub_path.is_empty() && !objects.any_below("").map_err(|error| format!("{error:?}"))? {
+            return Err(layout::no_folder(sub_path));
+        }
+        Ok(Arc::new(Volume::new(objects, options.clone())))
     }
 
     /// Waits for the sole right to write to an upload session.

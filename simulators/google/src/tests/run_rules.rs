@@ -144,6 +144,38 @@ fn mounting(volume: Value) -> Value {
     body
 }
 
+/// What is known is kept for ever: a copy will do.
+const FROZEN: &str = "metadata-cache-ttl-secs=-1";
+
+#[tokio::test]
+async fn a_bucket_that_may_change_is_a_file_system_of_its_own() {
+    let cloud = Cloud::start().await;
+    cloud.ok("POST", "/storage/v1/b?project=sim-project", json!({"name": "bucket"})).await;
+    cloud.raw("POST", "/upload/storage/v1/b/bucket/o?uploadType=media&name=v%2Fsub%2Fa", &[], "").await;
+    for (id, gcs) in [
+        ("a", json!({"bucket": "bucket"})),
+        ("b", json!({"bucket": "bucket", "readOnly": true})),
+        ("c", json!({"bucket": "bucket", "mountOptions": [FROZEN]})),
+    ] {
+        cloud.run_to_end(id, mounting(json!({"name": "v", "gcs": gcs}))).await;
+        let mount = cloud.runner.specs.lock().unwrap().pop().unwrap().mounts.remove(0);
+        assert!(matches!(mount.source, MountSource::Served(_)), "{mount:?}");
+        assert_eq!(mount.read_only, gcs["readOnly"] == true);
+    }
+    let within = |sub_path: &str| {
+        let gcs = json!({"bucket": "bucket", "mountOptions": ["only-dir=v"]});
+        let mut job = mounting(json!({"name": "v", "gcs": gcs}));
+        job["template"]["template"]["containers"][0]["volumeMounts"][0]["subPath"] = json!(sub_path);
+        job
+    };
+    cloud.run_to_end("d", within("sub")).await;
+    let mount = cloud.runner.specs.lock().unwrap().pop().unwrap().mounts.remove(0);
+    assert!(format!("{mount:?}").contains("gs://bucket/v/sub/"), "{mount:?}");
+    let execution = cloud.run_to_end("e", within("none")).await;
+    let text = condition(&execution, "Completed")["message"].as_str().unwrap().to_owned();
+    assert!(text.contains("sub path \"none\" is no folder in the volume"), "{text}");
+}
+
 #[tokio::test]
 async fn a_bucket_is_mounted_with_the_modes_asked_for() {
     use std::os::unix::fs::PermissionsExt;
@@ -155,7 +187,7 @@ async fn a_bucket_is_mounted_with_the_modes_asked_for() {
             .raw("POST", &format!("/upload/storage/v1/b/bucket/o?uploadType=media&name={name}"), &[], content)
             .await;
     }
-    let options = json!(["only-dir=agent/v1", "file-mode=755", "implicit-dirs"]);
+    let options = json!(["only-dir=agent/v1", "file-mode=755", "implicit-dirs", FROZEN]);
     let volume =
         json!({"name": "agent", "gcs": {"bucket": "bucket", "readOnly": true, "mountOptions": options}});
     cloud.run_to_end("a", mounting(volume.clone())).await;
@@ -183,9 +215,8 @@ async fn without_implicit_dirs_a_folder_needs_an_object_of_its_own() {
             .raw("POST", &format!("/upload/storage/v1/b/bucket/o?uploadType=media&name={name}"), &[], "")
             .await;
     }
-    cloud
-        .run_to_end("a", mounting(json!({"name": "v", "gcs": {"bucket": "bucket", "readOnly": true}})))
-        .await;
+    let gcs = json!({"bucket": "bucket", "readOnly": true, "mountOptions": [FROZEN]});
+    cloud.run_to_end("a", mounting(json!({"name": "v", "gcs": gcs}))).await;
     let MountSource::Directory(folder) = cloud.runner.spec().mounts[0].source.clone() else { panic!() };
     assert!(folder.join("seen/file").exists());
     assert!(!folder.join("hidden").exists());

@@ -1,6 +1,6 @@
 //! Volumes.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{dns_label, unimplemented};
 use crate::error::{ApiError, Result};
@@ -28,12 +28,6 @@ pub fn volume(volume: &Value, at: &str) -> Result<()> {
         (Value::Object(gcs), Value::Null) => {
             if gcs.get("bucket").and_then(Value::as_str).is_none_or(str::is_empty) {
                 return wrong("gcs.bucket", "This field is required.");
-            }
-            if gcs.get("readOnly") != Some(&json!(true)) {
-                return Err(unimplemented(
-                    &format!("{at}.gcs.readOnly"),
-                    "writable Cloud Storage volumes (set readOnly)",
-                ));
             }
             Ok(())
         }

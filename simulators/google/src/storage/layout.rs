@@ -1,4 +1,5 @@
-//! Buckets as folders: what gcsfuse shows of them, laid out on disk once for each state of the content.
+//! Buckets as folders that never change: what gcsfuse shows of them when it may keep what it knows for ever, laid out on disk
+//! once for each state of the content. The agent comes so, in no time.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -80,7 +81,7 @@ impl Storage {
         let db = self.db.lock();
         let sql = |error: rusqlite::Error| error.to_string();
         if index::bucket(&db, bucket).map_err(sql)?.is_none() {
-            return Err(format!("bucket {bucket:?} does not exist or the service account may not read it"));
+            return Err(no_bucket(bucket));
         }
         let prefix = if only_dir.is_empty() { String::new() } else { format!("{only_dir}/") };
         let all = index::objects(&db, bucket, &prefix, false, i64::MAX).map_err(sql)?;
@@ -91,6 +92,16 @@ impl Storage {
         }
         Ok(found)
     }
+}
+
+/// gcsfuse cannot tell the two apart.
+pub fn no_bucket(bucket: &str) -> String {
+    format!("bucket {bucket:?} does not exist or the service account may not read it")
+}
+
+/// For a sub path.
+pub fn no_folder(sub_path: &str) -> String {
+    format!("sub path {sub_path:?} is no folder in the volume")
 }
 
 /// Removes layouts that nobody holds when there are many.

@@ -1,0 +1,66 @@
+//! A bucket as a file system, as gcsfuse shows it (its document of semantics is the reference).
+//!
+//! What is written is staged and becomes an object when the file is closed or synced. Modes and owners are the mount's, for all
+//! files; setting them does nothing. There are symbolic links and no others; locks are known to this mount alone. A file that
+//! somebody else replaced while it was open is stale. A folder is renamed object by object, up to a limit. What is known of a
+//! file, or that there is none, is kept by the kernel as long as gcsfuse's caches would keep it.
+
+mod calls;
+mod nodes;
+mod objects;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use fuser::{Config, Session, SessionACL};
+use sockerless_executor::Serve;
+
+use crate::run::MountOptions;
+pub use objects::Objects;
+use tree::Tree;
+
+/// A bucket, or a folder of it, that can be mounted.
+pub struct Volume {
+    objects: Objects,
+    options: MountOptions,
+}
+
+impl fmt::Debug for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gs://{}/{} {:?}", self.objects.bucket, self.objects.prefix, self.options)
+    }
+}
+
+impl Volume {
+    /// The objects below a prefix, in the look that the options give.
+    pub fn new(objects: Objects, options: MountOptions) -> Self {
+        Self { objects, options }
+    }
+}
+
+impl Serve for Volume {
+    fn serve(&self, device: OwnedFd) {
+        let system = Mounted(Mutex::new(Tree::new(self.objects.clone(), self.options.clone())));
+        let mut config = Config::default();
+        config.acl = SessionACL::All;
+        let session = Session::from_fd(system, device, SessionACL::All, config);
+        if let Err(error) = session.and_then(Session::run) {
+            // A task that ended while it was mounted.
+            tracing::debug!(%error, volume = ?self, "a mount ended");
+        }
+    }
+}
+
+/// A mount of it: each has inodes of its own.
+struct Mounted(Mutex<Tree>);
+
+impl Mounted {
+    fn tree(&self) -> MutexGuard<'_, Tree> {
+        // A panic in a call leaves at worst a staged file that is not written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,8 @@
+//! The real component on the real plugin host, against the Google simulator with a runner that the
+//! test plays: all that the contract has, without a container.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cloud;
+mod dns;
+mod jobs;
