@@ -119,3 +119,38 @@ pub(super) fn aliases_as_of(version: ApiVersion, container: &mut ContainerInspec
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use bollard_stubs::models::{EndpointSettings, NetworkSettings};
+
+    use super::*;
+
+    fn shown(minor: u32) -> EndpointSettings {
+        let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+        let settings = EndpointSettings {
+            aliases: words(&["api"]),
+            dns_names: words(&["web", "api", "0123456789ab"]),
+            ..EndpointSettings::default()
+        };
+        let networks = Some(HashMap::from([("n".to_owned(), settings)]));
+        let mut container = ContainerInspectResponse {
+            id: Some("0123456789abcdef".into()),
+            network_settings: Some(NetworkSettings { networks, ..NetworkSettings::default() }),
+            ..ContainerInspectResponse::default()
+        };
+        aliases_as_of(ApiVersion::new(1, minor), &mut container);
+        container.network_settings.unwrap().networks.unwrap().remove("n").unwrap()
+    }
+
+    #[test]
+    fn the_short_id_was_an_alias_once_and_is_a_name_now() {
+        assert_eq!(shown(45).aliases.unwrap(), ["api"]);
+        assert_eq!(shown(44).aliases.unwrap(), ["api", "0123456789ab"]);
+        assert!(shown(44).dns_names.is_some());
+        let old = shown(41);
+        assert_eq!((old.aliases.unwrap().len(), old.dns_names), (2, None));
+    }
+}

@@ -10,6 +10,7 @@ mod files;
 mod images;
 mod listeners;
 mod negotiation;
+mod networks;
 mod operations;
 mod requests;
 mod sequences;
