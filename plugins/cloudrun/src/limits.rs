@@ -37,6 +37,10 @@ pub const JOBS_PER_PAGE: u32 = 100;
 /// Objects on a page.
 pub const BLOBS_PER_PAGE: u32 = 1000;
 
+/// Characters of the name of a task's volume.
+pub const VOLUME_CHARS: usize = 63;
+/// Characters kept free in it for what tells a read-only volume from its twin.
+pub const TWIN_CHARS: usize = 8;
 /// Characters of a volume's name: a folder's name in most file systems, with room for the record's ending.
 pub const VOLUME_NAME_CHARS: usize = 250;
 /// Calls in one batch (Cloud Storage's limit).

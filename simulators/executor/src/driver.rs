@@ -20,6 +20,7 @@ use crate::{
     plan,
     pod::Pod,
     pool::{KeeperWriter, Slot},
+    served::Waiting,
     spec::{FailureReason, TaskEvent, TaskSpec},
     stage::protocol::{FromKeeper, ToKeeper},
     task::Order,
@@ -56,9 +57,8 @@ pub(crate) async fn drive(
             return finish(inner, &id, events, failure(reason, message)).await;
         }
     };
-    let run = Run { events, address, grace: None, started: false, early, outputs: None };
+    let run = Run { events, address, grace: None, started: false, early, outputs: None, waiting };
     run.run(inner, &id, slot, ToKeeper::Start(Box::new(plan)), orders).await;
-    drop(waiting);
 }
 
 async fn prepare(
@@ -112,6 +112,8 @@ struct Run {
     started: bool,
     early: Vec<i32>,
     outputs: Option<[JoinHandle<()>; 2]>,
+    /// For mounts that are served.
+    waiting: Waiting,
 }
 
 impl Run {
@@ -166,6 +168,7 @@ impl Run {
         for output in self.outputs.take().into_iter().flatten() {
             let _ = output.await;
         }
+        drop(self.waiting);
         if let Some(last) = last {
             finish(inner, id, self.events, last).await;
         }

@@ -6,3 +6,4 @@
 mod cloud;
 mod dns;
 mod jobs;
+mod volumes;

@@ -69,7 +69,7 @@ fn task(config: &Config, spec: &Spec) -> Result<Value> {
         .containers
         .iter()
         .enumerate()
-        .map(|(index, asked)| container(asked, main_gpu && index == 0))
+        .map(|(index, asked)| container(spec, asked, main_gpu && index == 0))
         .collect();
     task.insert("containers".into(), containers?.into());
     let volumes = volumes::volumes(spec)?;
@@ -137,7 +137,7 @@ fn vpc_access(config: &Config, spec: &Spec) -> Result<Option<Value>> {
     Ok(Some(access))
 }
 
-fn container(asked: &Container, gpu: bool) -> Result<Value> {
+fn container(spec: &Spec, asked: &Container, gpu: bool) -> Result<Value> {
     let mut container = Map::new();
     container.insert("name".into(), asked.name.as_str().into());
     container.insert("image".into(), asked.image.as_str().into());
@@ -158,7 +158,8 @@ fn container(asked: &Container, gpu: bool) -> Result<Value> {
         container.insert("resources".into(), resources::limits_of(size, gpu));
     }
     if !asked.mounts.is_empty() {
-        let mounts: Result<Vec<Value>> = asked.mounts.iter().map(volumes::mount).collect();
+        let mounts: Result<Vec<Value>> =
+            asked.mounts.iter().map(|point| volumes::mount(spec, point)).collect();
         container.insert("volumeMounts".into(), mounts?.into());
     }
     if !asked.depends_on.is_empty() {

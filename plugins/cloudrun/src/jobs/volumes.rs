@@ -56,20 +56,48 @@ impl Bucket {
 /// `unsupported` for what Cloud Run cannot mount so; `internal` for a mount that this plugin
 /// did not prepare.
 pub fn volumes(spec: &Spec) -> Result<Vec<Value>> {
-    spec.volumes.iter().map(|volume| one(spec, volume)).collect()
+    let mut all = Vec::with_capacity(spec.volumes.len());
+    for volume in &spec.volumes {
+        let mut entry = one(spec, volume)?;
+        if let Some(twin) = twin(spec, &volume.name) {
+            let writable = entry.clone();
+            entry["name"] = json!(twin);
+            entry["gcs"]["readOnly"] = json!(true);
+            all.push(writable);
+        }
+        all.push(entry);
+    }
+    Ok(all)
+}
+
+/// The points at which a volume is mounted.
+fn points<'a>(spec: &'a Spec, volume: &'a str) -> impl Iterator<Item = &'a MountPoint> {
+    spec.containers.iter().flat_map(|container| &container.mounts).filter(move |point| point.volume == volume)
+}
+
+/// The second name of a bucket that is mounted read-only here and writable there: a mount has no flag for it, only a volume.
+fn twin(spec: &Spec, name: &str) -> Option<String> {
+    let volume = spec.volumes.iter().find(|volume| volume.name == name)?;
+    let mixed =
+        points(spec, name).any(|point| point.read_only) && points(spec, name).any(|point| !point.read_only);
+    if !mixed || !matches!(volume.source, VolumeSource::Storage(_)) {
+        return None;
+    }
+    let taken = |name: &String| spec.volumes.iter().any(|volume| volume.name == *name);
+    let short: String = name.chars().take(limits::VOLUME_CHARS - limits::TWIN_CHARS).collect();
+    let mut names =
+        std::iter::once(format!("{short}-ro")).chain((2..).map(|number| format!("{short}-ro{number}")));
+    names.find(|name| !taken(name))
 }
 
 fn one(spec: &Spec, volume: &Volume) -> Result<Value> {
     let name = &volume.name;
-    let points = || spec.containers.iter().flat_map(|c| &c.mounts).filter(|point| point.volume == *name);
-    let read_only = points().filter(|point| point.read_only).count();
-    // A mount has no flag of its own for it, only a volume has, and only one in a bucket.
-    let mixed = read_only > 0 && read_only < points().count();
-    let emptied = matches!(volume.source, VolumeSource::Memory(_) | VolumeSource::Scratch(_));
-    if mixed || (emptied && read_only > 0) {
+    let read_only = points(spec, name).any(|point| point.read_only);
+    let writable = points(spec, name).any(|point| !point.read_only);
+    if read_only && matches!(volume.source, VolumeSource::Memory(_) | VolumeSource::Scratch(_)) {
         return Err(Error::new(
             ErrorCode::Unsupported,
-            format!("volume {name}: Cloud Run makes a volume read-only as a whole, and only one in a bucket"),
+            format!("volume {name}: on Cloud Run memory and scratch space cannot be mounted read-only"),
         ));
     }
     Ok(match &volume.source {
@@ -78,7 +106,7 @@ fn one(spec: &Spec, volume: &Volume) -> Result<Value> {
                 Error::internal(format!("volume {name}: this plugin did not prepare that mount ({error})"))
             })?;
             let options = bucket.options();
-            let read_only = bucket.read_only || read_only > 0;
+            let read_only = bucket.read_only || (read_only && !writable);
             json!({"name": name, "gcs": {"bucket": bucket.bucket, "readOnly": read_only, "mountOptions": options}})
         }
         VolumeSource::Memory(bytes) => json!({"name": name, "emptyDir": empty_dir("MEMORY", *bytes)}),
@@ -109,14 +137,24 @@ fn empty_dir(medium: &str, bytes: Option<u64>) -> Value {
 ///
 /// # Errors
 /// `invalid-argument` for a path that Cloud Run does not take.
-pub fn mount(point: &MountPoint) -> Result<Value> {
+pub fn mount(spec: &Spec, point: &MountPoint) -> Result<Value> {
+    let reserved = |folder: &&str| {
+        point.path.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if let Some(folder) = ["/dev", "/proc", "/sys"].into_iter().find(reserved) {
+        return Err(Error::invalid(format!(
+            "cannot mount at {}: Cloud Run allows no mounts in {folder}",
+            point.path
+        )));
+    }
     if !point.path.starts_with('/') || point.path.contains(':') {
         return Err(Error::invalid(format!(
             "cannot mount at {:?}: Cloud Run wants an absolute path without a colon",
             point.path
         )));
     }
-    let mut mount = json!({"name": point.volume, "mountPath": point.path});
+    let twin = twin(spec, &point.volume).filter(|_| point.read_only);
+    let mut mount = json!({"name": twin.as_ref().unwrap_or(&point.volume), "mountPath": point.path});
     if let Some(sub_path) = &point.sub_path {
         mount["subPath"] = json!(sub_path);
     }
@@ -184,7 +222,32 @@ mod tests {
     #[test]
     fn what_cannot_be_read_only_is_refused_rather_than_writable() {
         assert_eq!(with(VolumeSource::Memory(None), &[true]).unwrap_err().code, ErrorCode::Unsupported);
-        assert_eq!(with(bucket(false), &[true, false]).unwrap_err().code, ErrorCode::Unsupported);
+        assert_eq!(
+            with(VolumeSource::Scratch(None), &[true, false]).unwrap_err().code,
+            ErrorCode::Unsupported
+        );
+    }
+
+    #[test]
+    fn a_bucket_that_is_read_only_here_and_writable_there_is_two_volumes() {
+        let mut spec = spec();
+        spec.volumes = vec![
+            Volume { name: "v".into(), source: bucket(false) },
+            Volume { name: "v-ro".into(), source: VolumeSource::Memory(None) },
+        ];
+        let point = |path: &str, read_only| MountPoint {
+            volume: "v".into(),
+            path: path.into(),
+            sub_path: None,
+            read_only,
+        };
+        spec.containers[0].mounts = vec![point("/r", true), point("/w", false)];
+        let all = volumes(&spec).unwrap();
+        let look = |volume: &Value| (volume["name"].clone(), volume["gcs"]["readOnly"].clone());
+        assert_eq!(look(&all[0]), (json!("v"), json!(false)));
+        assert_eq!(look(&all[1]), (json!("v-ro2"), json!(true)));
+        assert_eq!(mount(&spec, &point("/r", true)).unwrap()["name"], "v-ro2");
+        assert_eq!(mount(&spec, &point("/w", false)).unwrap()["name"], "v");
     }
 
     #[test]
@@ -194,10 +257,15 @@ mod tests {
     }
 
     #[test]
-    fn a_path_with_a_colon_is_refused() {
+    fn paths_that_cloud_run_does_not_take_are_refused() {
         let point = MountPoint { volume: "v".into(), path: "/a:b".into(), sub_path: None, read_only: false };
-        assert_eq!(mount(&point).unwrap_err().code, ErrorCode::InvalidArgument);
+        assert_eq!(mount(&spec(), &point).unwrap_err().code, ErrorCode::InvalidArgument);
+        for path in ["/dev/shm", "/proc", "/sys/x"] {
+            let point = MountPoint { path: path.into(), ..point.clone() };
+            assert!(mount(&spec(), &point).unwrap_err().message.contains("allows no mounts"));
+        }
+        assert!(mount(&spec(), &MountPoint { path: "/device".into(), ..point.clone() }).is_ok());
         let point = MountPoint { path: "/a".into(), sub_path: Some("c".into()), ..point };
-        assert_eq!(mount(&point).unwrap(), json!({"name": "v", "mountPath": "/a", "subPath": "c"}));
+        assert_eq!(mount(&spec(), &point).unwrap(), json!({"name": "v", "mountPath": "/a", "subPath": "c"}));
     }
 }

@@ -9,13 +9,14 @@ use std::{
 use crate::support::{is_root, stage_program};
 
 /// Debian's user without rights; it gets a range of ids for the duration, in a mount namespace
-/// where /etc/subuid is another file. The same for the TUN device, which udev opens to everybody
-/// and a machine without udev does not.
+/// where /etc/subuid is another file. The same for the devices of TUN and FUSE, which udev opens to
+/// everybody and a machine without udev does not.
 const USER: (&str, u32) = ("nobody", 65534);
 
 const SCRIPT: &str = r#"
     mount --bind "$FOLDER/subuid" /etc/subuid && mount --bind "$FOLDER/subgid" /etc/subgid || exit 99
     mknod -m 666 "$FOLDER/tun" c 10 200 && mount --bind "$FOLDER/tun" /dev/net/tun || exit 99
+    mknod -m 666 "$FOLDER/fuse" c 10 229 && mount --bind "$FOLDER/fuse" /dev/fuse || exit 99
     exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all -- "$@"
 "#;
 
@@ -61,7 +62,7 @@ fn everything_again_as_an_ordinary_user() {
     print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.code() == Some(99) {
         println!(
-            "NOT TESTED as an ordinary user: this machine does not let root mount over /etc/subuid and /dev/net/tun"
+            "NOT TESTED as an ordinary user: this machine does not let root mount over /etc/subuid, /dev/net/tun and /dev/fuse"
         );
         return;
     }

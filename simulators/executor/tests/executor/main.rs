@@ -10,4 +10,5 @@ mod limits;
 mod network;
 mod pods;
 mod processes;
+mod served;
 mod support;

@@ -59,6 +59,15 @@ pub fn container(container: &mut Value, volumes: &[Value], at: &str, registry: &
         if !path.starts_with('/') || path.contains(':') || path.split('/').any(|part| part == "..") {
             return wrong(&format!("{field}.mount_path"), "Must be an absolute path without ':'.".to_owned());
         }
+        let reserved = |folder: &&str| {
+            path.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if let Some(folder) = ["/dev", "/proc", "/sys"].into_iter().find(reserved) {
+            return wrong(
+                &format!("{field}.mount_path"),
+                format!("Volumes cannot be mounted at {folder} or below it."),
+            );
+        }
         let sub = mount["subPath"].as_str().unwrap_or_default();
         if sub.starts_with('/') || sub.split('/').any(|part| part == "..") {
             return wrong(&format!("{field}.sub_path"), "Must be a relative path without '..'.".to_owned());
