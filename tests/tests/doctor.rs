@@ -217,7 +217,7 @@ fn an_expired_credential_fails_the_checks_that_need_it() {
     let cloud = Daemon::start();
     let ready = fs::read_to_string(cloud.state().join("simulator/ready.json")).unwrap();
     let ready: Value = serde_json::from_str(&ready).unwrap();
-    let endpoints: String = ["run", "storage", "logging", "artifact_registry"]
+    let endpoints: String = ["run", "storage", "logging", "dns", "artifact_registry"]
         .map(|api| format!("{api}_endpoint = {}\n", ready["google"]))
         .concat();
     let findings = Machine::new().doctor(&format!(
