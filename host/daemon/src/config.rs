@@ -54,12 +54,24 @@ pub struct File {
     pub registry_mirrors: Vec<String>,
     /// Labels of the daemon, shown by `docker info`.
     pub labels: Vec<String>,
+    /// Networks.
+    pub networks: Networks,
     /// The embedded simulator.
     pub simulator: Simulator,
     /// Credentials by the name that plugins know them by.
     pub credentials: BTreeMap<String, CredentialConfig>,
     /// Settings for each backend.
     pub backends: BTreeMap<String, Backend>,
+}
+
+/// `[networks]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Networks {
+    /// Out of which networks get their subnets when nobody names one.
+    pub pool: Option<sockerless_engine::Subnet>,
+    /// Whether they get DNS zones in the cloud.
+    pub zones: Option<bool>,
 }
 
 /// `[simulator]`
@@ -309,6 +321,17 @@ mod tests {
     fn a_misspelt_key_is_refused_with_its_line() {
         let error = from_text("sockett = '/b'", ServeArgs::default()).unwrap_err().to_string();
         assert!(error.contains("line 1") && error.contains("sockett"), "{error}");
+    }
+
+    #[test]
+    fn the_pool_of_networks_is_a_subnet() {
+        let config =
+            from_text("[networks]\npool = '10.9.0.0/16'\nzones = false", ServeArgs::default()).unwrap();
+        assert_eq!(config.file.networks.pool.unwrap().to_string(), "10.9.0.0/16");
+        assert_eq!(config.file.networks.zones, Some(false));
+        let error =
+            from_text("[networks]\npool = '10.9.0.1/16'", ServeArgs::default()).unwrap_err().to_string();
+        assert!(error.contains("it should be 10.9.0.0/16"), "{error}");
     }
 
     #[test]

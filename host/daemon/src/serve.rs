@@ -38,6 +38,8 @@ pub async fn run(config: &Config) -> Result {
             callback_fingerprint: callback.as_ref().and_then(|callback| callback.fingerprint.clone()),
             linger: config.linger()?.unwrap_or(EngineOptions::default().linger),
             files_limit: config.file.files_limit.unwrap_or(EngineOptions::default().files_limit),
+            network_pool: config.file.networks.pool.unwrap_or(EngineOptions::default().network_pool),
+            network_zones: config.file.networks.zones.unwrap_or(EngineOptions::default().network_zones),
             ..EngineOptions::default()
         },
     })

@@ -63,7 +63,7 @@ impl Engine {
             docker_root_dir: Some(self.options.data_root.to_string_lossy().into_owned()),
             plugins: Some(PluginsInfo {
                 volume: list(&[]),
-                network: list(&["bridge"]),
+                network: list(&["bridge", "host", "null"]),
                 authorization: None,
                 log: list(&["json-file", "local", "none"]),
             }),
