@@ -20,6 +20,9 @@ use tracing_subscriber::EnvFilter;
 /// Cloud Run has the v2 API (jobs, executions, tasks, operations). Jobs run images from docker.io and from the registry
 /// (`HOST:PORT/PROJECT/REPOSITORY/IMAGE`, also named `REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE`) in one region.
 ///
+/// Buckets are mounted into jobs as gcsfuse shows them, which needs /dev/fuse (open to the user). A name server answers from Cloud
+/// DNS's zones on a port of its own (`dns` in the ready file), by UDP and TCP; jobs do not ask it.
+///
 /// SIGTERM ends it: running tasks are killed, and the next start reports their executions as failed. RUST_LOG sets what
 /// it writes to standard error.
 #[derive(Debug, Args)]

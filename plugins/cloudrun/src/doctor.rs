@@ -18,7 +18,7 @@ pub fn checks(plugin: &CloudRun) -> Vec<Check> {
                 error.message,
                 "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file",
             )];
-            let rest = ["cloud run", "bucket", "repository", "logging", "dns"];
+            let rest = ["cloud run", "bucket", "repository", "logging", "zones"];
             checks.extend(rest.map(|name| Check::skip(name, "there is no credential to ask with")));
             return checks;
         }
@@ -139,20 +139,20 @@ fn logging(plugin: &CloudRun) -> Check {
 fn dns(plugin: &CloudRun) -> Check {
     let config = &plugin.config;
     let Some(network) = &config.dns_network else {
-        return Check::skip("dns", "zones are switched off (`dns`, SOCKERLESS_GCR_DNS)");
+        return Check::skip("zones", "zones are switched off (`dns`, SOCKERLESS_GCR_DNS)");
     };
     match ask(plugin, "listing zones", Request::get(plugin.zones_url()).query("maxResults", "1")) {
         Ok(_) => {
             let network = network.rsplit('/').next().unwrap_or(network);
             Check::pass(
-                "dns",
+                "zones",
                 format!("zones can be listed; those of networks are seen from the VPC {network}"),
             )
         }
         Err(error) => {
             let remedy = remedy(&error, &config.project, "dns.googleapis.com", "roles/dns.admin");
             let remedy = format!("{remedy}; or switch zones off: `dns` (SOCKERLESS_GCR_DNS) = off");
-            Check::fail("dns", error.message, remedy)
+            Check::fail("zones", error.message, remedy)
         }
     }
 }
@@ -211,7 +211,7 @@ mod tests {
                 ("bucket", Verdict::Pass),
                 ("repository", Verdict::Warn),
                 ("logging", Verdict::Pass),
-                ("dns", Verdict::Pass),
+                ("zones", Verdict::Pass),
             ]
         );
     }
