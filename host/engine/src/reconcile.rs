@@ -149,6 +149,7 @@ impl Engine {
         let run = self.supervise(Arc::clone(entry), host, state.serves, Some(intent), true);
         // Before a client can start another container that wants the same port.
         self.publish_again(entry, generation).await;
+        self.join_again(entry, generation).await;
         if state.phase == Phase::Starting && state.in_place() {
             // The agent may have heard of it or not: it is told (again).
             run.command(Command::Succeed { from: state.serves, generation, published: true });

@@ -13,6 +13,7 @@ use crate::{
     Engine, Error, ErrorKind, Result,
     containers::{ContainerRecord, Entry, Spec, View},
     life::{Phase, State},
+    supervisor::run_id,
 };
 
 const HOST_STAYS: &str = "container cannot be disconnected from host network or connected to host network";
@@ -81,6 +82,7 @@ impl Engine {
         if joined {
             self.network_event_of(&network.id, "connect", Some(entry.id()));
             self.networks_changed([network.id]);
+            self.link.refresh(&run_id(entry, before.state.generation));
         }
         Ok(())
     }
@@ -134,7 +136,7 @@ impl Engine {
         if let Some(endpoint) = active {
             self.networks.table().withdraw(entry.id(), &endpoint.network);
             self.networks_changed([endpoint.network]);
-            self.link.refresh(&crate::supervisor::run_id(entry, before.state.generation));
+            self.link.refresh(&run_id(entry, before.state.generation));
         }
         self.network_event_of(&id, "disconnect", Some(entry.id()));
         Ok(())

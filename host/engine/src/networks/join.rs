@@ -45,6 +45,17 @@ impl Engine {
         }
     }
 
+    /// Gives a run its places that had none yet when the daemon ended.
+    pub(crate) async fn join_again(&self, entry: &Arc<Entry>, generation: u32) {
+        if entry.view().state.has_joined() {
+            return;
+        }
+        let Err(error) = self.join_networks(entry, generation).await else { return };
+        tracing::warn!(container = entry.id(), %error, "a container cannot be on its networks");
+        // Of no effect once its process runs.
+        self.report(entry, Event::StartFailed { generation, message: error.message }).await;
+    }
+
     /// A change of a container's life: when a run ends with it, its places are given back before anybody hears of the end.
     /// Gives the networks that it was on, for [`Engine::networks_changed`] once the change is shown.
     pub(crate) fn leave_networks(

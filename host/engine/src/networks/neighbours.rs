@@ -136,10 +136,14 @@ impl Fabric {
         }
     }
 
-    /// The runs that are on one of these networks.
-    pub fn on<'a>(&'a self, networks: &'a [String]) -> impl Iterator<Item = &'a RunId> {
-        let is_on = |member: &&Member| member.places.iter().any(|place| networks.contains(&place.network));
-        self.members.iter().filter(is_on).map(|member| &member.run)
+    /// The runs for which a change of who is on one of these networks is one of what they know.
+    pub fn concerned<'a>(&'a self, networks: &'a [String]) -> impl Iterator<Item = &'a RunId> {
+        let has_names = |id: &str| self.networks.get(id).is_some_and(|web| web.network.has_names());
+        let knows = move |place: &Place| {
+            networks.contains(&place.network) && (has_names(&place.network) || !place.links.is_empty())
+        };
+        let members = self.members.iter().filter(move |member| member.places.iter().any(&knows));
+        members.map(|member| &member.run)
     }
 }
 

@@ -150,12 +150,21 @@ fn without_icc_only_links_lead_to_others() {
 }
 
 #[test]
-fn only_runs_on_a_network_are_told_of_its_changes() {
+fn only_those_are_told_of_a_change_who_know_something_else_then() {
+    let mut bridge = network(3, &[]);
+    bridge.builtin = true;
     let fabric = Fabric::new(
-        [network(1, &[]), network(2, &[])],
-        vec![member("a", &[(1, 2, &[], &[])]), member("b", &[(2, 2, &[], &[])])],
+        [network(1, &[]), network(2, &[]), bridge],
+        vec![
+            member("a", &[(1, 2, &[], &[]), (3, 2, &[], &[])]),
+            member("b", &[(2, 2, &[], &[])]),
+            member("linking", &[(3, 3, &[], &[("a", "x")])]),
+        ],
     );
-    assert_eq!(fabric.on(&["net-1".into()]).collect::<Vec<_>>(), [&run("a")]);
+    let told = |network: &str| fabric.concerned(&[network.to_owned()]).cloned().collect::<Vec<_>>();
+    assert_eq!(told("net-1"), [run("a")]);
+    assert_eq!(told("net-2"), [run("b")]);
+    assert_eq!(told("net-3"), [run("linking")]);
 }
 
 proptest! {

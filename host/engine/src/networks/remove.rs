@@ -137,6 +137,7 @@ impl Engine {
         for network in all {
             let label = |key: &str| network.labels.get(key).map(String::as_str);
             let matches = !network.builtin
+                && network.cleanup.is_none()
                 && until.is_none_or(|until| network.created < until)
                 && filters::labels(&with, label)
                 && (without.is_empty() || !filters::labels(&without, label));

@@ -32,7 +32,7 @@ impl Engine {
             teller.wake.notified().await;
             let changed: Vec<String> = std::mem::take(&mut *locked(&teller.changed)).into_iter().collect();
             let fabric = self.fabric();
-            for run in fabric.on(&changed) {
+            for run in fabric.concerned(&changed) {
                 self.link.refresh(run);
             }
             tokio::time::sleep(tuning::NEIGHBOURS_PAUSE).await;

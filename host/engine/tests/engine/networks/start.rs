@@ -254,3 +254,27 @@ async fn a_start_that_fails_in_the_cloud_gives_its_places_back() {
     assert_eq!(events(&world).await, ["create mine", "connect mine", "disconnect mine"]);
     world.engine.remove_network("mine").await.unwrap();
 }
+
+/// The power goes after each commit of a start in place in turn: whatever the point, the run that comes of it is on the
+/// network, once.
+#[tokio::test(start_paused = true)]
+async fn a_crash_in_the_middle_of_a_start_in_place_loses_no_place() {
+    for commits in 0..6 {
+        let mut world = World::new().await;
+        make(&world, "mine").await;
+        run_on(&world, "web", &["mine"]).await;
+        world.engine.stop("web", None, Some(1)).await.unwrap();
+        world.store.cut_after(commits);
+        let engine = world.engine.clone();
+        let start = tokio::spawn(async move { engine.start("web").await });
+        sleep(3).await;
+        world.crash().await;
+        start.await.unwrap().ok();
+        world.reopen().await;
+        sleep(60).await;
+        world.engine.start("web").await.unwrap();
+        assert_eq!(members(&world, "mine"), ["web 172.18.0.2/24"], "after {commits}");
+        world.engine.stop("web", None, Some(1)).await.unwrap();
+        assert!(members(&world, "mine").is_empty());
+    }
+}
