@@ -1,5 +1,6 @@
 //! From a task's template to what the executor runs.
 
+use std::collections::HashMap;
 use std::path::{Component, Path};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::mount_options::MountOptions;
 use super::names::short;
 use super::{quantity, rules};
 use crate::server::Simulator;
-use crate::storage::Materialised;
+use crate::storage::{Materialised, Volume};
 use crate::{ids, limits};
 
 /// What root has in a container, as Docker grants it (moby's default profile).
@@ -41,6 +42,8 @@ pub struct Plan {
     pub containers: Vec<Planned>,
     /// Folders that have to stay while it runs.
     pub mounts: Vec<Arc<Materialised>>,
+    /// Buckets by volume and sub path: the containers share them.
+    volumes: HashMap<(String, String), Arc<Volume>>,
 }
 
 /// A container of it.
@@ -83,9 +86,9 @@ pub async fn task(
 ) -> Result<Plan, Outcome> {
     let template = &execution["template"];
     let list = template["containers"].as_array().map_or(&[] as &[Value], Vec::as_slice);
-    let mut plan = Plan { containers: Vec::new(), mounts: Vec::new() };
+    let mut plan = Plan { containers: Vec::new(), mounts: Vec::new(), volumes: HashMap::new() };
     for container in list {
-        let spec = spec(simulator, execution, container, (index, attempt), &mut plan.mounts).await?;
+        let spec = spec(simulator, execution, container, (index, attempt), &mut plan).await?;
         let place = |name: &str| list.iter().position(|other| other["name"] == name);
         plan.containers.push(Planned {
             name: container["name"].as_str().unwrap_or_default().to_owned(),
@@ -132,7 +135,7 @@ async fn spec(
     execution: &Value,
     container: &Value,
     (index, attempt): (i64, i64),
-    kept: &mut Vec<Arc<Materialised>>,
+    plan: &mut Plan,
 ) -> Result<TaskSpec, Outcome> {
     let template = &execution["template"];
     let internal = |message: String| Outcome::unstarted(Reason::Common("INTERNAL"), message);
@@ -163,7 +166,7 @@ async fn spec(
     let limits = &container["resources"]["limits"];
     let cpu = limits["cpu"].as_str().and_then(quantity::cpu_millis).unwrap_or(limits::DEFAULT_CPU_MILLIS);
     let memory = limits["memory"].as_str().and_then(quantity::bytes).unwrap_or(limits::DEFAULT_MEMORY);
-    let mounts = mounts(simulator, template, container, memory, kept).await?;
+    let mounts = mounts(simulator, template, container, memory, plan).await?;
     Ok(TaskSpec {
         // Two executions of different jobs may share a short name; a task is tried several times.
         id: format!("{}-{index}-{attempt}-{}", short(name), ids::suffix(6)),
@@ -186,7 +189,7 @@ async fn mounts(
     template: &Value,
     container: &Value,
     memory: u64,
-    kept: &mut Vec<Arc<Materialised>>,
+    plan: &mut Plan,
 ) -> Result<Vec<TaskMount>, Outcome> {
     let mut mounts = Vec::new();
     for mount in container["volumeMounts"].as_array().into_iter().flatten() {
@@ -202,18 +205,29 @@ async fn mounts(
         if volume["gcs"].is_object() {
             let gcs = &volume["gcs"];
             let options = gcs["mountOptions"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            let options = MountOptions::parse(options).map_err(|message| fails("cloud-storage", message))?;
+            let mut options =
+                MountOptions::parse(options).map_err(|message| fails("cloud-storage", message))?;
             let bucket = gcs["bucket"].as_str().unwrap_or_default();
             let fails = |message| fails("cloud-storage", message);
             let read_only = gcs["readOnly"] == true;
             let source = if read_only && options.is_frozen() {
                 let folder = simulator.storage.materialise(bucket, &options).await.map_err(fails)?;
                 let source = below(folder.path(), sub_path).map_err(fails)?;
-                kept.push(folder);
+                plan.mounts.push(folder);
                 MountSource::Directory(source)
             } else {
                 inside(sub_path).map_err(fails)?;
-                MountSource::Served(simulator.storage.volume(bucket, &options, sub_path).map_err(fails)?)
+                if is_shared(template, name) {
+                    // An instance has one mount and one cache; here each container's kernel would keep its own.
+                    (options.metadata_ttl, options.negative_ttl) = (Duration::ZERO, Duration::ZERO);
+                }
+                let key = (name.to_owned(), sub_path.to_owned());
+                let volume = match plan.volumes.get(&key) {
+                    Some(volume) => volume.clone(),
+                    None => simulator.storage.volume(bucket, &options, sub_path).map_err(fails)?,
+                };
+                plan.volumes.insert(key, volume.clone());
+                MountSource::Served(volume)
             };
             mounts.push(TaskMount { path, source, read_only });
         } else {

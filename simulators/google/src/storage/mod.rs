@@ -32,7 +32,8 @@ use crate::server::Simulator;
 use crate::{auth, limits, schema, time};
 use content::Files;
 use error::{Result, StorageError};
-use fuse::{Objects, Volume};
+use fuse::Objects;
+pub use fuse::Volume;
 pub use layout::Materialised;
 use layout::Mounts;
 

@@ -257,3 +257,15 @@ async fn memory_volumes_have_their_size_and_other_sources_are_refused_by_name() 
         assert_eq!(answer.error().1, "UNIMPLEMENTED");
     }
 }
+
+#[tokio::test]
+async fn nothing_is_mounted_over_the_systems_own_folders() {
+    let cloud = Cloud::start().await;
+    for path in ["/dev/shm", "/proc", "/sys/fs"] {
+        let mut body = mounting(json!({"name": "v", "emptyDir": {"medium": "MEMORY"}}));
+        body["template"]["template"]["containers"][0]["volumeMounts"][0]["mountPath"] = json!(path);
+        let error = cloud.call("POST", &format!("{PARENT}/jobs?jobId=a"), body).await.error();
+        assert_eq!((error.0, error.1.as_str()), (400, "INVALID_ARGUMENT"));
+        assert!(error.2.contains("cannot be mounted at"), "{error:?}");
+    }
+}

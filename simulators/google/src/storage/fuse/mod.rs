@@ -14,7 +14,7 @@ mod tree;
 
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use fuser::{Config, Session, SessionACL};
 use sockerless_executor::Serve;
@@ -27,6 +27,8 @@ use tree::Tree;
 pub struct Volume {
     objects: Objects,
     options: MountOptions,
+    /// What is mounted of it now: the containers of one instance see each other's files before they are closed.
+    tree: Mutex<Weak<Mutex<Tree>>>,
 }
 
 impl fmt::Debug for Volume {
@@ -38,13 +40,24 @@ impl fmt::Debug for Volume {
 impl Volume {
     /// The objects below a prefix, in the look that the options give.
     pub fn new(objects: Objects, options: MountOptions) -> Self {
-        Self { objects, options }
+        Self { objects, options, tree: Mutex::default() }
+    }
+}
+
+impl Volume {
+    fn tree(&self) -> Arc<Mutex<Tree>> {
+        let mut tree = self.tree.lock().unwrap_or_else(PoisonError::into_inner);
+        tree.upgrade().unwrap_or_else(|| {
+            let new = Arc::new(Mutex::new(Tree::new(self.objects.clone(), self.options.clone())));
+            *tree = Arc::downgrade(&new);
+            new
+        })
     }
 }
 
 impl Serve for Volume {
     fn serve(&self, device: OwnedFd) {
-        let system = Mounted(Mutex::new(Tree::new(self.objects.clone(), self.options.clone())));
+        let system = Mounted(self.tree());
         let mut config = Config::default();
         config.acl = SessionACL::All;
         let session = Session::from_fd(system, device, SessionACL::All, config);
@@ -55,8 +68,8 @@ impl Serve for Volume {
     }
 }
 
-/// A mount of it: each has inodes of its own.
-struct Mounted(Mutex<Tree>);
+/// A mount of it.
+struct Mounted(Arc<Mutex<Tree>>);
 
 impl Mounted {
     fn tree(&self) -> MutexGuard<'_, Tree> {

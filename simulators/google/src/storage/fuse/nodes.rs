@@ -30,6 +30,8 @@ pub struct Node {
     /// Relative to the mount, without slashes at its ends; empty for the root.
     pub name: String,
     pub kind: Kind,
+    /// A folder's times: it has no others.
+    pub made: SystemTime,
     /// How often the kernel has looked it up and not forgotten it.
     pub lookups: u64,
     /// Open handles.
@@ -85,8 +87,9 @@ impl Nodes {
         }
         let ino = self.next;
         self.next += 1;
+        let made = SystemTime::now();
         let node =
-            Node { name: name.clone(), kind, lookups: 0, handles: 0, dirty: None, own: 0, gone: false };
+            Node { name: name.clone(), kind, made, lookups: 0, handles: 0, dirty: None, own: 0, gone: false };
         self.all.insert(ino, node);
         self.by_name.insert(name, ino);
         ino

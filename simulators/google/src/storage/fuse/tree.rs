@@ -111,7 +111,7 @@ impl Tree {
         let (size, mtime) = match (&node.dirty, object) {
             (Some(dirty), _) => (dirty.file.metadata().map_err(disk)?.len(), dirty.mtime),
             (None, Some(object)) => (object.size, mtime_of(object)),
-            (None, None) => (0, UNIX_EPOCH),
+            (None, None) => (0, node.made),
         };
         let (kind, mode, links) = match node.kind {
             Kind::Folder => (FileType::Directory, self.options.dir_mode, 1),
