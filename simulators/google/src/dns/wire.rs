@@ -273,6 +273,20 @@ mod tests {
         assert_eq!((whole[2] & 0x02, whole[7]), (0, 40));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_message_is_too_odd_to_be_read(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..80), question in proptest::bool::ANY) {
+            let mut message = bytes;
+            if question && message.len() >= HEAD {
+                message[..HEAD].copy_from_slice(&QUERY[..HEAD]);
+            }
+            if let Message::Question(question) = read(&message) {
+                let bytes = write(&question, &answer(vec![record(1)]), 512);
+                proptest::prop_assert_eq!(read(&bytes), Message::Noise);
+            }
+        }
+    }
+
     #[test]
     fn noise_is_not_answered_and_what_is_no_query_is_refused() {
         assert_eq!(read(b"\x12"), Message::Noise);
