@@ -1,0 +1,137 @@
+//! Networks by the docker CLI, with the zones that they get in the simulated cloud.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use sockerless_tests::{Daemon, http};
+
+/// Longer than anything takes; only a failing test meets it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The simulated Cloud DNS of a daemon.
+struct Dns {
+    base: String,
+    token: String,
+}
+
+impl Dns {
+    fn of(daemon: &Daemon) -> Self {
+        let ready = fs::read_to_string(daemon.state().join("simulator/ready.json")).unwrap();
+        let ready: Value = serde_json::from_str(&ready).unwrap();
+        let text = |name: &str| ready[name].as_str().unwrap().to_owned();
+        Self { base: text("google"), token: format!("Bearer {}", text("token")) }
+    }
+
+    #[track_caller]
+    fn get(&self, path: &str) -> Value {
+        let path = format!("/dns/v1/projects/sim-project/managedZones{path}");
+        let (status, body) = http::request(&self.base, "GET", &path, &[("Authorization", &self.token)], "");
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    fn zones(&self) -> Vec<String> {
+        let zones = self.get("");
+        let names = zones["managedZones"].as_array().into_iter().flatten();
+        names.map(|zone| zone["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Address records, as `web 10 172.18.0.2`.
+    fn records(&self, zone: &str) -> Vec<String> {
+        let sets = self.get(&format!("/{zone}/rrsets"));
+        let addresses = sets["rrsets"].as_array().unwrap().iter().filter(|set| set["type"] == "A");
+        let line = |set: &Value| {
+            let name = set["name"].as_str().unwrap().split('.').next().unwrap();
+            let data: Vec<&str> =
+                set["rrdatas"].as_array().unwrap().iter().map(|data| data.as_str().unwrap()).collect();
+            format!("{name} {} {}", set["ttl"], data.join(" "))
+        };
+        addresses.map(line).collect()
+    }
+
+    #[track_caller]
+    fn become_records(&self, zone: &str, wanted: &[&str]) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let records = self.records(zone);
+            if records == wanted {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{records:?} instead of {wanted:?}");
+        }
+    }
+}
+
+#[test]
+fn a_network_is_made_shown_left_and_removed_with_its_zone() {
+    let daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
+    let dns = Dns::of(&daemon);
+    assert_eq!(docker.run("network ls --format {{.Name}}").ok(), "bridge\nhost\nnone");
+    let id = docker.run("network create --label of=test mine").ok();
+    let zone = format!("sockerless-net-{}", &id[..12]);
+    assert_eq!(dns.zones(), [zone.as_str()]);
+    docker.run("run -d --name web --network mine --network-alias api busybox sleep 1000").ok();
+    dns.become_records(&zone, &["api 10 172.18.0.2", "web 10 172.18.0.2"]);
+    let place = "{{range $name, $place := .NetworkSettings.Networks}}{{$name}} {{$place.IPAddress}} {{$place.MacAddress}};{{end}}";
+    let shown = docker.args(["inspect", "web", "--format", place]).ok();
+    assert_eq!(shown, "mine 172.18.0.2 02:42:ac:12:00:02;");
+    assert_eq!(docker.run("ps --filter network=mine --format {{.Names}}").ok(), "web");
+    let busy = docker.run("network rm mine").fails(1);
+    assert!(busy.contains(&format!("network mine id {id} has active endpoints")), "{busy}");
+    docker.run("network create --subnet 10.7.0.0/24 other").ok();
+    docker.run("network connect --ip 10.7.0.9 --alias second other web").ok();
+    let members = "{{range .Containers}}{{.Name}} {{.IPv4Address}}{{end}}";
+    assert_eq!(docker.args(["network", "inspect", "other", "--format", members]).ok(), "web 10.7.0.9/24");
+    docker.run("network disconnect mine web").ok();
+    dns.become_records(&zone, &[]);
+    docker.run("network rm mine").ok();
+    assert_eq!(dns.zones().len(), 1);
+    docker.run("rm -f web").ok();
+    assert_eq!(docker.run("network prune -f --filter label=of").ok(), "");
+    assert_eq!(docker.run("network prune -f").ok(), "Deleted Networks:\nother");
+    assert!(dns.zones().is_empty());
+}
+
+#[test]
+fn addresses_and_zones_outlive_the_daemon() {
+    let mut daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
+    let dns = Dns::of(&daemon);
+    let id = docker.run("network create mine").ok();
+    let zone = format!("sockerless-net-{}", &id[..12]);
+    docker.run("run -d --name one --network mine busybox sleep 1000").ok();
+    docker.run("run -d --name two --network mine busybox sleep 1000").ok();
+    daemon.kill();
+    daemon.launch();
+    let members = "{{range .Containers}}{{.Name}} {{.IPv4Address}};{{end}}";
+    let shown = docker.args(["network", "inspect", "mine", "--format", members]).ok();
+    assert!(shown.contains("one 172.18.0.2/24;") && shown.contains("two 172.18.0.3/24;"), "{shown}");
+    docker.run("rm -f one").ok();
+    dns.become_records(&zone, &["two 10 172.18.0.3"]);
+    docker.run("run -d --name three --network mine busybox sleep 1000").ok();
+    dns.become_records(&zone, &["three 10 172.18.0.2", "two 10 172.18.0.3"]);
+}
+
+#[test]
+fn what_is_missing_or_taken_is_said_in_dockerds_words() {
+    let daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
+    let failed = docker.run("run --name lost --network nope busybox true").fails(125);
+    assert!(failed.contains("network nope not found"), "{failed}");
+    assert_eq!(docker.run("inspect lost --format {{.State.ExitCode}}").ok(), "128");
+    docker.run("network create --subnet 10.7.0.0/24 mine").ok();
+    let twice = docker.run("network create mine").fails(1);
+    assert!(twice.contains("network with name mine already exists"), "{twice}");
+    let overlap = docker.run("network create --subnet 10.7.0.0/16 wide").fails(1);
+    assert!(overlap.contains("Pool overlaps with other one on this address space"), "{overlap}");
+    docker.run("run -d --name web --network mine --ip 10.7.0.5 busybox sleep 1000").ok();
+    let taken = docker.run("run --network mine --ip 10.7.0.5 busybox true").fails(125);
+    assert!(taken.contains("Address already in use"), "{taken}");
+    let builtin = docker.run("network rm bridge").fails(1);
+    assert!(builtin.contains("bridge is a pre-defined network and cannot be removed"), "{builtin}");
+}
