@@ -17,11 +17,19 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod addresses;
+mod caller;
+mod calls;
+mod dns;
 pub mod fabric;
 pub mod filter;
 mod kernel;
+mod mesh;
+mod relay;
+mod table;
 pub mod tuning;
+mod watch;
 
 pub use addresses::{Addresses, Network, shadow};
 pub use fabric::{Datagrams, Fabric, Refusal};
 pub use filter::{Filter, Privileges};
+pub use mesh::Mesh;

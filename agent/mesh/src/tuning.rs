@@ -7,3 +7,40 @@ use std::time::Duration;
 pub const DIAL: Duration = Duration::from_secs(30);
 /// An exchange of datagrams ends after this long without one, as a NAT router would forget it.
 pub const FLOW: Duration = Duration::from_secs(120);
+/// The kernel joins two sockets of this machine at once; longer means that it never will.
+pub(crate) const ADMIT: Duration = Duration::from_secs(5);
+/// Programs' sockets that are being joined at once: fewer than the least queue of a listener (128).
+pub(crate) const ADMISSIONS: usize = 64;
+/// Connections to our listener that nobody has announced are kept this long.
+pub(crate) const STRAY: Duration = Duration::from_secs(1);
+/// Between two looks whether a thread still waits for a datagram.
+pub(crate) const WAITING: Duration = Duration::from_millis(250);
+/// Between two looks for closed UDP sockets.
+pub(crate) const SWEEP: Duration = Duration::from_secs(10);
+
+/// One read of a connection, bytes; all connections share the buffer.
+pub(crate) const PIECE: usize = 64 << 10;
+/// The largest datagram, bytes.
+pub(crate) const DATAGRAM: usize = 65_535;
+/// Datagrams on their way to a peer or to a program, for each exchange; more are lost.
+pub(crate) const QUEUE: usize = 256;
+/// Calls whose answer was not heard, remembered at most.
+pub(crate) const UNHEARD: usize = 64;
+
+/// Ports of the kernel's own choice end below; few programs choose one above.
+pub(crate) const PORTS: std::ops::RangeInclusive<u16> = 61_001..=65_534;
+/// Stack of the watching thread, bytes: it keeps little.
+pub(crate) const STACK: usize = 128 << 10;
+
+/// What a name's addresses may be kept for, in seconds: as the zones in the cloud.
+pub(crate) const TTL: u32 = 10;
+/// Addresses in one answer: more do not fit into 512 bytes, which every resolver takes.
+pub(crate) const ADDRESSES: usize = 24;
+/// What another name server gets to answer; resolvers themselves wait for 5 s and ask again.
+pub(crate) const FORWARD: Duration = Duration::from_secs(10);
+/// Questions that other name servers are being asked at once; more are lost.
+pub(crate) const FORWARDS: usize = 256;
+/// Without descriptors, until the next try to accept.
+pub(crate) const RETRY: Duration = Duration::from_millis(10);
+/// Pieces of one direction before the other connections have their turn.
+pub(crate) const SHARE: usize = 16;

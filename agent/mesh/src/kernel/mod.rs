@@ -3,8 +3,10 @@
 
 mod message;
 mod notification;
+mod ready;
 mod seccomp;
 
 pub(crate) use message::{Received, receive_message};
 pub(crate) use notification::{Notification, answer, is_valid, proceed, receive, wake_beside};
+pub(crate) use ready::watch;
 pub(crate) use seccomp::{action_available, forbid_new_privileges, install};

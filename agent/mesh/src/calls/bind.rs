@@ -1,0 +1,24 @@
+//! `bind` to the container's own virtual address.
+
+use std::net::SocketAddr;
+
+use crate::{
+    Fabric,
+    addresses::{shadow, v4},
+    caller::{Call, Kind},
+    mesh::Inner,
+};
+
+impl<F: Fabric> Inner<F> {
+    /// No interface has the address: its shadow is bound, where connections from peers arrive.
+    pub(crate) fn bind(&self, call: Call, socket: i32, to: SocketAddr) {
+        let Ok((socket, _)) = call.socket(socket) else { return };
+        let (Some(ip), true) = (v4(to.ip()), socket.kind != Kind::Other) else { return };
+        let bound = socket.bind((shadow(ip), to.port()).into());
+        if bound.is_ok() && socket.kind == Kind::Udp {
+            // What it receives from the container itself comes from a shadow.
+            self.shared.table.note_datagrams(socket.inode);
+        }
+        call.answer(bound.map(|()| 0));
+    }
+}

@@ -1,0 +1,194 @@
+//! The sockets that do not go where their program believes.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// Known to the watching thread and the runtime. No socket is held: a program's close is a close.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    inner: Mutex<Inner>,
+    streams: AtomicUsize,
+    datagrams: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// By the kernel's number of the socket.
+    streams: HashMap<u64, Stream>,
+    /// Who a UDP socket believes to be connected to, if to anybody.
+    datagrams: HashMap<u64, Option<SocketAddr>>,
+    /// What the ports of our own UDP sockets on 127.0.0.1 stand for.
+    relays: HashMap<u16, SocketAddr>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stream {
+    peer: SocketAddr,
+    /// Whether the program has heard that it is connected.
+    told: bool,
+}
+
+impl Table {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, inner: &Inner) {
+        self.streams.store(inner.streams.len(), Ordering::Release);
+        self.datagrams.store(inner.datagrams.len(), Ordering::Release);
+    }
+
+    /// Whether any UDP socket is redirected: most programs have none, and this costs nothing.
+    pub(crate) fn any_datagrams(&self) -> bool {
+        self.datagrams.load(Ordering::Acquire) > 0
+    }
+
+    pub(crate) fn any_streams(&self) -> bool {
+        self.streams.load(Ordering::Acquire) > 0
+    }
+
+    pub(crate) fn insert_stream(&self, inode: u64, peer: SocketAddr) {
+        let mut inner = self.lock();
+        inner.streams.insert(inode, Stream { peer, told: false });
+        self.count(&inner);
+    }
+
+    pub(crate) fn remove_stream(&self, inode: u64) {
+        let mut inner = self.lock();
+        inner.streams.remove(&inode);
+        self.count(&inner);
+    }
+
+    /// Whether the socket is connected and the program has not heard of it; it has now.
+    pub(crate) fn tell(&self, inode: u64) -> bool {
+        self.lock().streams.get_mut(&inode).is_some_and(|stream| !std::mem::replace(&mut stream.told, true))
+    }
+
+    /// The program was interrupted when it should have heard.
+    pub(crate) fn untell(&self, inode: u64) {
+        if let Some(stream) = self.lock().streams.get_mut(&inode) {
+            stream.told = false;
+        }
+    }
+
+    /// Who a socket's program believes to be connected to.
+    pub(crate) fn peer(&self, inode: u64) -> Option<SocketAddr> {
+        let inner = self.lock();
+        let stream = inner.streams.get(&inode).map(|stream| stream.peer);
+        stream.or_else(|| inner.datagrams.get(&inode).copied().flatten())
+    }
+
+    pub(crate) fn insert_datagrams(&self, inode: u64, peer: Option<SocketAddr>) {
+        let mut inner = self.lock();
+        inner.datagrams.insert(inode, peer);
+        self.count(&inner);
+    }
+
+    /// Keeps who it is connected to, if it is known.
+    pub(crate) fn note_datagrams(&self, inode: u64) {
+        let mut inner = self.lock();
+        inner.datagrams.entry(inode).or_default();
+        self.count(&inner);
+    }
+
+    pub(crate) fn has_datagrams(&self, inode: u64) -> bool {
+        self.any_datagrams() && self.lock().datagrams.contains_key(&inode)
+    }
+
+    /// The kernel connects the socket elsewhere, or not at all any more.
+    pub(crate) fn disconnect(&self, inode: u64) {
+        if let Some(peer) = self.lock().datagrams.get_mut(&inode) {
+            *peer = None;
+        }
+    }
+
+    pub(crate) fn insert_relay(&self, port: u16, to: SocketAddr) {
+        self.lock().relays.insert(port, to);
+    }
+
+    pub(crate) fn remove_relay(&self, port: u16) {
+        self.lock().relays.remove(&port);
+    }
+
+    /// Who a sender on this machine stands for.
+    pub(crate) fn relayed(&self, sender: SocketAddr) -> Option<SocketAddr> {
+        (sender.ip() == Ipv4Addr::LOCALHOST).then(|| self.lock().relays.get(&sender.port()).copied())?
+    }
+
+    /// Forgets UDP sockets that are closed; who the rest are connected to.
+    pub(crate) fn sweep(&self) -> BTreeSet<SocketAddr> {
+        let known: Vec<u64> = self.lock().datagrams.keys().copied().collect();
+        if known.is_empty() {
+            return BTreeSet::new();
+        }
+        let open = open_datagrams();
+        let mut inner = self.lock();
+        // What has come meanwhile is not looked at, since the kernel's list may be older.
+        for inode in known.iter().filter(|inode| !open.contains(inode)) {
+            inner.datagrams.remove(inode);
+        }
+        self.count(&inner);
+        inner.datagrams.values().copied().flatten().collect()
+    }
+}
+
+/// The kernel's numbers of all UDP sockets that have a port.
+fn open_datagrams() -> BTreeSet<u64> {
+    let lists = ["/proc/net/udp", "/proc/net/udp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
+    let inode = |line: &str| line.split_ascii_whitespace().nth(9)?.parse().ok();
+    lists.iter().flat_map(|list| list.lines().filter_map(inode)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::UdpSocket, os::fd::AsFd};
+
+    use super::*;
+
+    fn inode(socket: impl AsFd) -> u64 {
+        rustix::fs::fstat(socket).expect("a socket").st_ino
+    }
+
+    #[test]
+    fn closed_sockets_are_forgotten_and_open_ones_kept() {
+        let table = Table::default();
+        let [open, closed] = [(); 2].map(|()| UdpSocket::bind(("127.0.0.1", 0)).expect("bound"));
+        let peer: SocketAddr = ([172, 18, 0, 3], 53).into();
+        table.insert_datagrams(inode(&open), Some(peer));
+        table.insert_datagrams(inode(&closed), None);
+        let gone = inode(&closed);
+        drop(closed);
+        assert_eq!(table.sweep(), BTreeSet::from([peer]));
+        assert!(table.has_datagrams(inode(&open)));
+        assert!(!table.has_datagrams(gone));
+    }
+
+    #[test]
+    fn a_connected_stream_is_told_once_unless_the_program_did_not_hear() {
+        let table = Table::default();
+        table.insert_stream(7, ([172, 18, 0, 3], 80).into());
+        assert!(table.tell(7));
+        assert!(!table.tell(7));
+        table.untell(7);
+        assert!(table.tell(7));
+        table.remove_stream(7);
+        assert!(!table.tell(7) && !table.any_streams());
+    }
+
+    #[test]
+    fn only_localhost_stands_for_others() {
+        let table = Table::default();
+        let to: SocketAddr = ([172, 18, 0, 3], 5353).into();
+        table.insert_relay(4000, to);
+        assert_eq!(table.relayed(([127, 0, 0, 1], 4000).into()), Some(to));
+        assert_eq!(table.relayed(([127, 0, 0, 2], 4000).into()), None);
+        assert_eq!(table.relayed(([127, 0, 0, 1], 4001).into()), None);
+    }
+}
