@@ -31,7 +31,7 @@ impl Dns for CloudRun {
         let body = wire::zone(&zone, network)?;
         let answer = self.send(Request::post(self.zones_url()).json(&body))?;
         if answer.status != 409 {
-            return self.check(&doing, &answer);
+            return self.check(&doing, &answer).map_err(hinted);
         }
         let refused = google::error(&doing, &answer, self.host.now());
         let there = self.zone(&zone.name)?;
@@ -139,6 +139,16 @@ impl Dns for CloudRun {
         let items = items.filter(|zone| zone.owner == owner).collect();
         Ok(ZonePage { items, next: Some(page.next_page_token).filter(|token| !token.is_empty()) })
     }
+}
+
+/// What helps an operator whose project has no such network, or who has no rights there.
+fn hinted(error: Error) -> Error {
+    let hint = match error.code {
+        ErrorCode::NotFound | ErrorCode::InvalidArgument => "see `dns_network` (SOCKERLESS_GCR_DNS_NETWORK)",
+        ErrorCode::PermissionDenied => "roles/dns.admin is wanted, and the API dns.googleapis.com",
+        _ => return error,
+    };
+    Error { message: format!("{}; {hint}, or switch zones off: `dns` = off", error.message), ..error }
 }
 
 impl CloudRun {

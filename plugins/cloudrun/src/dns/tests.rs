@@ -188,3 +188,14 @@ fn the_records_of_a_zone_are_those_with_addresses() {
     });
     assert_eq!(plugin.records("z".into()).unwrap(), [record(&["10.0.0.1", "10.0.0.2"])]);
 }
+
+#[test]
+fn an_operator_without_rights_or_network_is_told_what_to_set() {
+    for (status, reason, hint) in [(403, "forbidden", "roles/dns.admin"), (404, "notFound", "`dns_network`")]
+    {
+        let (plugin, _) = plugin(move |_| refusal(status, reason));
+        let error = plugin.ensure_zone(zone()).unwrap_err();
+        assert!(error.message.contains(hint) && error.message.contains("`dns` = off"), "{error:?}");
+        assert_eq!(error.provider_status, Some(status));
+    }
+}

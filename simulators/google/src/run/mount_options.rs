@@ -86,7 +86,8 @@ impl MountOptions {
             dir_mode: 0o755,
             uid: None,
             gid: None,
-            implicit_dirs: false,
+            // Cloud Run's own default, other than gcsfuse's (its page about volume mounts of jobs).
+            implicit_dirs: true,
             metadata_ttl: limits::FUSE_METADATA_TTL,
             negative_ttl: limits::FUSE_NEGATIVE_TTL,
             rename_dir_limit: 0,
@@ -161,6 +162,8 @@ mod tests {
 
     #[test]
     fn unknown_and_colon_style_flags_fail_the_mount() {
+        assert!(MountOptions::parse([]).unwrap().implicit_dirs);
+        assert!(!MountOptions::parse(["implicit-dirs=false"]).unwrap().implicit_dirs);
         for (option, complaint) in [
             ("only-dir:agent", "unknown flag: --only-dir:agent"),
             ("colour=red", "unknown flag: --colour"),

@@ -215,7 +215,7 @@ async fn without_implicit_dirs_a_folder_needs_an_object_of_its_own() {
             .raw("POST", &format!("/upload/storage/v1/b/bucket/o?uploadType=media&name={name}"), &[], "")
             .await;
     }
-    let gcs = json!({"bucket": "bucket", "readOnly": true, "mountOptions": [FROZEN]});
+    let gcs = json!({"bucket": "bucket", "readOnly": true, "mountOptions": [FROZEN, "implicit-dirs=false"]});
     cloud.run_to_end("a", mounting(json!({"name": "v", "gcs": gcs}))).await;
     let MountSource::Directory(folder) = cloud.runner.spec().mounts[0].source.clone() else { panic!() };
     assert!(folder.join("seen/file").exists());

@@ -262,7 +262,7 @@ impl Filesystem for Mounted {
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
-        nothing(self.tree().flush(handle.0), reply);
+        nothing(self.tree().fsync(handle.0), reply);
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {

@@ -1,6 +1,6 @@
 //! A bucket as a file system, as gcsfuse shows it (its document of semantics is the reference).
 //!
-//! What is written is staged and becomes an object when the file is closed or synced. Modes and owners are the mount's, for all
+//! What is written is staged and becomes an object when the file is closed; an old one also when it is synced. Modes and owners are the mount's, for all
 //! files; setting them does nothing. There are symbolic links and no others; locks are known to this mount alone. A file that
 //! somebody else replaced while it was open is stale. A folder is renamed object by object, up to a limit. What is known of a
 //! file, or that there is none, is kept by the kernel as long as gcsfuse's caches would keep it.
@@ -58,9 +58,7 @@ impl Volume {
 impl Serve for Volume {
     fn serve(&self, device: OwnedFd) {
         let system = Mounted(self.tree());
-        let mut config = Config::default();
-        config.acl = SessionACL::All;
-        let session = Session::from_fd(system, device, SessionACL::All, config);
+        let session = Session::from_fd(system, device, SessionACL::All, Config::default());
         if let Err(error) = session.and_then(Session::run) {
             // A task that ended while it was mounted.
             tracing::debug!(%error, volume = ?self, "a mount ended");

@@ -114,6 +114,24 @@ fn a_file_is_an_object_once_it_is_closed() {
 }
 
 #[test]
+fn a_sync_publishes_what_was_there_before_and_nothing_new() {
+    let cloud = Cloud::new();
+    let mut mount = cloud.mount(&[]);
+    let (_, new) = mount.create(ROOT, "new").unwrap();
+    mount.write(new, 0, b"1").unwrap();
+    mount.fsync(new).unwrap();
+    assert!(cloud.names().is_empty(), "a new file is streamed and complete when it is closed");
+    cloud.upload("old", "1");
+    let ino = find(&mut mount, ROOT, "old").unwrap();
+    let old = mount.open(ino).unwrap();
+    mount.write(old, 1, b"2").unwrap();
+    mount.fsync(old).unwrap();
+    assert_eq!(cloud.content("old"), "12");
+    mount.release(new);
+    assert_eq!(cloud.content("new"), "1");
+}
+
+#[test]
 fn what_others_write_appears() {
     let cloud = Cloud::new();
     let mut mount = cloud.mount(&[]);
@@ -157,7 +175,7 @@ fn a_reader_follows_what_its_own_mount_writes() {
 #[test]
 fn folders_are_objects_and_implicit_ones_are_seen_when_asked_for() {
     let cloud = Cloud::new();
-    let mut plain = cloud.mount(&[]);
+    let mut plain = cloud.mount(&["implicit-dirs=false"]);
     let folder = plain.make_folder(ROOT, "d").unwrap().ino.0;
     assert_eq!(code(plain.make_folder(ROOT, "d")), Errno::EEXIST.code());
     write(&mut plain, folder, "f", "1");

@@ -297,6 +297,14 @@ impl Tree {
         }
     }
 
+    /// `fsync`: changes of a file that was there are written. A new one is streamed, and is an object when it is closed.
+    pub fn fsync(&mut self, handle: u64) -> Result<()> {
+        let Some(Handle::File { ino, .. }) = self.handles.get(&handle) else { return Err(Errno::EBADF) };
+        let ino = *ino;
+        let streamed = self.node(ino)?.dirty.as_ref().is_some_and(|dirty| dirty.source == 0);
+        if streamed { Ok(()) } else { self.sync(ino) }
+    }
+
     /// The last one who had it open has closed it.
     pub fn release(&mut self, handle: u64) {
         let Some(Handle::File { ino, .. }) = self.handles.remove(&handle) else { return };
