@@ -40,6 +40,6 @@ pub(crate) use health::{check as health_check, word as health_word};
 pub(crate) use log_options::bounds as log_bounds;
 pub(crate) use network::endpoint_id;
 pub(crate) use ports::{host_port, parse as parse_port};
-pub(crate) use process::{environment, launch, launch_env, launch_message, memory_volumes};
+pub(crate) use process::{environment, launch, launch_env, launch_message, memory_volumes, variable};
 pub(crate) use spec::{ContainerRecord, Spec};
 pub(crate) use table::{Entry, Table, View};

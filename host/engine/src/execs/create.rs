@@ -44,10 +44,12 @@ impl Engine {
         let set = |value: Option<String>| value.filter(|value| !value.is_empty());
         let user = set(config.user);
         let tty = config.tty.unwrap_or_default();
+        let mut env = containers::environment(&entry.spec, tty, config.env.as_deref().unwrap_or_default());
+        self.add_linked(&entry.view(), &mut env);
         let request = request::Exec {
             id: hex::encode(rand::random::<[u8; 32]>()),
             argv,
-            env: containers::environment(&entry.spec, tty, config.env.as_deref().unwrap_or_default()),
+            env,
             working_dir: set(config.working_dir).or_else(|| set(own.working_dir.clone())).unwrap_or_default(),
             user: user.clone().or_else(|| set(own.user.clone())),
             groups: entry.spec.host.group_add.clone().unwrap_or_default(),

@@ -11,6 +11,7 @@ mod filters;
 mod ipam;
 mod join;
 mod leases;
+mod linked;
 mod membership;
 mod mesh;
 mod neighbours;

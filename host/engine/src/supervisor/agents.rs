@@ -96,7 +96,9 @@ impl AgentEvents for Agents {
         }
         let features =
             engine.cloud(&entry.spec.backend).map_err(|error| Refusal(error.message))?.manifest().features;
-        Ok(containers::launch(&entry.spec, features))
+        let mut launch = containers::launch(&entry.spec, features);
+        engine.add_linked(&entry.view(), &mut launch.env);
+        Ok(launch)
     }
 
     async fn started(&self, run: &RunId, pid: u32) {

@@ -278,3 +278,27 @@ async fn a_crash_in_the_middle_of_a_start_in_place_loses_no_place() {
         assert!(members(&world, "mine").is_empty());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_link_on_the_default_network_brings_variables() {
+    let world = World::new().await;
+    let wish = |request: &mut CreateRequest| {
+        request.config.exposed_ports = Some(vec!["5432/tcp".into()]);
+        request.config.env = Some(vec!["POSTGRES_DB=test".into()]);
+    };
+    world.create_with("db", &["sleep"], wish).await;
+    world.engine.start("db").await.unwrap();
+    let wish = |request: &mut CreateRequest| {
+        request.host.links = Some(vec!["db:data".into()]);
+        request.config.env = Some(vec!["DATA_PORT_5432_TCP_PROTO=own".into()]);
+    };
+    world.create_with("web", &["env"], wish).await;
+    world.engine.start("web").await.unwrap();
+    world.wait("web").await;
+    let env = world.output("web").await;
+    for line in ["DATA_PORT=tcp://172.17.0.2:5432", "DATA_NAME=/web/data", "DATA_ENV_POSTGRES_DB=test"] {
+        assert!(env.lines().any(|known| known == line), "{line} in {env}");
+    }
+    assert_eq!(env.matches("DATA_PORT_5432_TCP_PROTO=").count(), 1);
+    assert!(env.contains("DATA_PORT_5432_TCP_PROTO=own"));
+}

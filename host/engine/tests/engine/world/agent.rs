@@ -64,7 +64,8 @@ impl Agent {
             }
         };
         let program = launch.argv[0].clone();
-        let known = ["exit", "echo", "cat", "sleep", "stubborn", "silent", "sh"].contains(&program.as_str());
+        let known =
+            ["exit", "echo", "env", "cat", "sleep", "stubborn", "silent", "sh"].contains(&program.as_str());
         if !known || self.link.is_broken(&self.run) {
             let message = format!("exec: \"{program}\": executable file not found in $PATH");
             loop {
@@ -128,6 +129,10 @@ impl Agent {
         let program = launch.argv[0].as_str();
         match program {
             "exit" => return End::Exit(launch.argv[1].parse().unwrap()),
+            "env" => {
+                written.extend_from_slice(format!("{}\n", launch.env.join("\n")).as_bytes());
+                return End::Exit(0);
+            }
             "echo" => {
                 written.extend_from_slice(format!("{}\n", launch.argv[1..].join(" ")).as_bytes());
                 return End::Exit(0);
