@@ -50,7 +50,7 @@ fn variables(own: &str, alias: &str, address: Ipv4Addr, other: &Spec) -> Vec<Str
     all
 }
 
-/// The exposed ports, those of TCP first.
+/// The exposed ports in order; of one number, that of TCP first.
 fn ports(spec: &Spec) -> Vec<(&'static str, u16)> {
     let mut all = Vec::new();
     for range in spec.config.exposed_ports.iter().flatten().filter_map(|text| parse_port(text).ok()) {
@@ -61,7 +61,7 @@ fn ports(spec: &Spec) -> Vec<(&'static str, u16)> {
         };
         all.extend((range.first..=range.last).map(|port| (protocol, port)));
     }
-    all.sort_by_key(|(protocol, port)| (*protocol != "tcp", *protocol, *port));
+    all.sort_by_key(|(protocol, port)| (*port, *protocol != "tcp", *protocol));
     all
 }
 
@@ -84,15 +84,15 @@ mod tests {
         assert_eq!(
             all,
             [
-                "MY_DB_PORT=tcp://172.17.0.5:5432",
-                "MY_DB_PORT_5432_TCP=tcp://172.17.0.5:5432",
-                "MY_DB_PORT_5432_TCP_ADDR=172.17.0.5",
-                "MY_DB_PORT_5432_TCP_PORT=5432",
-                "MY_DB_PORT_5432_TCP_PROTO=tcp",
+                "MY_DB_PORT=udp://172.17.0.5:53",
                 "MY_DB_PORT_53_UDP=udp://172.17.0.5:53",
                 "MY_DB_PORT_53_UDP_ADDR=172.17.0.5",
                 "MY_DB_PORT_53_UDP_PORT=53",
                 "MY_DB_PORT_53_UDP_PROTO=udp",
+                "MY_DB_PORT_5432_TCP=tcp://172.17.0.5:5432",
+                "MY_DB_PORT_5432_TCP_ADDR=172.17.0.5",
+                "MY_DB_PORT_5432_TCP_PORT=5432",
+                "MY_DB_PORT_5432_TCP_PROTO=tcp",
                 "MY_DB_NAME=/web/my-db",
                 "MY_DB_ENV_POSTGRES_DB=x=y",
             ]
