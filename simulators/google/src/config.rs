@@ -37,6 +37,8 @@ pub struct Config {
 /// What a project may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Quotas {
+    /// Calls of Cloud DNS in a minute.
+    pub dns_calls_per_minute: u32,
     /// Managed zones of a project.
     pub managed_zones: usize,
     /// Jobs of a region.
@@ -63,6 +65,10 @@ impl Config {
             token: None,
             token_life: limits::TOKEN_LIFE,
             quotas: Quotas {
+                dns_calls_per_minute: match profile {
+                    Profile::Fast => limits::DNS_CALLS_PER_MINUTE_FAST,
+                    Profile::Realistic => limits::DNS_CALLS_PER_MINUTE,
+                },
                 managed_zones: limits::MANAGED_ZONES,
                 jobs: limits::JOBS,
                 running_executions: limits::RUNNING_EXECUTIONS,

@@ -111,6 +111,10 @@ pub const FUSE_FILES: u64 = 1 << 40;
 /// Inode numbers in listings from here on belong to files that nobody has looked up yet.
 pub const FUSE_UNKNOWN: u64 = 1 << 48;
 
+/// Calls of Cloud DNS in a minute and project (Cloud DNS quotas).
+pub const DNS_CALLS_PER_MINUTE: u32 = 600;
+/// The same in the fast profile, where a minute holds far more work.
+pub const DNS_CALLS_PER_MINUTE_FAST: u32 = 60_000;
 /// Managed zones of a project (Cloud DNS quotas).
 pub const MANAGED_ZONES: usize = 10_000;
 /// Record sets of a zone (Cloud DNS quotas).

@@ -129,7 +129,7 @@ where
     };
     db.set_setting("token", &token)?;
     let runner = make(address.to_string(), token.clone()).await?;
-    let dns = Dns::open(&db)?;
+    let dns = Dns::open(&db, config.quotas.dns_calls_per_minute)?;
     let names =
         NameServer::start(&dns).await.map_err(|error| StartError::Io("name server".to_owned(), error))?;
     let info = Info {

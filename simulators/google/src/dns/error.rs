@@ -1,9 +1,11 @@
 //! Errors in the form of Cloud DNS, which is older than `google.rpc.Status`. The sentences are those that field reports
 //! quote from the API.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use crate::error::{ApiError, Code};
@@ -14,6 +16,8 @@ pub struct DnsError {
     pub status: StatusCode,
     pub reason: &'static str,
     pub message: String,
+    /// When to try again.
+    pub retry_after: Option<Duration>,
 }
 
 /// The result of a call.
@@ -22,7 +26,7 @@ pub type Result<T> = std::result::Result<T, DnsError>;
 impl DnsError {
     /// An error of any kind.
     pub fn new(status: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status, reason, message: message.into() }
+        Self { status, reason, message: message.into(), retry_after: None }
     }
 
     /// 400: a field has a value that it cannot have.
@@ -74,7 +78,7 @@ impl From<ApiError> for DnsError {
             Code::Internal => "backendError",
             Code::Unimplemented => "notImplemented",
         };
-        Self::new(status, reason, error.message)
+        Self { retry_after: error.retry_after, ..Self::new(status, reason, error.message) }
     }
 }
 
@@ -89,6 +93,13 @@ impl IntoResponse for DnsError {
         let entry = json!({"message": self.message, "domain": "global", "reason": self.reason});
         let body =
             json!({"error": {"code": self.status.as_u16(), "message": self.message, "errors": [entry]}});
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some(after) = self.retry_after {
+            let seconds = after.as_secs_f64().ceil().max(1.0);
+            if let Ok(value) = HeaderValue::from_str(&format!("{seconds:.0}")) {
+                response.headers_mut().insert(header::RETRY_AFTER, value);
+            }
+        }
+        response
     }
 }

@@ -12,6 +12,7 @@ mod zones;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -20,7 +21,9 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::db::Database;
+use crate::error::ApiError;
 use crate::profile::{Profile, Step};
+use crate::quota::PerMinute;
 use crate::schema::{self, Query};
 use crate::server::Simulator;
 use crate::{auth, limits};
@@ -29,8 +32,9 @@ use error::{DnsError, Result};
 pub use server::NameServer;
 
 /// What Cloud DNS keeps beside the database: which changes are under way, and what the name server knows.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Dns {
+    calls: Arc<PerMinute>,
     /// Zone and number of the changes that the name server does not know yet.
     pending: Arc<Mutex<HashSet<(i64, i64)>>>,
     served: Arc<RwLock<Vec<Arc<Served>>>>,
@@ -38,8 +42,9 @@ pub struct Dns {
 
 impl Dns {
     /// Everything that the database has is known to the name server: what was pending when the last process ended is done.
-    pub fn open(db: &Database) -> rusqlite::Result<Self> {
-        let dns = Self::default();
+    pub fn open(db: &Database, calls_per_minute: u32) -> rusqlite::Result<Self> {
+        let calls = Arc::new(PerMinute::new(calls_per_minute));
+        let dns = Self { calls, pending: Arc::default(), served: Arc::default() };
         let zones = store::zones(&db.lock(), None, "")?;
         for zone in zones {
             dns.publish(db, zone.id)?;
@@ -91,6 +96,11 @@ pub(crate) async fn serve(simulator: Arc<Simulator>, request: Request<Body>) -> 
 
 async fn route(simulator: &Simulator, request: Request<Body>) -> Result<Response> {
     auth::check(simulator, request.headers())?;
+    if let Err(after) = simulator.dns.calls.take(Instant::now()) {
+        let consumer = format!("projects/{}", simulator.info.project);
+        let limit = simulator.dns.calls.limit();
+        return Err(ApiError::quota("dns.googleapis.com/default", limit, &consumer, after).into());
+    }
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let names: Vec<String> = path

@@ -253,3 +253,14 @@ async fn a_restart_loses_no_zone_and_nothing_stays_pending() {
     assert_eq!(resolve(&cloud, name).await.2, [Ipv4Addr::new(10, 0, 0, 1)]);
     assert_eq!(cloud.get(&format!("{ZONES}/net/changes/1")).await["status"], "done");
 }
+
+#[tokio::test]
+async fn a_minute_holds_so_many_calls() {
+    let cloud = Cloud::with(super::Fake::default(), |config| config.quotas.dns_calls_per_minute = 2).await;
+    cloud.get(ZONES).await;
+    cloud.get(ZONES).await;
+    let third = cloud.call("GET", ZONES, Value::Null).await;
+    assert_eq!((third.error().0, third.error().1.as_str()), (429, "rateLimitExceeded"));
+    let after: u64 = third.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&after));
+}

@@ -124,6 +124,11 @@ impl Nodes {
         self.all.iter().filter(|(_, node)| inside(node)).map(|(ino, _)| *ino).collect()
     }
 
+    /// All that is staged, of inodes with a name and without.
+    pub fn take_dirty(&mut self) -> Vec<Dirty> {
+        self.all.values_mut().filter_map(|node| node.dirty.take()).collect()
+    }
+
     /// The kernel has forgotten it so many times.
     pub fn forget(&mut self, ino: u64, count: u64) {
         let Some(node) = self.all.get_mut(&ino) else { return };

@@ -498,10 +498,8 @@ impl Tree {
 impl Drop for Tree {
     /// What nobody closed, as when the machine was switched off, is lost.
     fn drop(&mut self) {
-        for ino in self.nodes.below("") {
-            if let Some(dirty) = self.nodes.get_mut(ino).and_then(|node| node.dirty.take()) {
-                self.objects.files.remove_staged(&dirty.path);
-            }
+        for dirty in self.nodes.take_dirty() {
+            self.objects.files.remove_staged(&dirty.path);
         }
     }
 }
