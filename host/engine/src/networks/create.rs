@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{Engine, Error, ErrorKind, Result, supervisor::Cloud, tuning};
 
+/// What an operator who may not make zones can do about it.
+const WITHOUT_ZONES: &str = " (networks do without zones if `zones = false` is set in [networks])";
+
 impl Engine {
     /// `POST /networks/create`. Durable when it returns, and its zone is there, if the cloud has such a thing.
     ///
@@ -125,7 +128,12 @@ impl Engine {
                 if may_be_there(&error) {
                     self.abandon_zone(place);
                 }
-                Err(wrapped(cloud, "network create", error))
+                let rights = [ErrorCode::PermissionDenied, ErrorCode::Unauthenticated].contains(&error.code);
+                let mut error = wrapped(cloud, "network create", error);
+                if rights {
+                    error.message += WITHOUT_ZONES;
+                }
+                Err(error)
             }
         }
     }

@@ -159,5 +159,4 @@ impl Web {
 }
 
 #[cfg(test)]
-#[path = "neighbours_tests.rs"]
 mod tests;

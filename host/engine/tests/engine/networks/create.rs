@@ -159,7 +159,9 @@ async fn a_create_that_fails_leaves_nothing_half_made() {
     };
     world.cloud.fail("ensure-zone", ErrorCode::PermissionDenied, "dns.managedZones.create denied");
     let denied = told(create("mine").await.unwrap_err());
-    assert_eq!(denied, (ErrorKind::Internal, "fake: network create: dns.managedZones.create denied".into()));
+    let words = "fake: network create: dns.managedZones.create denied (networks do without zones if `zones = false` is set in \
+                 [networks])";
+    assert_eq!(denied, (ErrorKind::Internal, words.into()));
     // The record cannot be kept: the zone goes.
     world.store.cut_after(0);
     assert_eq!(create("mine").await.unwrap_err().message, "state: the power is off");

@@ -171,7 +171,7 @@ async fn malformed_wishes_are_refused_when_the_container_is_created() {
         request.host.network_mode = Some("host".into());
     };
     assert!(
-        refused(&|r| host(r))
+        refused(&host)
             .await
             .1
             .starts_with("conflicting options: host type networking can't be used with links")
