@@ -92,9 +92,14 @@ impl Fabric {
             }
         }
         for (target, alias) in &place.links {
-            if let Some(address) = self.linked(web, target) {
-                names.insert(alias.to_lowercase(), vec![address]);
+            let Some((address, other)) = self.linked(web, target) else { continue };
+            if !web.network.has_names() {
+                // As in dockerd: such a link brings the other's own names, too.
+                for name in &other.names {
+                    names.insert(name.to_lowercase(), vec![address]);
+                }
             }
+            names.insert(alias.to_lowercase(), vec![address]);
         }
         Some(MeshNetwork {
             name: web.network.name.clone(),
@@ -106,15 +111,14 @@ impl Fabric {
         })
     }
 
-    /// Where the container is that a link names, on one network.
-    fn linked(&self, web: &Web, target: &str) -> Option<Ipv4Addr> {
+    /// The container that a link names, and where it is on one network.
+    fn linked(&self, web: &Web, target: &str) -> Option<(Ipv4Addr, &Member)> {
         let mut holders =
-            web.holders.iter().filter_map(|(address, index)| Some((address, self.members.get(*index)?)));
-        let is_meant = |member: &Member| {
+            web.holders.iter().filter_map(|(address, index)| Some((*address, self.members.get(*index)?)));
+        holders.find(|(_, member)| {
             member.run.container == target
                 || member.names.iter().any(|name| name.eq_ignore_ascii_case(target))
-        };
-        holders.find(|(_, member)| is_meant(member)).map(|(address, _)| *address)
+        })
     }
 
     /// Who has an address, as seen by a run. Only a network that both are on answers.
@@ -127,7 +131,12 @@ impl Fabric {
         });
         let Some((place, web)) = shared else { return Route::Foreign };
         let Some(holder) = web.holders.get(&to) else { return Route::Nobody };
-        let linked = || place.links.iter().any(|(target, _)| self.linked(web, target) == Some(to));
+        let linked = || {
+            place
+                .links
+                .iter()
+                .any(|(target, _)| self.linked(web, target).is_some_and(|(address, _)| address == to))
+        };
         match self.members.get(*holder) {
             Some(peer) if *holder == index || web.network.lets_talk() || linked() => {
                 Route::To { run: peer.run.clone(), from: place.address }

@@ -4,6 +4,7 @@ mod cleanup;
 mod connect;
 mod create;
 mod list;
+mod many;
 mod mesh;
 mod records;
 mod remove;

@@ -120,13 +120,16 @@ fn on_the_default_bridge_only_own_names_and_links_resolve() {
     let fabric = Fabric::new(
         [bridge],
         vec![
-            member("web", &[(1, 2, &[], &[("id-of-db", "db")])]),
+            member("web", &[(1, 2, &[], &[("id-of-db", "store")])]),
             member("data", &[(1, 3, &[], &[])]),
             member("db", &[(1, 4, &[], &[])]),
         ],
     );
     assert_eq!(resolve(&fabric, "web", "web"), [address(1, 2)]);
+    // By its alias, and by its own name.
+    assert_eq!(resolve(&fabric, "web", "store"), [address(1, 4)]);
     assert_eq!(resolve(&fabric, "web", "db"), [address(1, 4)]);
+    assert!(resolve(&fabric, "db", "store").is_empty());
     assert!(resolve(&fabric, "web", "data").is_empty());
     // By address they do reach each other, as in dockerd.
     assert_eq!(reaches(&fabric, "web", address(1, 3)).as_deref(), Some("id-of-data"));
