@@ -45,6 +45,17 @@ pub(crate) fn sanitised(settings: EndpointSettings) -> Result<EndpointSettings> 
     {
         return invalid(format!("invalid IPv4 address: {address}"));
     }
+    let v6 = settings.ipam_config.as_ref().and_then(|config| config.ipv6_address.as_deref());
+    if v6.is_some_and(|address| !address.is_empty()) {
+        let message = "IPv6 addresses (--ip6) are not supported: the mesh between containers has IPv4 only";
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let local = settings.ipam_config.as_ref().and_then(|config| config.link_local_ips.as_ref());
+    if local.is_some_and(|addresses| !addresses.is_empty()) {
+        let message =
+            "link-local addresses (--link-local-ip) are not supported: containers in a cloud share no link";
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
     for link in settings.links.iter().flatten() {
         parse_link(link)?;
     }
@@ -216,6 +227,8 @@ fn places(view: &View) -> Vec<neighbours::Place> {
 
 #[cfg(test)]
 mod tests {
+    use bollard_stubs::models::EndpointIpamConfig;
+
     use super::*;
 
     #[test]
@@ -248,5 +261,8 @@ mod tests {
         assert!(mac("02:42:0A:05:00:02").is_ok() && mac("").is_ok());
         assert_eq!(mac("zz").unwrap_err().message, "address zz: invalid MAC address");
         assert!(mac("02:42:0a:05:00").is_err());
+        let config = EndpointIpamConfig { ipv6_address: Some("fd00::2".into()), ..Default::default() };
+        let v6 = sanitised(EndpointSettings { ipam_config: Some(config), ..Default::default() });
+        assert_eq!(v6.unwrap_err().kind, ErrorKind::Unsupported);
     }
 }
