@@ -102,7 +102,7 @@ pub fn shadow(address: Ipv4Addr) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(address) & KEPT | SHADOWS)
 }
 
-fn is_shadow(address: Ipv4Addr) -> bool {
+pub(crate) fn is_shadow(address: Ipv4Addr) -> bool {
     u32::from(address) & !KEPT == SHADOWS
 }
 

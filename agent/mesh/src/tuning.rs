@@ -22,8 +22,6 @@ pub(crate) const SWEEP: Duration = Duration::from_secs(10);
 pub(crate) const PIECE: usize = 64 << 10;
 /// The largest datagram, bytes.
 pub(crate) const DATAGRAM: usize = 65_535;
-/// Datagrams on their way to a peer or to a program, for each exchange; more are lost.
-pub(crate) const QUEUE: usize = 256;
 /// Calls whose answer was not heard, remembered at most.
 pub(crate) const UNHEARD: usize = 64;
 
@@ -44,3 +42,7 @@ pub(crate) const FORWARDS: usize = 256;
 pub(crate) const RETRY: Duration = Duration::from_millis(10);
 /// Pieces of one direction before the other connections have their turn.
 pub(crate) const SHARE: usize = 16;
+/// A trial call is caught within this.
+pub(crate) const TRIAL: Duration = Duration::from_secs(1);
+/// Between two looks whether another name server's machine has refused a question.
+pub(crate) const REFUSED: Duration = Duration::from_millis(50);

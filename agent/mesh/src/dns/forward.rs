@@ -5,7 +5,10 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use tokio::{net::UdpSocket, time::timeout};
+use tokio::{
+    net::UdpSocket,
+    time::{sleep, timeout},
+};
 
 use crate::tuning;
 
@@ -27,7 +30,14 @@ pub(super) async fn ask(query: &[u8], server: SocketAddr) -> io::Result<Option<V
         let mut answer = Vec::new();
         loop {
             answer.clear();
-            socket.readable().await?;
+            tokio::select! {
+                ready = socket.readable() => ready?,
+                // That nobody listens there makes nothing readable.
+                () = sleep(tuning::REFUSED) => match socket.take_error()? {
+                    Some(error) => return Err(error),
+                    None => continue,
+                },
+            }
             answer.reserve(tuning::DATAGRAM);
             match socket.try_recv_buf(&mut answer) {
                 Ok(_) if answer.get(..2) == query.get(..2) => return Ok(answer),

@@ -27,15 +27,6 @@ pub(crate) fn install(program: &[sock_filter], flags: c_ulong) -> io::Result<Own
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Whether the kernel knows an action of filters.
-pub(crate) fn action_available(action: u32) -> io::Result<()> {
-    // SAFETY: the kernel reads one `u32`.
-    let answer = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, ptr::from_ref(&action))
-    };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
 /// Sets "no new privileges" for the calling thread: setuid programs keep their caller's rights from then on.
 pub(crate) fn forbid_new_privileges() -> io::Result<()> {
     // SAFETY: takes numbers alone.
