@@ -8,7 +8,10 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Instant,
 };
+
+use crate::{caller::Signature, tuning};
 
 /// Known to the watching thread and the runtime. No socket is held: a program's close is a close.
 #[derive(Debug, Default)]
@@ -31,8 +34,8 @@ struct Inner {
 #[derive(Debug, Clone, Copy)]
 struct Stream {
     peer: SocketAddr,
-    /// Whether the program has heard that it is connected.
-    told: bool,
+    /// The call that was told of it, and when.
+    told: Option<(Signature, Instant)>,
 }
 
 impl Table {
@@ -50,22 +53,30 @@ impl Table {
     }
 
     pub(crate) fn insert_stream(&self, inode: u64, peer: SocketAddr) {
-        self.lock().streams.insert(inode, Stream { peer, told: false });
+        self.lock().streams.insert(inode, Stream { peer, told: None });
     }
 
     pub(crate) fn remove_stream(&self, inode: u64) {
         self.lock().streams.remove(&inode);
     }
 
-    /// Whether the socket is connected and the program has not heard of it; it has now.
-    pub(crate) fn tell(&self, inode: u64) -> bool {
-        self.lock().streams.get_mut(&inode).is_some_and(|stream| !std::mem::replace(&mut stream.told, true))
+    /// Whether the socket is connected and a call is to be told so: the first, and the same again at once. The kernel may interrupt a
+    /// call although it has taken our answer, and then makes it again.
+    pub(crate) fn tell(&self, inode: u64, call: Signature) -> bool {
+        let mut inner = self.lock();
+        let Some(stream) = inner.streams.get_mut(&inode) else { return false };
+        let again = |(told, at): (Signature, Instant)| told == call && at.elapsed() < tuning::AGAIN;
+        let tell = stream.told.is_none_or(again);
+        if tell {
+            stream.told = Some((call, Instant::now()));
+        }
+        tell
     }
 
     /// The program was interrupted when it should have heard.
     pub(crate) fn untell(&self, inode: u64) {
         if let Some(stream) = self.lock().streams.get_mut(&inode) {
-            stream.told = false;
+            stream.told = None;
         }
     }
 
@@ -162,15 +173,16 @@ mod tests {
     }
 
     #[test]
-    fn a_connected_stream_is_told_once_unless_the_program_did_not_hear() {
+    fn a_connected_stream_is_told_to_one_call_unless_the_program_did_not_hear() {
         let table = Table::default();
         table.insert_stream(7, ([172, 18, 0, 3], 80).into());
-        assert!(table.tell(7));
-        assert!(!table.tell(7));
+        assert!(table.tell(7, [1; 9]));
+        assert!(table.tell(7, [1; 9]));
+        assert!(!table.tell(7, [2; 9]));
         table.untell(7);
-        assert!(table.tell(7));
+        assert!(table.tell(7, [2; 9]));
         table.remove_stream(7);
-        assert!(!table.tell(7));
+        assert!(!table.tell(7, [2; 9]));
         assert_eq!(table.peer(7), None);
     }
 

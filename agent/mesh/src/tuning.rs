@@ -46,3 +46,5 @@ pub(crate) const SHARE: usize = 16;
 pub(crate) const TRIAL: Duration = Duration::from_secs(1);
 /// Between two looks whether another name server's machine has refused a question.
 pub(crate) const REFUSED: Duration = Duration::from_millis(50);
+/// An interrupted call is made again within this: at once, after the signal's handler.
+pub(crate) const AGAIN: Duration = Duration::from_secs(1);

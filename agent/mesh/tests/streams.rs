@@ -39,8 +39,7 @@ fn a_peer_that_refuses_cannot_be_reached_or_is_silent_is_told_as_such() {
 tried('172.18.0.3', 81)
 tried('172.18.0.99', 8080)
 s = tried('172.18.0.3', 81); s.connect(('172.18.0.3', 8080)); print(s.recv(99))
-try: s.connect(('172.18.0.3', 8080))
-except OSError as e: print(errno.errorcode[e.errno])",
+t = threading.Thread(target=lambda: print(errno.errorcode[s.connect_ex(('172.18.0.3', 8080))])); t.start(); t.join()",
             )
             .await;
         assert_eq!(said, "ECONNREFUSED\nEHOSTUNREACH\nECONNREFUSED\nb'172.18.0.3:8080\\n'\nEISCONN");
@@ -161,7 +160,7 @@ signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
 done = 0
 for _ in range(200):
     s = socket.socket(); s.connect(('172.18.0.3', 8080)); done += s.recv(99) == b'172.18.0.3:8080\\n'; s.close()
-print(done)",
+signal.setitimer(signal.ITIMER_REAL, 0); print(done)",
             )
             .await;
         assert_eq!(said, "200");

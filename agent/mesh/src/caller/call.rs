@@ -22,6 +22,8 @@ pub(crate) struct Call {
     answered: bool,
 }
 
+pub(crate) type Signature = [u64; 9];
+
 /// With it a descriptor stands for a thread, not its process: `PIDFD_THREAD`, Linux 6.9.
 const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL as u32);
 
@@ -34,6 +36,12 @@ impl Call {
     pub(crate) fn thread(&self) -> i32 {
         // The kernel's numbers of threads are positive and of 22 bits.
         self.told.thread as i32
+    }
+
+    /// Who calls what from where: the same when the kernel makes an interrupted call again.
+    pub(crate) fn signature(&self) -> Signature {
+        let Notification { thread, call, instruction, arguments: [a, b, c, d, e, f], .. } = self.told;
+        [thread.into(), call as u64, instruction, a, b, c, d, e, f]
     }
 
     /// An argument that is a descriptor or flags: the kernel, too, looks at the lower half alone.

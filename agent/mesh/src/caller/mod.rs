@@ -6,7 +6,7 @@ mod memory;
 mod name;
 mod socket;
 
-pub(crate) use call::Call;
+pub(crate) use call::{Call, Signature};
 pub(crate) use header::{Header, MESSAGE_LENGTH, Vectored};
 pub(crate) use memory::Piece;
 pub(crate) use name::{Name, decode, encode};

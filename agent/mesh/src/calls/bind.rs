@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use rustix::io::Errno;
+
 use crate::{
     Fabric,
     addresses::{shadow, v4},
@@ -14,7 +16,12 @@ impl<F: Fabric> Inner<F> {
     pub(crate) fn bind(&self, call: Call, socket: i32, to: SocketAddr) {
         let Ok((socket, _)) = call.socket(socket) else { return };
         let (Some(ip), true) = (v4(to.ip()), socket.kind != Kind::Other) else { return };
-        let bound = socket.bind((shadow(ip), to.port()).into());
+        let own = SocketAddr::from((shadow(ip), to.port()));
+        let bound = match socket.bind(own) {
+            // The call was interrupted after it was done, and is made again.
+            Err(Errno::INVAL) if socket.local().is_ok_and(|local| local.ip() == own.ip()) => Ok(()),
+            bound => bound,
+        };
         if bound.is_ok() && socket.kind == Kind::Udp {
             // What it receives from the container itself comes from a shadow.
             self.shared.table.note_datagrams(socket.inode);

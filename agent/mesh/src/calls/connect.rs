@@ -74,14 +74,11 @@ impl<F: Fabric> Inner<F> {
     async fn connect_stream(self: Rc<Self>, call: Call, socket: Socket, process: OwnedFd, to: SocketAddr) {
         let inode = socket.inode;
         let table = &self.shared.table;
-        if table.tell(inode) {
+        if table.tell(inode, call.signature()) {
             // The connection was made while the call was interrupted.
             if !call.answer(Ok(0)) {
                 table.untell(inode);
             }
-            return;
-        }
-        if socket.listens() || socket.peer().is_some() {
             return;
         }
         if let Some(pending) = self.pending.borrow().get(&inode) {
@@ -90,6 +87,9 @@ impl<F: Fabric> Inner<F> {
             } else {
                 call.answer(Err(Errno::ALREADY));
             }
+            return;
+        }
+        if socket.listens() || socket.peer().is_some() {
             return;
         }
         if let Some(own) = self.own(to) {
@@ -104,7 +104,7 @@ impl<F: Fabric> Inner<F> {
         let Some(made) = made else { return };
         let waiting = pending.waiting.take();
         if let Some(call) = waiting {
-            let told = made.is_ok() && table.tell(inode);
+            let told = made.is_ok() && table.tell(inode, call.signature());
             if !call.answer(made.map(|()| 0)) && told {
                 table.untell(inode);
             }

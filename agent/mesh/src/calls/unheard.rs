@@ -7,13 +7,16 @@ use std::{
 
 use rustix::io::Errno;
 
-use crate::{caller::Call, tuning};
+use crate::{
+    caller::{Call, Signature},
+    tuning,
+};
 
 /// What has been done for calls that a signal interrupted before their answer: the kernel makes them again, the same thread the same
 /// call from the same place, and they shall not be done twice.
 #[derive(Debug, Default)]
 pub(crate) struct Unheard {
-    known: RefCell<(BTreeMap<u32, ([u64; 8], i64)>, VecDeque<u32>)>,
+    known: RefCell<(BTreeMap<u32, (Signature, i64)>, VecDeque<u32>)>,
 }
 
 impl Unheard {
@@ -22,7 +25,7 @@ impl Unheard {
         let thread = call.told.thread;
         let done = self.known.borrow_mut().0.remove(&thread);
         match done {
-            Some((what, outcome)) if what == signature(&call) => {
+            Some((what, outcome)) if what == call.signature() => {
                 self.finish(call, Ok(outcome));
                 None
             }
@@ -32,7 +35,7 @@ impl Unheard {
 
     /// Answers what is done now.
     pub(crate) fn finish(&self, call: Call, outcome: Result<i64, Errno>) {
-        let (thread, what) = (call.told.thread, signature(&call));
+        let (thread, what) = (call.told.thread, call.signature());
         if call.answer(outcome) {
             return;
         }
@@ -47,9 +50,4 @@ impl Unheard {
             known.remove(&oldest);
         }
     }
-}
-
-fn signature(call: &Call) -> [u64; 8] {
-    let [first, second, third, fourth, fifth, sixth] = call.told.arguments;
-    [call.told.call as u64, call.told.instruction, first, second, third, fourth, fifth, sixth]
 }

@@ -58,6 +58,8 @@ impl Admission {
                 }
             },
         };
+        // The kernel has told nobody yet that the connection is made, and would tell the program's next `connect`.
+        let _ = socket.connect(self.address);
         // What a program writes in pieces shall not wait for an answer to the first.
         let _ = stream.set_nodelay(true);
         Ok(stream)

@@ -1,0 +1,78 @@
+//! Programs as images have them: static and dynamic, of root and of others.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod fixture;
+
+use std::{os::unix::process::CommandExt, process::Command};
+
+use fixture::{command, present, with};
+use rustix::process::geteuid;
+use tokio::io::AsyncWriteExt;
+
+/// A peer's server that answers each HTTP request with its name.
+async fn http(container: &fixture::Container, peer: [u8; 4], name: &'static str) {
+    let serve = move |mut stream: tokio::net::TcpStream| async move {
+        use tokio::io::AsyncReadExt;
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).await;
+        let answer = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{name}", name.len());
+        let _ = stream.write_all(answer.as_bytes()).await;
+    };
+    container.peers.serve(peer, 80, serve).await;
+    container.peers.name(name, &[peer]);
+}
+
+#[test]
+fn a_static_program_and_a_dynamic_one_fetch_a_page_by_name() {
+    with(async |container| {
+        http(&container, [172, 18, 0, 3], "web").await;
+        for fetch in [
+            &["/bin/busybox", "wget", "-q", "-O", "-", "http://web/"][..],
+            &["/usr/bin/curl", "-s", "http://web/"],
+            &[
+                "/usr/bin/perl",
+                "-MIO::Socket::INET",
+                "-e",
+                "$s = IO::Socket::INET->new('web:80') or die $!; print $s \"GET / HTTP/1.0\\r\\n\\r\\n\"; @l = <$s>; print $l[-1], ' ', $s->peerhost eq '172.18.0.3' ? '' : $s->peerhost",
+            ],
+        ] {
+            if present(fetch[0]) {
+                assert_eq!(container.says(command(fetch[0], &fetch[1..])).await, "web", "{fetch:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn another_user_than_root_reaches_peers_by_name() {
+    if !geteuid().is_root() || !present("/bin/busybox") {
+        return;
+    }
+    with(async |container| {
+        http(&container, [172, 18, 0, 3], "web").await;
+        let mut fetch = command("/bin/busybox", &["wget", "-q", "-O", "-", "http://web/"]);
+        fetch.uid(65534).gid(65534);
+        assert_eq!(container.says(fetch).await, "web");
+    });
+}
+
+#[test]
+fn a_program_of_musl_and_one_that_calls_as_go_does_reach_peers_by_name() {
+    if !present("/usr/bin/musl-gcc") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("caller");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixture/caller.c");
+    let made = Command::new("/usr/bin/musl-gcc").args(["-static", "-o"]).arg(&program).arg(source).status();
+    assert!(made.expect("a compiler").success());
+    let program = program.to_str().expect("a path");
+    with(async |container| {
+        http(&container, [172, 18, 0, 3], "web").await;
+        container.peers.echo_datagrams([172, 18, 0, 3], 5353).await;
+        assert_eq!(container.says(command(program, &["musl", "web"])).await, "172.18.0.3\nweb");
+        assert_eq!(container.says(command(program, &["go", "web"])).await, "172.18.0.3\nweb");
+        let said = container.says(command(program, &["many", "172.18.0.3"])).await;
+        assert_eq!(said, "2 sent\n172.18.0.3:5353 one from 172.18.0.3\n172.18.0.3:5353 two from 172.18.0.3");
+    });
+}
