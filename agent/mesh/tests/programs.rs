@@ -76,3 +76,27 @@ fn a_program_of_musl_and_one_that_calls_as_go_does_reach_peers_by_name() {
         assert_eq!(said, "2 sent\n172.18.0.3:5353 one from 172.18.0.3\n172.18.0.3:5353 two from 172.18.0.3");
     });
 }
+
+#[test]
+fn a_stage_hands_its_listener_over_and_becomes_a_program_that_is_caught() {
+    use std::{os::unix::net::UnixStream, process::Stdio, thread};
+
+    use sockerless_mesh::{Filter, filter::receive};
+
+    with(async |container| {
+        http(&container, [172, 18, 0, 3], "web").await;
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        let stage = thread::spawn(move || {
+            Filter::install_and_send(&theirs).expect("a filter");
+            let mut fetch = fixture::python(
+                "s = socket.create_connection(('172.18.0.3', 80)); print(s.getpeername()[0])",
+            );
+            fetch.stdout(Stdio::piped()).spawn().expect("started")
+        });
+        let (read, listener) = receive(&ours, &mut [0; 16]).expect("received");
+        assert_eq!(read, 1);
+        container.mesh.watch(listener.expect("a listener")).expect("watched");
+        let child = stage.join().expect("started");
+        assert_eq!(fixture::ended(child).await.stdout, b"172.18.0.3\n");
+    });
+}
