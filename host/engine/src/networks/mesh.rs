@@ -7,9 +7,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sockerless_ports::link::{Catching, Mesh, MeshView, Route, RunId};
+use sockerless_ports::link::{Catching, Mesh, MeshNetwork, MeshView, Route, RunId};
 
-use super::locked;
+use super::{locked, record::BRIDGE};
 use crate::{Engine, containers::Spec};
 
 /// The engine, as the link knows it: it may be gone before the link.
@@ -24,8 +24,7 @@ impl Mesh for Neighbourhood {
         let view = entry.view();
         let gateway = networks.first().map(|network| network.gateway);
         MeshView {
-            // A container that is on any network may be connected to another while it runs.
-            catch: !networks.is_empty(),
+            catch: catch(&view.spec, &networks),
             hosts: hosts(&view.spec, gateway),
             name_servers: view.spec.host.dns.iter().flatten().filter_map(|text| text.parse().ok()).collect(),
             networks,
@@ -44,6 +43,18 @@ impl Mesh for Neighbourhood {
             locked(&engine.networks.catching).insert(run.container.clone(), catching);
         }
     }
+}
+
+/// Catching takes something from every process: a little time, and setuid programs from who is not root. So a container gets it
+/// that has somebody to reach: on a network of the user's, by a link, or under names of its own. One on `bridge` alone that is
+/// connected live gets it for what is started then.
+fn catch(spec: &Spec, networks: &[MeshNetwork]) -> bool {
+    let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let host = &spec.host;
+    networks.iter().any(|network| network.name != BRIDGE)
+        || some(&host.links)
+        || some(&host.extra_hosts)
+        || some(&host.dns)
 }
 
 /// `--add-host`. `host-gateway` is the gateway of the container's first network.

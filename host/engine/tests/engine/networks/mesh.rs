@@ -81,3 +81,15 @@ async fn names_of_the_users_own_are_told_too() {
     assert_eq!(view.hosts["host.docker.internal"][0].to_string(), "172.18.0.1");
     assert_eq!(view.name_servers[0].to_string(), "1.1.1.1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_has_nobody_to_reach_gives_nothing_for_it() {
+    let world = World::new().await;
+    world.run("alone", &["sleep"]).await;
+    let view = world.link.sees(&run(&world, "alone"), |view| !view.networks.is_empty()).await;
+    assert!(!view.catch);
+    let named = |request: &mut CreateRequest| request.host.extra_hosts = Some(vec!["db:10.0.0.9".into()]);
+    world.create_with("named", &["sleep"], named).await;
+    world.engine.start("named").await.unwrap();
+    world.link.sees(&run(&world, "named"), |view| view.catch).await;
+}
