@@ -10,6 +10,7 @@ mod input;
 mod life;
 mod line;
 mod memory;
+mod mesh;
 mod output;
 mod process;
 mod settings;
@@ -30,6 +31,11 @@ macro_rules! say {
     }};
 }
 pub(crate) use say;
+
+/// Keeps buffers for the next read, where musl's allocator maps and unmaps them.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() {
     let mut arguments = std::env::args_os().skip(1);

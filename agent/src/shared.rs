@@ -2,12 +2,13 @@
 
 mod channel;
 mod channels;
+mod connection;
 mod send;
 mod slot;
 mod state;
 
 use std::{
-    cell::{RefCell, RefMut},
+    cell::{OnceCell, RefCell, RefMut},
     rc::Rc,
     time::Instant,
 };
@@ -15,14 +16,16 @@ use std::{
 use bytes::Bytes;
 use sockerless_agent_wire::{
     FromAgent, Launch, Position, Resumed, Violation,
+    mesh::{Catching, MeshView},
     request::{Health, Request},
 };
 use tokio::{sync::Notify, task::spawn_local, time::sleep};
 
-use crate::{process::children::Children, tuning};
+use crate::{mesh::Catcher, process::children::Children, tuning};
 
 pub use channel::Channel;
-pub use state::{Output, Refusal, State};
+pub use connection::Connection;
+pub use state::{Heard, Output, Refusal, State};
 
 /// State, and the places where tasks wait for changes of it.
 pub struct Shared {
@@ -37,6 +40,8 @@ pub struct Shared {
     changed: Notify,
     /// The agent's children.
     pub children: Children,
+    /// What catches the container's connections, once that was wanted.
+    pub catcher: OnceCell<Rc<Catcher>>,
 }
 
 impl Shared {
@@ -49,6 +54,7 @@ impl Shared {
             to_work: Notify::new(),
             changed: Notify::new(),
             children: Children::default(),
+            catcher: OnceCell::new(),
         })
     }
 
@@ -66,6 +72,33 @@ impl Shared {
             }
             changed.await;
         }
+    }
+
+    /// Wakes whoever has something to do after a message of the daemon.
+    pub fn heard(&self, heard: Heard) {
+        if heard.all {
+            self.notify();
+        } else if heard.to_send {
+            self.to_send.notify_one();
+        }
+    }
+
+    /// How connections are caught.
+    pub fn set_catching(&self, catching: Catching) {
+        {
+            let mut state = self.state();
+            if state.catching.as_ref() == Some(&catching) {
+                return;
+            }
+            state.catching = Some(catching);
+            state.catching_due = true;
+        }
+        self.to_send.notify_one();
+    }
+
+    /// Waits until the daemon has said something new of the mesh.
+    pub async fn mesh(&self) -> Rc<MeshView> {
+        self.until(|state| state.news.take()).await
     }
 
     /// Wakes all who wait for a change.
@@ -88,14 +121,15 @@ impl Shared {
         }
     }
 
-    /// The daemon's answer to a hello: the line is up.
+    /// The daemon's answer to a hello: the line is up, and this version is spoken.
     pub fn resume(
         &self,
+        version: u32,
         positions: &[Position],
         session: u64,
         channels: &[Resumed],
     ) -> Result<(), Violation> {
-        for orphan in self.state().resume(positions, session, channels)? {
+        for orphan in self.state().resume(version, positions, session, channels)? {
             spawn_local(async move {
                 let attached = orphan.attached();
                 sleep(tuning::ADOPTION).await;

@@ -45,6 +45,8 @@ pub const WORTHWHILE: u64 = 128 << 10;
 pub const GATHER: Duration = Duration::from_millis(2);
 /// Bytes that a stream may send before the next one has its turn.
 pub const SHARE: usize = 16 << 10;
+/// What was dealt with of a conversation is acknowledged with whatever is said next, but after this time in any case.
+pub const LATER: Duration = Duration::from_millis(5);
 /// What is said about channels (replies, ends, acknowledgements) is sent in messages of about this size, bytes.
 pub const SAID: usize = 32 << 10;
 /// What the outputs of all channels may hold before each has to do with little, bytes, …
@@ -82,6 +84,9 @@ pub const TRANSFER_PIECES: usize = 4;
 
 /// A connection to a process in this container: it is refused at once, or its queue is full.
 pub const CONNECT: Duration = Duration::from_secs(10);
+
+/// Datagrams of one exchange with another container that wait on either side; more are lost.
+pub const DATAGRAMS: usize = 64;
 
 /// All processes must be stopped within this: one that makes others faster than they are stopped cannot be paused.
 pub const FREEZE: Duration = Duration::from_secs(5);

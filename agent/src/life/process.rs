@@ -18,10 +18,10 @@ use tokio::{
 
 use super::rest;
 use crate::{
-    input, memory,
+    input, memory, mesh,
     output::{self, tee::Tee},
     process::{
-        self, Failure, Process, Streams,
+        self, Failure, Process, Spec, Streams,
         reap::{self, Ended},
     },
     say,
@@ -67,15 +67,20 @@ pub async fn lead(shared: &Rc<Shared>, launch: Launch, tees: &[Tee; 2], linger: 
     ended.code
 }
 
-async fn start(shared: &Shared, launch: Launch) -> Result<(Process, oneshot::Receiver<Ended>), Failure> {
+async fn start(shared: &Rc<Shared>, launch: Launch) -> Result<(Process, oneshot::Receiver<Ended>), Failure> {
+    let catcher = mesh::catcher(shared);
+    let catch = catcher.is_some();
     let starting = shared.children.starting();
     let started = spawn_blocking(move || {
         process::furnish(launch.hostname.as_deref(), &launch.tmpfs);
-        process::start(launch.into())
+        process::start(Spec { catch, ..launch.into() })
     });
-    let process =
+    let mut process =
         started.await.unwrap_or_else(|error| Err(Failure { code: 128, message: error.to_string() }))?;
     let end = starting.claim(process.pid);
+    if let (Some(catcher), Some(caught)) = (catcher, process.caught.take()) {
+        catcher.watch(shared, caught);
+    }
     Ok((process, end))
 }
 

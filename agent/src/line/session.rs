@@ -16,7 +16,7 @@ use super::{
     dial::{Dialler, Socket},
 };
 use crate::{
-    shared::{Refusal, Shared},
+    shared::{Heard, Refusal, Shared},
     tuning,
 };
 
@@ -64,8 +64,8 @@ async fn greet(
             // What was said to a run before this one means nothing any more.
             let Frame::Control(json) = frame.map_err(Violation::from)? else { continue };
             match FromDaemon::parse(&json).map_err(Violation::from)? {
-                FromDaemon::Welcome { streams, session, channels, .. } => {
-                    shared.resume(&streams, session, &channels)?;
+                FromDaemon::Welcome { version, streams, session, channels } => {
+                    shared.resume(version, &streams, session, &channels)?;
                     return take(shared, frames);
                 }
                 FromDaemon::Refused { reason, again } => {
@@ -90,6 +90,7 @@ async fn next(source: &mut Source) -> Result<Frames, Lost> {
 }
 
 fn take(shared: &Shared, frames: Frames) -> Result<(), Lost> {
+    let mut heard = Heard::default();
     for frame in frames {
         let frame = frame.map_err(Violation::from)?;
         if let Frame::Control(json) = &frame
@@ -97,9 +98,9 @@ fn take(shared: &Shared, frames: Frames) -> Result<(), Lost> {
         {
             return Err(Lost::Refused(Refusal { reason, again }));
         }
-        shared.state().take(frame)?;
+        shared.state().take(frame, &mut heard)?;
     }
-    shared.notify();
+    shared.heard(heard);
     Ok(())
 }
 
@@ -117,17 +118,29 @@ async fn receive(shared: &Shared, source: &mut Source) -> Lost {
 
 async fn send(shared: &Shared, sink: &mut Sink) -> Lost {
     let mut message = BytesMut::new();
+    // What may wait has waited.
+    let mut all = false;
     loop {
         // At the latest after that time it is sent.
         let _ = timeout(tuning::GATHER, gathered(shared)).await;
         let more = shared.to_send.notified();
-        if let Err(error) = shared.state().send(&mut message) {
+        let (sent, later) = {
+            let mut state = shared.state();
+            (state.send(all, &mut message), state.has_later())
+        };
+        if let Err(error) = sent {
             return Violation::from(error).into();
         }
+        all = false;
         if message.is_empty() {
             // An idle line keeps no buffer.
             message = BytesMut::new();
-            if timeout(Duration::from_millis(limits::HEARTBEAT_MS), more).await.is_ok() {
+            let patience = if later { tuning::LATER } else { Duration::from_millis(limits::HEARTBEAT_MS) };
+            if timeout(patience, more).await.is_ok() {
+                continue;
+            }
+            if later {
+                all = true;
                 continue;
             }
             Frame::Alive.encode(&mut message);

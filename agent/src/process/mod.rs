@@ -3,6 +3,7 @@
 //! A child of a program with threads may do next to nothing before it becomes another program; so the agent starts itself
 //! once more, as a *stage* that has all the time it needs, says what went wrong if anything does, and becomes the process.
 
+mod catch;
 pub mod children;
 mod lookup;
 pub mod reap;
@@ -11,7 +12,7 @@ pub mod terminal;
 mod user;
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::Shutdown,
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
@@ -30,6 +31,7 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 use sockerless_agent_wire::{Launch, Size, request::Exec};
+use sockerless_mesh::Privileges;
 
 pub use self::stage::{STAGE, stage};
 use crate::{descriptors, say, tuning};
@@ -72,7 +74,12 @@ fn errno(error: &std::io::Error) -> Errno {
 pub struct Process {
     pub pid: u32,
     pub streams: Streams,
+    /// What tells of its connections, if that was wanted; or why there is nothing.
+    pub caught: Option<Caught>,
 }
+
+/// A filter's listener, and what the filter has cost.
+pub type Caught = io::Result<(OwnedFd, Privileges)>;
 
 /// The agent's ends of its streams.
 pub enum Streams {
@@ -93,19 +100,21 @@ pub struct Spec {
     pub tty: bool,
     pub stdin: bool,
     pub size: Option<Size>,
+    /// Its connections are to be caught.
+    pub catch: bool,
 }
 
 impl From<Launch> for Spec {
     fn from(launch: Launch) -> Self {
         let Launch { argv, env, working_dir, user, groups, tty, stdin, size, .. } = launch;
-        Self { argv, env, working_dir, make_working_dir: true, user, groups, tty, stdin, size }
+        Self { argv, env, working_dir, make_working_dir: true, user, groups, tty, stdin, size, catch: false }
     }
 }
 
 impl From<Exec> for Spec {
     fn from(exec: Exec) -> Self {
         let Exec { id: _, argv, env, working_dir, user, groups, tty, stdin, size } = exec;
-        Self { argv, env, working_dir, make_working_dir: false, user, groups, tty, stdin, size }
+        Self { argv, env, working_dir, make_working_dir: false, user, groups, tty, stdin, size, catch: false }
     }
 }
 
@@ -120,11 +129,13 @@ struct Plan {
     terminal: bool,
     /// The number of the descriptor that is to be standard input; none for an empty one.
     stdin: Option<RawFd>,
+    /// Its connections are to be caught.
+    catch: bool,
 }
 
 /// Starts it. Blocks for about a millisecond; longer where the file system is slow.
 pub fn start(spec: Spec) -> Result<Process, Failure> {
-    let Spec { argv, mut env, working_dir, make_working_dir, user, groups, tty, stdin, size } = spec;
+    let Spec { argv, mut env, working_dir, make_working_dir, user, groups, tty, stdin, size, catch } = spec;
     let person = user::resolve(user.as_deref(), &groups)?;
     if !has(&env, "HOME") {
         env.retain(|variable| !variable.starts_with("HOME="));
@@ -135,25 +146,26 @@ pub fn start(spec: Spec) -> Result<Process, Failure> {
     }
     let working_dir = if working_dir.is_empty() { "/".to_owned() } else { working_dir };
     let identity = person.identity;
-    let plan = Plan { argv, env, working_dir, make_working_dir, identity, terminal: tty, stdin: None };
+    let plan = Plan { argv, env, working_dir, make_working_dir, identity, terminal: tty, stdin: None, catch };
     let failed = |errno: Errno| Failure::new("cannot prepare the process's streams", errno);
     if tty {
         let (agents, processes) = terminal::open(size).map_err(|error| failed(errno(&error)))?;
-        let pid = spawn(&plan, processes.try_clone().map_err(|error| failed(errno(&error)))?, processes)?;
-        return Ok(Process { pid, streams: Streams::Terminal(agents) });
+        let (pid, caught) =
+            spawn(&plan, processes.try_clone().map_err(|error| failed(errno(&error)))?, processes)?;
+        return Ok(Process { pid, streams: Streams::Terminal(agents), caught });
     }
     let (stdout, stdout_end) = output_pipe().map_err(failed)?;
     let (stderr, stderr_end) = output_pipe().map_err(failed)?;
     if !stdin {
-        let pid = spawn(&plan, stdout_end, stderr_end)?;
-        return Ok(Process { pid, streams: Streams::Pipes { stdin: None, stdout, stderr } });
+        let (pid, caught) = spawn(&plan, stdout_end, stderr_end)?;
+        return Ok(Process { pid, streams: Streams::Pipes { stdin: None, stdout, stderr }, caught });
     }
     let (stdin_end, stdin) = pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
     // The stage finds it by its number.
     fcntl(&stdin_end, FcntlArg::F_SETFD(FdFlag::empty())).map_err(failed)?;
     let plan = Plan { stdin: Some(stdin_end.as_raw_fd()), ..plan };
-    let pid = spawn(&plan, stdout_end, stderr_end)?;
-    Ok(Process { pid, streams: Streams::Pipes { stdin: Some(stdin), stdout, stderr } })
+    let (pid, caught) = spawn(&plan, stdout_end, stderr_end)?;
+    Ok(Process { pid, streams: Streams::Pipes { stdin: Some(stdin), stdout, stderr }, caught })
 }
 
 /// Whether a variable has a value.
@@ -169,7 +181,7 @@ fn output_pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
     Ok((agents, processes))
 }
 
-fn spawn(plan: &Plan, stdout: OwnedFd, stderr: OwnedFd) -> Result<u32, Failure> {
+fn spawn(plan: &Plan, stdout: OwnedFd, stderr: OwnedFd) -> Result<(u32, Option<Caught>), Failure> {
     let failed = |error: std::io::Error| Failure::new("cannot start the process's stage", errno(&error));
     let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
     let mut stage = Command::new("/proc/self/exe");
@@ -188,13 +200,14 @@ fn spawn(plan: &Plan, stdout: OwnedFd, stderr: OwnedFd) -> Result<u32, Failure> 
     };
     // The other ends stay with the stage alone.
     drop(stage);
-    let plan = serde_json::to_vec(plan).map_err(|error| Failure::other(error.to_string()))?;
+    let json = serde_json::to_vec(plan).map_err(|error| Failure::other(error.to_string()))?;
     // If the stage is gone already, the answer is missing, too, and the end of the child tells the rest.
     let mut answer = Vec::new();
-    let told = ours.write_all(&plan).and_then(|()| ours.shutdown(Shutdown::Write));
-    told.and_then(|()| ours.read_to_end(&mut answer)).map_err(failed)?;
+    let told = ours.write_all(&json).and_then(|()| ours.shutdown(Shutdown::Write));
+    let caught = told.map(|()| plan.catch.then(|| catch::receive(&mut ours, &mut answer))).map_err(failed)?;
+    ours.read_to_end(&mut answer).map_err(failed)?;
     if answer.is_empty() {
-        return Ok(pid);
+        return Ok((pid, caught));
     }
     Err(serde_json::from_slice(&answer).unwrap_or_else(|error| Failure::other(error.to_string())))
 }

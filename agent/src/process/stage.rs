@@ -26,7 +26,7 @@ use nix::{
     unistd::{Gid, Uid, chdir, close, dup2_stdin, execve, getuid, setgid, setgroups, setsid, setuid},
 };
 
-use super::{Failure, Plan, errno, lookup, user::Identity, words};
+use super::{Failure, Plan, catch, errno, lookup, user::Identity, words};
 use crate::descriptors;
 
 /// The argument that makes the agent a stage. A limit for open files may follow.
@@ -73,6 +73,9 @@ fn become_process(line: &mut UnixStream) -> Result<Never, Failure> {
     umask(Mode::from_bits_truncate(0o022));
     if plan.make_working_dir {
         make(&plan.working_dir)?;
+    }
+    if plan.catch {
+        catch::install(line).map_err(|error| Failure::new("filter", errno(&error)))?;
     }
     if let Some(identity) = &plan.identity {
         assume(identity)?;

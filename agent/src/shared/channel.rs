@@ -59,7 +59,7 @@ impl Channel {
                 let dealt_with = std::mem::take(&mut inner.reading);
                 if dealt_with > 0 {
                     inner.input.consume(dealt_with);
-                    self.say(&inner);
+                    self.acknowledge(&inner);
                 }
                 if let Some(((), bytes)) = inner.queue.pop() {
                     inner.reading = bytes.len();
@@ -132,7 +132,10 @@ impl Channel {
         inner.end = Some(end);
         inner.end_due = true;
         inner.stop_input();
-        inner.outputs.iter_mut().for_each(Outbox::finish);
+        inner.broken = inner.abrupt && matches!(inner.end, Some(End::Failed(_)));
+        if !inner.broken {
+            inner.outputs.iter_mut().for_each(Outbox::finish);
+        }
         self.send(&inner, Output::Stdout);
         self.send(&inner, Output::Stderr);
         self.say(&inner);
@@ -162,6 +165,20 @@ impl Channel {
                 return size;
             }
             sized.await;
+        }
+    }
+
+    /// The daemon is to know of what was dealt with: of what belongs to a conversation with the next thing that is said.
+    fn acknowledge(&self, inner: &Inner) {
+        match inner.channel {
+            Some(channel) if !inner.bulk && !inner.input.is_pressing() => {
+                let mut state = self.shared.state();
+                if state.channels.later(channel) {
+                    // The line has to know that it must not sleep for long.
+                    self.shared.to_send.notify_one();
+                }
+            }
+            _ => self.say(inner),
         }
     }
 

@@ -1,5 +1,6 @@
 //! All requests of the daemon.
 
+mod own;
 mod say;
 
 use std::{
@@ -14,6 +15,7 @@ use sockerless_agent_wire::{
     streams,
 };
 
+use self::own::Numbers;
 use super::slot::Slot;
 use crate::tuning;
 
@@ -28,6 +30,8 @@ pub struct Channels {
     ended: VecDeque<String>,
     /// Channels with something to be said about them: a reply, an end, an acknowledgement.
     due: Turns,
+    /// Those with something to be acknowledged that may wait.
+    later: Turns,
     /// What the daemon asks for, until somebody begins with it.
     asked: VecDeque<(Rc<Slot>, Request)>,
     /// Whose the channels are.
@@ -36,6 +40,8 @@ pub struct Channels {
     newest: u32,
     /// What they hold, bytes.
     total: Rc<Cell<usize>>,
+    /// Those that the agent has opened.
+    own: Numbers,
 }
 
 impl Channels {
@@ -56,20 +62,35 @@ impl Channels {
         turns: &mut Turns,
     ) -> Result<Vec<Rc<Slot>>, Violation> {
         self.due.clear();
+        self.later.clear();
         let same = self.session == Some(session);
         let mut orphans = Vec::new();
         let mut before = std::mem::take(&mut self.open);
         if same {
             for resumed in known {
-                let slot = before.remove(&resumed.channel).ok_or(Violation::Unexpected("channel"))?;
-                self.go_on(&slot, resumed, turns)?;
-                self.open.insert(resumed.channel, slot);
+                match before.remove(&resumed.channel) {
+                    Some(slot) => {
+                        self.go_on(&slot, resumed, turns)?;
+                        self.open.insert(resumed.channel, slot);
+                    }
+                    // Hung up since the hello.
+                    None if Numbers::has(resumed.channel) => self.own.hung_up.push_back(resumed.channel),
+                    None => return Err(Violation::Unexpected("channel")),
+                }
             }
-            before.into_values().for_each(|slot| self.close(&slot, false));
+            for (channel, slot) in before {
+                if Numbers::has(channel) {
+                    self.ask_again(channel, slot);
+                } else {
+                    self.close(&slot, false);
+                }
+            }
         } else {
             self.newest = 0;
-            for slot in before.into_values() {
-                if slot.inner().exec.is_some() {
+            for (channel, slot) in before {
+                if Numbers::has(channel) {
+                    self.ask_again(channel, slot);
+                } else if slot.inner().exec.is_some() {
                     self.leave(&slot);
                     orphans.push(slot);
                 } else {
@@ -136,7 +157,7 @@ impl Channels {
     }
 
     fn number(&mut self, channel: u32) -> Result<(), Violation> {
-        if channel == 0 || channel > streams::MOST {
+        if channel == 0 || Numbers::has(channel) {
             return Err(Violation::Unexpected("channel's number"));
         }
         self.newest = self.newest.max(channel);
@@ -196,6 +217,18 @@ impl Channels {
         self.due.add(channel);
     }
 
+    /// There is something to acknowledge on a channel, with what is said next. True if nobody waited for that.
+    pub fn later(&mut self, channel: u32) -> bool {
+        let before = self.later.is_empty();
+        self.later.add(channel);
+        before
+    }
+
+    /// Whether there is.
+    pub fn has_later(&self) -> bool {
+        !self.later.is_empty()
+    }
+
     /// What the daemon asks for next.
     pub fn next(&mut self) -> Option<(Rc<Slot>, Request)> {
         self.asked.pop_front()
@@ -208,6 +241,9 @@ impl Channels {
             let mut inner = slot.inner();
             inner.channel = None;
             inner.closed = true;
+            if let Some(own) = &mut inner.own {
+                own.gone = Some(true);
+            }
             drop(inner);
             slot.wake();
         }
@@ -216,7 +252,7 @@ impl Channels {
     /// The channel of a stream; none for one that was closed, whose frames mean nothing any more.
     pub fn of(&self, stream: u32) -> Result<Option<(&Rc<Slot>, u32)>, Violation> {
         let (channel, kind) = streams::split(stream);
-        if channel > self.newest || kind == streams::CONTROL {
+        if kind == streams::CONTROL || channel > self.newest && !Numbers::has(channel) {
             return Err(Violation::NoStream(stream));
         }
         Ok(self.open.get(&channel).map(|slot| (slot, kind)))
@@ -246,11 +282,11 @@ impl Channels {
                 } else {
                     inner.queue.push((), new);
                 }
-                slot.to_read.notify_one();
+                slot.wake_reader();
             }
             (Frame::Finish { offset, .. }, streams::INPUT) => {
                 inner.input.finish(offset)?;
-                slot.to_read.notify_one();
+                slot.wake_reader();
             }
             (Frame::Acknowledge { offset, credit, .. }, _) => {
                 let outbox = inner.outputs().find(|(of, _)| *of == kind).map(|(_, outbox)| outbox);
@@ -260,13 +296,13 @@ impl Channels {
                     turns.add(stream);
                 }
                 slot.count(&mut inner);
-                slot.room.notify_waiters();
+                slot.wake_writer();
             }
             (Frame::Stop { .. }, _) => {
                 let outbox = inner.outputs().find(|(of, _)| *of == kind).map(|(_, outbox)| outbox);
                 outbox.ok_or(Violation::NoStream(stream))?.stop();
                 slot.count(&mut inner);
-                slot.room.notify_waiters();
+                slot.wake_writer();
             }
             _ => return Err(Violation::NoStream(stream)),
         }

@@ -10,7 +10,8 @@ impl State {
     /// Little is to be said, and the process is writing much, or more than the daemon acknowledges: better to say more at
     /// once, in a moment. What comes after a pause, such as the echo of a key, is never held up; nor are connections.
     pub fn may_gather(&self) -> bool {
-        if self.started_due || self.end.is_some() || self.health_due || self.channels.has_due() {
+        let due = self.started_due || self.health_due || self.catching_due || self.channels.has_due();
+        if due || self.end.is_some() {
             return false;
         }
         let (mut waiting, mut under_way) = (0, 0);
@@ -30,8 +31,13 @@ impl State {
         waiting > 0 && (under_way > 0 || self.much)
     }
 
-    /// Appends what is to be sent now to a message.
-    pub fn send(&mut self, message: &mut BytesMut) -> Result<(), FrameError> {
+    /// Whether something waits to be said that may.
+    pub fn has_later(&self) -> bool {
+        self.channels.has_later()
+    }
+
+    /// Appends what is to be sent now to a message; with `all`, what may wait, too.
+    pub fn send(&mut self, all: bool, message: &mut BytesMut) -> Result<(), FrameError> {
         if std::mem::take(&mut self.started_due)
             && let Some(pid) = self.started
         {
@@ -51,6 +57,12 @@ impl State {
         {
             Frame::control(&FromAgent::Health(health.clone()))?.encode(message);
         }
+        if std::mem::take(&mut self.catching_due)
+            && self.mesh
+            && let Some(catching) = &self.catching
+        {
+            Frame::control(&FromAgent::Catching(catching.clone()))?.encode(message);
+        }
         self.channels.send(tuning::SAID, message)?;
         let sent = self.send_streams(message)?;
         if sent > 0 {
@@ -66,6 +78,10 @@ impl State {
         }
         if std::mem::take(&mut self.leaving_due) {
             Frame::control(&FromAgent::Leaving)?.encode(message);
+        }
+        // What goes along costs nothing.
+        if all || !message.is_empty() {
+            self.channels.send_later(message.len() + tuning::SAID, message);
         }
         Ok(())
     }

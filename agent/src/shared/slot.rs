@@ -3,10 +3,12 @@
 use std::{
     cell::{Cell, RefCell, RefMut},
     rc::Rc,
+    task::{Context, Waker},
 };
 
 use sockerless_agent_wire::{
     Inbox, Outbox, Pieces, Size, limits,
+    mesh::{Connected, Target},
     request::{End, Reply, Request},
     streams,
 };
@@ -21,6 +23,9 @@ pub struct Slot {
     pub(super) room: Notify,
     /// For the worker: nobody wants it any more.
     pub(super) to_close: Notify,
+    /// For who polls: there may be input, or outputs may grow.
+    reader: Cell<Option<Waker>>,
+    writer: Cell<Option<Waker>>,
     /// For the worker: the terminal has another size.
     pub(super) to_size: Notify,
     pub(super) size: Cell<Option<Size>>,
@@ -56,6 +61,12 @@ pub(super) struct Inner {
     pub window: usize,
     /// It is better to send much at once than at once.
     pub bulk: bool,
+    /// What the agent has to know if it has opened the channel.
+    pub own: Option<Own>,
+    /// A failure is no end of the outputs: who reads them must not take them for complete.
+    pub abrupt: bool,
+    /// Such a failure.
+    pub broken: bool,
     pub reply: Option<Reply>,
     pub reply_due: bool,
     pub end: Option<End>,
@@ -70,14 +81,47 @@ pub(super) struct Inner {
     counted: usize,
 }
 
+/// Of a channel that the agent has opened.
+pub(super) struct Own {
+    pub target: Target,
+    /// The daemon has yet to be asked.
+    pub ask_due: bool,
+    pub outcome: Option<Connected>,
+    /// The other end is gone; whether it was broken off.
+    pub gone: Option<bool>,
+    /// Nobody here has it any more, but what it has sent has yet to arrive.
+    pub left: bool,
+}
+
 impl Slot {
     /// For a request that was just opened.
     pub(super) fn new(channel: u32, request: &Request, total: &Rc<Cell<usize>>) -> Rc<Self> {
-        let limits::Windows { input, output, errors } = limits::windows(request);
-        let (exec, size) = match request {
-            Request::Exec(exec) => (Some(exec.id.clone()), exec.size),
-            _ => (None, None),
-        };
+        let windows = limits::windows(request);
+        let slot = Self::with(channel, &windows, total);
+        {
+            let mut inner = slot.inner();
+            if let Request::Exec(exec) = request {
+                inner.exec = Some(exec.id.clone());
+                slot.size.set(exec.size);
+            }
+            inner.abrupt = matches!(request, Request::Reach(_));
+            inner.bulk = !inner.abrupt && !matches!(request, Request::Dial { .. });
+        }
+        slot
+    }
+
+    /// For a connection that the agent opens.
+    pub(super) fn own(channel: u32, target: Target, total: &Rc<Cell<usize>>) -> Rc<Self> {
+        // What the daemon takes it says with its answer.
+        let windows = limits::Windows { input: limits::MESH_INPUT, output: 0, errors: false };
+        let slot = Self::with(channel, &windows, total);
+        let own = Own { target, ask_due: true, outcome: None, gone: None, left: false };
+        slot.inner().own = Some(own);
+        slot
+    }
+
+    fn with(channel: u32, windows: &limits::Windows, total: &Rc<Cell<usize>>) -> Rc<Self> {
+        let limits::Windows { input, output, errors } = *windows;
         let outbox = || {
             let mut outbox = Outbox::new(0);
             // Nothing is known to be missing yet.
@@ -87,7 +131,7 @@ impl Slot {
         Rc::new(Self {
             inner: RefCell::new(Inner {
                 channel: Some(channel),
-                exec,
+                exec: None,
                 input: Inbox::new(0, input),
                 queue: Pieces::default(),
                 reading: 0,
@@ -97,7 +141,10 @@ impl Slot {
                 outputs: [outbox(), outbox()],
                 errors,
                 window: output as usize,
-                bulk: !matches!(request, Request::Dial { .. }),
+                bulk: false,
+                own: None,
+                abrupt: false,
+                broken: false,
                 reply: None,
                 reply_due: false,
                 end: None,
@@ -111,7 +158,9 @@ impl Slot {
             room: Notify::new(),
             to_close: Notify::new(),
             to_size: Notify::new(),
-            size: Cell::new(size),
+            reader: Cell::default(),
+            writer: Cell::default(),
+            size: Cell::default(),
             total: Rc::clone(total),
         })
     }
@@ -132,7 +181,7 @@ impl Slot {
             inner.forsake();
             self.count(&mut inner);
             drop(inner);
-            self.room.notify_waiters();
+            self.wake_writer();
         }
     }
 
@@ -149,10 +198,32 @@ impl Slot {
         self.to_size.notify_waiters();
     }
 
+    /// Wakes who waits for input.
+    pub(super) fn wake_reader(&self) {
+        self.to_read.notify_one();
+        self.reader.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes who waits for outputs to grow.
+    pub(super) fn wake_writer(&self) {
+        self.room.notify_waiters();
+        self.writer.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// This one polls for input.
+    pub(super) fn set_reader(&self, context: &Context<'_>) {
+        self.reader.set(Some(context.waker().clone()));
+    }
+
+    /// This one polls for outputs to grow.
+    pub(super) fn set_writer(&self, context: &Context<'_>) {
+        self.writer.set(Some(context.waker().clone()));
+    }
+
     /// Wakes the worker, whatever it waits for.
     pub(super) fn wake(&self) {
-        self.to_read.notify_one();
-        self.room.notify_waiters();
+        self.wake_reader();
+        self.wake_writer();
         self.to_close.notify_waiters();
     }
 }
@@ -177,7 +248,8 @@ impl Inner {
 
     /// Whether all output was sent on this connection.
     pub fn is_sent(&mut self) -> bool {
-        self.outputs().all(|(_, outbox)| outbox.is_sent())
+        let broken = self.broken;
+        self.outputs().all(|(_, outbox)| outbox.is_sent() || broken && outbox.waiting() == 0)
     }
 
     /// Nobody wants the output: it is forgotten, and so is what follows.

@@ -2,7 +2,7 @@
 
 mod take;
 
-use std::{collections::VecDeque, os::fd::OwnedFd, time::Instant};
+use std::{collections::VecDeque, os::fd::OwnedFd, rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use nix::{
@@ -10,7 +10,10 @@ use nix::{
     unistd::Pid,
 };
 use sockerless_agent_wire::{
-    FromAgent, Hello, Inbox, Key, Launch, Outbox, Size, Turns, VERSIONS, limits, request::Health, streams,
+    FromAgent, Hello, Inbox, Key, Launch, Outbox, Size, Turns, VERSIONS, limits,
+    mesh::{Catching, MeshView},
+    request::Health,
+    streams,
 };
 
 use super::channels::Channels;
@@ -21,6 +24,15 @@ use crate::{process::terminal, say, tuning};
 pub enum Output {
     Stdout,
     Stderr,
+}
+
+/// Who has something to do after a message of the daemon.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Heard {
+    /// Everybody may.
+    pub all: bool,
+    /// The line has something to send.
+    pub to_send: bool,
 }
 
 /// Why the daemon does not want this agent.
@@ -80,6 +92,13 @@ pub struct State {
     pub(super) channels: Channels,
     pub(super) health: Option<Health>,
     pub(super) health_due: bool,
+    /// Whom the container may reach, as last heard, and if it is news.
+    pub view: Option<Rc<MeshView>>,
+    pub(super) news: Option<Rc<MeshView>>,
+    pub(super) catching: Option<Catching>,
+    pub(super) catching_due: bool,
+    /// The daemon knows of a mesh.
+    pub(super) mesh: bool,
     /// The cloud wants the agent to go.
     leaving: bool,
     pub(super) leaving_due: bool,
@@ -121,6 +140,11 @@ impl State {
             channels: Channels::default(),
             health: None,
             health_due: false,
+            view: None,
+            news: None,
+            catching: None,
+            catching_due: false,
+            mesh: false,
             leaving: false,
             leaving_due: false,
             buffer,

@@ -10,9 +10,10 @@ use std::{
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
 use sockerless_agent_wire::request::{End, Fault, FaultKind, Protocol, Reply};
+use sockerless_mesh::shadow;
 use tokio::{
     io::AsyncWriteExt,
-    net::{TcpStream, UdpSocket, tcp},
+    net::{TcpSocket, TcpStream, UdpSocket, tcp},
     time::timeout,
 };
 
@@ -27,17 +28,28 @@ thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; tuning::PIECE].into());
 }
 
+/// For whom.
+#[derive(Debug, Clone, Copy)]
+pub enum Way {
+    /// A client of the daemon's: to whoever has the port.
+    Published,
+    /// A process of another container: from its address to the container's own. What listens on 127.0.0.1 alone is not
+    /// reached, by the kernel, and what trusts 127.0.0.1 does not trust it: both addresses are loopback ones, but others
+    /// ([`shadow`]).
+    Mesh { from: Ipv4Addr, to: Ipv4Addr },
+}
+
 /// Connects, and carries bytes or datagrams until both sides have ended.
-pub async fn dial(channel: Channel, protocol: Protocol, port: u16) {
+pub async fn dial(channel: Channel, way: Way, protocol: Protocol, port: u16) {
     let carried = match protocol {
-        Protocol::Tcp => match connect(port).await {
+        Protocol::Tcp => match connect(way, port).await {
             Ok(mut stream) => {
                 channel.reply(Reply::Ready);
                 carry(&channel, &mut stream).await
             }
             Err(fault) => return channel.reply(Reply::Failed(fault)),
         },
-        Protocol::Udp => match bind(port).await {
+        Protocol::Udp => match bind(way, port).await {
             Ok(socket) => {
                 channel.reply(Reply::Ready);
                 exchange(&channel, &socket).await
@@ -53,10 +65,38 @@ pub async fn dial(channel: Channel, protocol: Protocol, port: u16) {
     });
 }
 
-/// The addresses that a process may listen on, the likeliest first; the container's own only when it comes to them.
-fn addresses() -> impl Iterator<Item = IpAddr> {
-    let local = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    local.into_iter().chain(std::iter::once_with(own).flatten())
+impl Way {
+    /// The addresses that a process may listen on, the likeliest first; the container's own only when it comes to them.
+    fn addresses(self) -> impl Iterator<Item = IpAddr> {
+        let local = match self {
+            Self::Published => vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+            Self::Mesh { to, .. } => vec![IpAddr::V4(shadow(to))],
+        };
+        local.into_iter().chain(std::iter::once_with(own).flatten())
+    }
+
+    /// Where to connect from, to an address; none for wherever the kernel likes.
+    fn source(self, to: IpAddr) -> Option<IpAddr> {
+        match self {
+            Self::Mesh { from, .. } if to.is_ipv4() => Some(IpAddr::V4(shadow(from))),
+            _ => None,
+        }
+    }
+
+    /// What it is when nobody answers.
+    fn silence(self) -> FaultKind {
+        match self {
+            Self::Published => FaultKind::Refused,
+            Self::Mesh { .. } => FaultKind::Internal,
+        }
+    }
+
+    async fn connect(self, to: SocketAddr) -> io::Result<TcpStream> {
+        let Some(source) = self.source(to.ip()) else { return TcpStream::connect(to).await };
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(source, 0))?;
+        socket.connect(to).await
+    }
 }
 
 /// The container's own addresses.
@@ -76,18 +116,18 @@ fn own() -> BTreeSet<IpAddr> {
     .collect()
 }
 
-async fn connect(port: u16) -> Result<TcpStream, Fault> {
+async fn connect(way: Way, port: u16) -> Result<TcpStream, Fault> {
     let mut first = None;
-    for address in addresses() {
+    for address in way.addresses() {
         let to = SocketAddr::new(address, port);
-        let error = match timeout(tuning::CONNECT, TcpStream::connect(to)).await {
+        let error = match timeout(tuning::CONNECT, way.connect(to)).await {
             Ok(Ok(stream)) => {
                 // What a client has sent at once shall arrive at once.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
             Ok(Err(error)) => failed(format_args!("dial tcp {to}: connect"), &error),
-            Err(_) => fault(FaultKind::Refused, format!("dial tcp {to}: i/o timeout")),
+            Err(_) => fault(way.silence(), format!("dial tcp {to}: i/o timeout")),
         };
         first.get_or_insert(error);
     }
@@ -99,9 +139,14 @@ async fn carry(channel: &Channel, stream: &mut TcpStream) -> io::Result<()> {
     let (from, into) = stream.split();
     let both = async { tokio::try_join!(outward(channel, from), inward(channel, into)).map(drop) };
     tokio::select! {
-        carried = both => carried,
-        () = channel.closed() => Ok(()),
+        biased;
+        // First: what was broken off must not look like an end.
+        () = channel.closed() => {}
+        carried = both => return carried,
     }
+    // The other side broke it off: so it is for the process. What cannot be set ends as if all were said.
+    let _ = stream.set_zero_linger();
+    Ok(())
 }
 
 async fn outward(channel: &Channel, from: tcp::ReadHalf<'_>) -> io::Result<()> {
@@ -140,18 +185,35 @@ async fn inward(channel: &Channel, mut into: tcp::WriteHalf<'_>) -> io::Result<(
     Ok(())
 }
 
+/// Datagrams to and from whoever has the port. A server that listens on all addresses answers from one of its choice: so a
+/// socket for another container, which has an address of its own here, takes answers from any.
+struct Exchange {
+    socket: UdpSocket,
+    to: SocketAddr,
+    connected: bool,
+}
+
 /// A socket that talks to whoever has the port.
-async fn bind(port: u16) -> io::Result<UdpSocket> {
-    let to = listener(port).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+async fn bind(way: Way, port: u16) -> io::Result<Exchange> {
+    let to = match (listener(way, port), way) {
+        (Some(to), _) => to,
+        // Nobody yet, or nobody who may be reached.
+        (None, Way::Mesh { to, .. }) => IpAddr::V4(shadow(to)),
+        (None, Way::Published) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
     let any =
         if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
-    let socket = UdpSocket::bind((any, 0)).await?;
-    socket.connect((to, port)).await?;
-    Ok(socket)
+    let socket = UdpSocket::bind((way.source(to).unwrap_or(any), 0)).await?;
+    let to = SocketAddr::new(to, port);
+    let connected = matches!(way, Way::Published);
+    if connected {
+        socket.connect(to).await?;
+    }
+    Ok(Exchange { socket, to, connected })
 }
 
 /// Where the port's owner receives datagrams. There is no other way to know: nothing refuses them.
-fn listener(port: u16) -> Option<IpAddr> {
+fn listener(way: Way, port: u16) -> Option<IpAddr> {
     let mut bound = BTreeSet::new();
     for table in ["/proc/net/udp", "/proc/net/udp6"] {
         let table = std::fs::read_to_string(table).unwrap_or_default();
@@ -171,7 +233,7 @@ fn listener(port: u16) -> Option<IpAddr> {
         };
         bound.contains(address) || bound.contains(&any)
     };
-    addresses().find(reaches)
+    way.addresses().find(reaches)
 }
 
 /// The local address in a line of `/proc/net/udp`: words of memory in hexadecimal digits, in the machine's order.
@@ -189,7 +251,7 @@ fn local(line: &str) -> Option<SocketAddr> {
 }
 
 /// Datagrams both ways, until the daemon ends it.
-async fn exchange(channel: &Channel, socket: &UdpSocket) -> io::Result<()> {
+async fn exchange(channel: &Channel, socket: &Exchange) -> io::Result<()> {
     tokio::select! {
         received = receive(channel, socket) => received,
         sent = send(channel, socket) => sent,
@@ -197,19 +259,23 @@ async fn exchange(channel: &Channel, socket: &UdpSocket) -> io::Result<()> {
     }
 }
 
-async fn receive(channel: &Channel, socket: &UdpSocket) -> io::Result<()> {
+async fn receive(channel: &Channel, Exchange { socket, to, .. }: &Exchange) -> io::Result<()> {
     loop {
         socket.readable().await?;
         let received = BUFFER.with_borrow_mut(|buffer| {
-            socket.try_recv(buffer).map(|count| {
+            socket.try_recv_from(buffer).map(|(count, from)| {
+                if from.port() != to.port() || from.ip() != to.ip() && !from.ip().is_loopback() {
+                    return None;
+                }
                 let mut frame = BytesMut::with_capacity(2 + count);
                 frame.put_u16(u16::try_from(count).unwrap_or(u16::MAX));
                 frame.put_slice(&buffer[..count]);
-                frame.freeze()
+                Some(frame.freeze())
             })
         });
         match received {
-            Ok(frame) => {
+            Ok(None) => {}
+            Ok(Some(frame)) => {
                 if channel.write(Output::Stdout, frame).await.is_err() {
                     return Ok(());
                 }
@@ -220,12 +286,14 @@ async fn receive(channel: &Channel, socket: &UdpSocket) -> io::Result<()> {
     }
 }
 
-async fn send(channel: &Channel, socket: &UdpSocket) -> io::Result<()> {
+async fn send(channel: &Channel, Exchange { socket, to, connected }: &Exchange) -> io::Result<()> {
     let mut waiting = BytesMut::new();
     while let Some(bytes) = channel.read().await {
         waiting.extend_from_slice(&bytes);
         while let Some(datagram) = next(&mut waiting) {
-            match socket.send(&datagram).await {
+            let sent =
+                if *connected { socket.send(&datagram).await } else { socket.send_to(&datagram, to).await };
+            match sent {
                 Err(error) if !is_passing(&error) => return Err(error),
                 _ => {}
             }
@@ -286,11 +354,13 @@ mod tests {
     fn the_owner_of_a_port_is_found() {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
-        assert_eq!(listener(port), Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        assert_eq!(listener(Way::Published, port), Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        let mesh = Way::Mesh { from: Ipv4Addr::new(172, 18, 0, 2), to: Ipv4Addr::new(172, 18, 0, 3) };
+        assert_eq!(listener(mesh, port), None, "nobody but the container itself");
         drop(socket);
         if let Ok(socket) = std::net::UdpSocket::bind("[::1]:0") {
             let port = socket.local_addr().unwrap().port();
-            assert_eq!(listener(port), Some(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+            assert_eq!(listener(Way::Published, port), Some(IpAddr::V6(Ipv6Addr::LOCALHOST)));
         }
     }
 }

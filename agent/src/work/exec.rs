@@ -13,7 +13,8 @@ use tokio::{
 };
 
 use crate::{
-    process::{self, Failure, Process, Streams, terminal},
+    mesh,
+    process::{self, Failure, Process, Spec, Streams, terminal},
     shared::{Channel, Output, Shared},
     tuning,
 };
@@ -24,10 +25,12 @@ pub async fn run(shared: Rc<Shared>, channel: Channel, exec: Exec) {
         return channel.fail(FaultKind::Conflict, "the container is not running");
     }
     let wants_input = exec.stdin;
+    let catcher = mesh::catcher(&shared);
+    let catch = catcher.is_some();
     let starting = shared.children.starting();
-    let started = spawn_blocking(move || process::start(exec.into())).await;
+    let started = spawn_blocking(move || process::start(Spec { catch, ..exec.into() })).await;
     let started = started.unwrap_or_else(|error| Err(Failure { code: 128, message: error.to_string() }));
-    let Process { pid, streams } = match started {
+    let Process { pid, streams, caught } = match started {
         Ok(process) => process,
         Err(failure) => {
             let code = code(&failure);
@@ -35,6 +38,9 @@ pub async fn run(shared: Rc<Shared>, channel: Channel, exec: Exec) {
         }
     };
     let end = starting.claim(pid);
+    if let (Some(catcher), Some(caught)) = (catcher, caught) {
+        catcher.watch(&shared, caught);
+    }
     channel.reply(Reply::Started { pid });
     let channel = Rc::new(channel);
     let gone = Rc::new(Gone::default());

@@ -15,9 +15,13 @@ mod walk;
 
 use std::rc::Rc;
 
-use sockerless_agent_wire::request::Request;
+use sockerless_agent_wire::{
+    mesh::{Reach, Target},
+    request::Request,
+};
 use tokio::task::spawn_local;
 
+use self::dial::Way;
 pub use self::health::check as health;
 use crate::shared::{Channel, Shared};
 
@@ -38,7 +42,11 @@ async fn work(shared: Rc<Shared>, channel: Channel, request: Request) {
         Request::Export => walk::export(channel).await,
         Request::Walk => walk::walk(channel).await,
         Request::Changed => walk::changed(channel).await,
-        Request::Dial { protocol, port } => dial::dial(channel, protocol, port).await,
+        Request::Dial { protocol, port } => dial::dial(channel, Way::Published, protocol, port).await,
+        Request::Reach(Reach { from, target: Target { protocol, address, port }, .. }) => {
+            let way = Way::Mesh { from, to: address };
+            dial::dial(channel, way, protocol, port).await;
+        }
         Request::Processes => processes::list(channel).await,
         Request::Sample => sample::sample(channel).await,
         Request::Freeze => freeze::freeze(channel).await,

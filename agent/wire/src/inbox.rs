@@ -74,6 +74,11 @@ impl Inbox {
         self.consumed
     }
 
+    /// Whether the peer should hear of what was dealt with before there is something else to say: it may wait for that.
+    pub fn is_pressing(&self) -> bool {
+        self.told.is_none_or(|told| self.consumed - told >= u64::from(self.window / 4).max(1))
+    }
+
     /// What to acknowledge, if that is news to the peer: offset and credit.
     pub fn acknowledgement(&mut self) -> Option<(u64, u32)> {
         if self.told == Some(self.consumed) {

@@ -39,7 +39,7 @@ pub use turns::Turns;
 ///
 /// To change the protocol: raise `max`, keep what older versions mean, and let both ends look at the agreed version.
 /// `Hello`, `Welcome` and `Refused` only ever gain optional fields, since they are read before a version is agreed.
-pub const VERSIONS: Versions = Versions { min: 1, max: 1 };
+pub const VERSIONS: Versions = Versions { min: 1, max: 2 };
 
 /// The first version with the mesh: to a peer that speaks an older one nothing of it is said.
 pub const MESH: u32 = 2;

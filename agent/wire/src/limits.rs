@@ -24,6 +24,12 @@ pub const LEFT_OUT: usize = 64 << 10;
 /// What else is told of each, bytes.
 pub const LEFT_OUT_EACH: usize = 200;
 
+/// Connections that one container may have to others at once, and others to it.
+pub const CONNECTIONS: usize = 4096;
+
+/// What an agent takes of a connection between containers before its process has read it, bytes.
+pub const MESH_INPUT: u32 = 256 << 10;
+
 /// What a receiver takes on a process's output before it acknowledges, bytes.
 pub const OUTPUT_WINDOW: u32 = 4 << 20;
 
@@ -52,6 +58,7 @@ pub const fn windows(request: &Request) -> Windows {
         Request::Exec(exec) => Windows { input: INPUT_WINDOW, output: OUTPUT_WINDOW, errors: !exec.tty },
         // Many at once, each with little under way.
         Request::Dial { .. } => Windows { input: 256 << 10, output: 256 << 10, errors: false },
+        Request::Reach(reach) => Windows { input: MESH_INPUT, output: reach.window, errors: false },
         // As much as output: with 30 ms to a cloud and back that is 140 MB/s.
         Request::Get { .. } | Request::Export | Request::Walk | Request::Changed => {
             Windows { input: 0, output: OUTPUT_WINDOW, errors: false }

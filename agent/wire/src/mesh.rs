@@ -81,13 +81,29 @@ pub struct Target {
     pub port: u16,
 }
 
+/// Opens a channel to what a container's processes listen on, for a process of another container. Answered with
+/// [`crate::request::Reply::Ready`], or a fault, of the kind `refused` where nobody listens. What listens on 127.0.0.1 alone is not
+/// reached. A channel that is closed before its end was said is broken off: the process sees a reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Reach {
+    /// Who wants to connect, in the network that both are on.
+    pub from: Ipv4Addr,
+    /// Where to: an address of the container's own.
+    pub target: Target,
+    /// What the daemon takes of the output before it acknowledges, bytes.
+    pub window: u32,
+}
+
 /// What becomes of it. After all but the first nothing follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Connected {
     /// The other end is there: bytes may go. TCP: the connection's bytes both ways; the end of either direction is passed on
     /// by itself (half-close). UDP: each datagram both ways as its length (`u16`, big endian) and its bytes.
-    Open,
+    Open {
+        /// What the daemon takes of the agent's bytes before it acknowledges.
+        credit: u32,
+    },
     /// Nobody listens there, or on 127.0.0.1 only (`ECONNREFUSED`).
     Refused,
     /// Nobody has that address, or whoever had it is gone (`EHOSTUNREACH`).

@@ -136,12 +136,11 @@ pub enum FromAgent {
         /// Where to.
         target: Target,
     },
-    /// The agent wants no more of a channel that it opened; nothing is said on it any more. From version 2.
+    /// The agent wants no more of a channel that it opened; nothing is said on it any more. Before the daemon has said that
+    /// the other end is gone, this breaks it off. From version 2.
     HangUp {
         /// The channel.
         channel: u32,
-        /// It was broken off: the other end must not take what it has got for all there was.
-        reset: bool,
     },
     /// How connections are caught. Said when that is known, and on each connection. From version 2.
     Catching(Catching),

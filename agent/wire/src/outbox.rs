@@ -52,17 +52,27 @@ impl Outbox {
         if self.stopped || self.finished || bytes.is_empty() {
             return;
         }
+        if bytes.len() < SMALL {
+            return self.extend(&bytes);
+        }
         self.end += bytes.len() as u64;
-        if bytes.len() < SMALL && self.tail.len() + bytes.len() <= GATHERED {
-            self.tail.extend_from_slice(&bytes);
+        self.close_tail();
+        self.unsent.push_back(bytes);
+    }
+
+    /// Appends a copy of bytes: cheaper than [`Outbox::push`] where they are few.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        if self.stopped || self.finished || bytes.is_empty() {
             return;
         }
-        self.close_tail();
-        if bytes.len() < SMALL {
-            self.tail.extend_from_slice(&bytes);
-        } else {
-            self.unsent.push_back(bytes);
+        if bytes.len() >= SMALL {
+            return self.push(Bytes::copy_from_slice(bytes));
         }
+        self.end += bytes.len() as u64;
+        if self.tail.len() + bytes.len() > GATHERED {
+            self.close_tail();
+        }
+        self.tail.extend_from_slice(bytes);
     }
 
     fn close_tail(&mut self) {

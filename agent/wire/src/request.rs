@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Size;
+use crate::{Size, mesh::Reach};
 
 /// What a channel is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ pub enum Request {
         /// The port.
         port: u16,
     },
+    /// Connects a process of another container. Bytes go as with [`Request::Dial`]. From version 2.
+    Reach(Reach),
     /// Lists the container's processes without the agent's own. Reply: [`Reply::Processes`].
     Processes,
     /// What the container uses at this moment. Reply: [`Reply::Sample`].

@@ -9,6 +9,7 @@
 mod channel;
 mod door;
 mod gate;
+mod relay;
 mod run;
 mod server;
 mod session;
@@ -16,13 +17,14 @@ mod tuning;
 
 use std::{
     collections::HashMap,
+    net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use sockerless_ports::link::{
-    Admission, AgentEvents, Channel, Link, LinkError, Mesh, RunId, TerminalSize,
+    Admission, AgentEvents, Channel, Link, LinkError, Mesh, Route, RunId, TerminalSize,
     request::{Reply, Request},
 };
 
@@ -75,6 +77,21 @@ impl AgentLink {
     fn succeeded(&self, run: &Run) {
         self.runs().remove(&run.id);
         run.end();
+    }
+
+    /// Asks the engine for a run's view of the mesh, if there is somebody to ask and to tell. No state may be locked.
+    fn look(&self, run: &Run) {
+        let Some(mesh) = self.mesh.get() else { return };
+        let question = run.state().mesh.ask();
+        let view = mesh.view(&run.id);
+        if run.state().mesh.answer(question, view) {
+            run.to_send.notify_one();
+        }
+    }
+
+    /// See `Mesh::route`.
+    fn route(&self, from: &RunId, to: Ipv4Addr) -> Route {
+        self.mesh.get().map_or(Route::Foreign, |mesh| mesh.route(from, to))
     }
 
     fn run(&self, id: &RunId) -> Result<Arc<Run>, LinkError> {
@@ -158,7 +175,8 @@ impl Link for AgentLink {
     }
 
     fn refresh(&self, run: &RunId) {
-        // An agent that speaks no version with a mesh is told nothing of it.
-        let _ = self.run(run);
+        if let Ok(run) = self.run(run) {
+            self.look(&run);
+        }
     }
 }

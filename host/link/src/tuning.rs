@@ -13,7 +13,7 @@ pub const MESSAGE: usize = sockerless_agent_wire::limits::CONTROL + sockerless_a
 
 /// What a stranger may say before it has proved itself, bytes: a request for an upgrade and a hello with as many channels as
 /// an agent can have.
-pub const STRANGER: usize = 256 << 10;
+pub const STRANGER: usize = 512 << 10;
 
 /// One read of a connection, bytes. Allocated for each, so it is what an idle agent costs, beside 14 KiB; twice as much made
 /// nothing faster.
@@ -39,6 +39,24 @@ pub const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Bytes that a stream may send before the next one has its turn.
 pub const SHARE: usize = 8 << 10;
+
+/// Channels with this number or a larger one are connections between containers; requests have smaller ones.
+pub const RELAYED: u32 = 1 << 28;
+
+/// What was dealt with of connections between containers is acknowledged with whatever is said next, but after this time in
+/// any case: an answer is mostly on its way, and a message of its own for each request and each answer would be half of all.
+pub const LATER: Duration = Duration::from_millis(5);
+
+/// What one more connection may have under way in each direction, bytes, when a container has so many: on a long way few
+/// connections need much, and all together hold no more than 136 MiB.
+pub const fn window(connections: usize) -> u32 {
+    match connections {
+        ..=64 => 512 << 10,
+        ..=128 => 256 << 10,
+        ..=1024 => 64 << 10,
+        _ => 16 << 10,
+    }
+}
 
 /// What is said about channels (requests, acknowledgements) is sent in messages of about this size, bytes.
 pub const SAID: usize = 16 << 10;

@@ -147,7 +147,7 @@ async fn an_agent_of_another_version_is_refused_with_both_versions() {
     let world = world().await;
     let versions = Versions { min: 7, max: 9 };
     let (reason, again) = refused(greet(&world, Hello { versions, ..hello() }).await.1);
-    assert!(reason.contains("7 to 9") && reason.contains("1 to 1"), "{reason}");
+    assert!(reason.contains("7 to 9") && reason.contains("1 to 2"), "{reason}");
     assert!(!again);
 }
 
@@ -164,7 +164,7 @@ async fn an_unknown_run_may_be_known_later_a_wrong_key_never_fits() {
     }
     assert!(world.told.try_recv().is_err(), "the engine was not bothered");
     let (_socket, welcome) = greet(&world, hello()).await;
-    let FromDaemon::Welcome { version: 1, streams: positions, .. } = welcome else { panic!("{welcome:?}") };
+    let FromDaemon::Welcome { version: 2, streams: positions, .. } = welcome else { panic!("{welcome:?}") };
     assert_eq!(
         positions[0],
         Position { stream: streams::STDOUT, offset: 100, credit: limits::OUTPUT_WINDOW }

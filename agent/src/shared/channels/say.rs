@@ -12,11 +12,17 @@ use super::Channels;
 impl Channels {
     /// Appends what is to be said about channels, as far as the message goes.
     pub fn send(&mut self, most: usize, message: &mut BytesMut) -> Result<(), FrameError> {
+        self.hang_up_all(most, message)?;
         while message.len() < most
             && let Some(channel) = self.due.take()
         {
             let Some(slot) = self.open.get(&channel) else { continue };
             let mut inner = slot.inner();
+            if let Some(own) = &mut inner.own
+                && std::mem::take(&mut own.ask_due)
+            {
+                Frame::control(&FromAgent::Connect { channel, target: own.target })?.encode(message);
+            }
             if std::mem::take(&mut inner.reply_due)
                 && let Some(reply) = &inner.reply
             {
@@ -45,6 +51,19 @@ impl Channels {
             self.end(channel, message)?;
         }
         Ok(())
+    }
+
+    /// Appends acknowledgements that may wait.
+    pub fn send_later(&mut self, most: usize, message: &mut BytesMut) {
+        while message.len() < most
+            && let Some(channel) = self.later.take()
+        {
+            let Some(slot) = self.open.get(&channel) else { continue };
+            if let Some((offset, credit)) = slot.inner().input.acknowledgement() {
+                let stream = streams::of(channel, streams::INPUT);
+                Frame::Acknowledge { stream, offset, credit }.encode(message);
+            }
+        }
     }
 
     /// Appends a stream's next bytes. True if it has more; none if the channel was closed.
@@ -78,7 +97,7 @@ impl Channels {
 
     /// Whether there is something to be said.
     pub fn has_due(&self) -> bool {
-        !self.due.is_empty()
+        !self.due.is_empty() || !self.own.hung_up.is_empty()
     }
 
     /// Says that a channel is over, once all its output was sent.

@@ -2,15 +2,19 @@
 
 use std::rc::Rc;
 
-use sockerless_agent_wire::{Frame, FromDaemon, Outbox, Position, Resumed, Violation, streams};
+use sockerless_agent_wire::{Frame, FromDaemon, MESH, Outbox, Position, Resumed, Violation, streams};
 
 use super::State;
-use crate::{process::terminal, shared::slot::Slot};
+use crate::{
+    process::terminal,
+    shared::{Heard, slot::Slot},
+};
 
 impl State {
     /// The daemon's answer: the line is up. Gives the execs that have lost their daemon.
     pub fn resume(
         &mut self,
+        version: u32,
         positions: &[Position],
         session: u64,
         channels: &[Resumed],
@@ -21,6 +25,9 @@ impl State {
             self.turns.add(*stream);
         }
         let orphans = self.channels.resume(session, channels, &mut self.turns)?;
+        self.mesh = version >= MESH;
+        self.channels.speak(self.mesh);
+        self.catching_due = self.catching.is_some();
         self.connected = true;
         self.welcomed = true;
         self.started_due = self.started.is_some();
@@ -33,7 +40,20 @@ impl State {
     }
 
     /// Takes a frame from the daemon.
-    pub fn take(&mut self, frame: Frame) -> Result<(), Violation> {
+    pub fn take(&mut self, frame: Frame, heard: &mut Heard) -> Result<(), Violation> {
+        match frame {
+            Frame::Data { stream, .. }
+            | Frame::Finish { stream, .. }
+            | Frame::Acknowledge { stream, .. }
+            | Frame::Stop { stream }
+                if stream > streams::STDERR =>
+            {
+                self.channels.take(frame, &mut self.turns)?;
+                heard.to_send |= !self.turns.is_empty();
+                return Ok(());
+            }
+            _ => heard.all = true,
+        }
         match frame {
             Frame::Data { stream: streams::STDIN, offset, bytes } => {
                 let new = self.stdin.accept(offset, bytes)?;
@@ -52,12 +72,10 @@ impl State {
                 }
             }
             Frame::Stop { stream: stream @ ..=streams::STDERR } => self.outbox(stream)?.stop(),
-            frame @ (Frame::Data { .. }
-            | Frame::Finish { .. }
-            | Frame::Acknowledge { .. }
-            | Frame::Stop { .. }) => {
-                self.channels.take(frame, &mut self.turns)?;
-            }
+            Frame::Data { stream, .. }
+            | Frame::Finish { stream, .. }
+            | Frame::Acknowledge { stream, .. }
+            | Frame::Stop { stream } => return Err(Violation::NoStream(stream)),
             Frame::Alive => {}
             Frame::Control(json) => match FromDaemon::parse(&json)? {
                 FromDaemon::Launch(launch) if !self.busy => self.launch = Some(launch),
@@ -87,9 +105,13 @@ impl State {
                     }
                 }
                 FromDaemon::Successor { run } => self.successor = Some(run),
-                FromDaemon::Mesh(_) | FromDaemon::Connected { .. } | FromDaemon::Disconnected { .. } => {
-                    return Err(Violation::Unexpected("word of the mesh"));
+                FromDaemon::Mesh(view) => {
+                    let view = Rc::from(view);
+                    self.news = Some(Rc::clone(&view));
+                    self.view = Some(view);
                 }
+                FromDaemon::Connected { channel, outcome } => self.channels.connected(channel, outcome),
+                FromDaemon::Disconnected { channel, reset } => self.channels.disconnected(channel, reset),
                 FromDaemon::Welcome { .. } | FromDaemon::Refused { .. } => {
                     return Err(Violation::Unexpected("answer to a hello"));
                 }

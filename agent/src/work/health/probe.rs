@@ -20,7 +20,8 @@ use tokio::{
 };
 
 use crate::{
-    process::{self, Failure, Process, Streams, reap::Ended},
+    mesh,
+    process::{self, Failure, Process, Spec, Streams, reap::Ended},
     shared::Shared,
     tuning,
 };
@@ -35,10 +36,12 @@ pub async fn run(shared: &Rc<Shared>, launch: &Launch, check: &HealthCheck) -> (
         groups: launch.groups.clone(),
         ..Exec::default()
     };
+    let catcher = mesh::catcher(shared);
+    let catch = catcher.is_some();
     let starting = shared.children.starting();
-    let started = spawn_blocking(move || process::start(exec.into())).await;
+    let started = spawn_blocking(move || process::start(Spec { catch, ..exec.into() })).await;
     let started = started.unwrap_or_else(|error| Err(Failure { code: 128, message: error.to_string() }));
-    let Process { pid, streams } = match started {
+    let Process { pid, streams, caught } = match started {
         Ok(process) => process,
         Err(Failure { message, .. }) => {
             let prefix = "OCI runtime exec failed: exec failed: unable to start container process";
@@ -47,6 +50,9 @@ pub async fn run(shared: &Rc<Shared>, launch: &Launch, check: &HealthCheck) -> (
     };
     let probe = Running(pid);
     let end = starting.claim(pid);
+    if let (Some(catcher), Some(caught)) = (catcher, caught) {
+        catcher.watch(shared, caught);
+    }
     let mut said = Said::default();
     let limit = Duration::from_millis(check.timeout);
     let ended = tokio::select! {

@@ -15,6 +15,7 @@ use sockerless_agent_wire::{
 };
 
 use super::slot::{Bell, Opening, Slot};
+use crate::tuning;
 
 /// Something to say about a channel.
 enum Due {
@@ -75,7 +76,7 @@ impl Channels {
     fn number(&self) -> u32 {
         let mut number = self.last;
         loop {
-            number = if number >= streams::MOST { 1 } else { number + 1 };
+            number = if number >= tuning::RELAYED - 1 { 1 } else { number + 1 };
             if !self.open.contains_key(&number) {
                 return number;
             }
@@ -108,17 +109,21 @@ impl Channels {
         }
     }
 
+    /// What a hello says of channels of this session: where the agent stands in their inputs (offset, credit).
+    pub fn known(&self, hello: &Hello) -> HashMap<u32, (u64, u32)> {
+        let same = hello.session == Some(self.session);
+        let channels = hello.channels.iter().filter(|_| same);
+        channels.map(|(number, offset, credit)| (*number, (*offset, *credit))).collect()
+    }
+
     /// A new connection. Gives session and channels for the welcome.
-    pub fn resume(&mut self, hello: &Hello, turns: &mut Turns) -> Result<(u64, Vec<Resumed>), Violation> {
+    pub fn resume(
+        &mut self,
+        known: &HashMap<u32, (u64, u32)>,
+        turns: &mut Turns,
+    ) -> Result<(u64, Vec<Resumed>), Violation> {
         self.due.clear();
         self.acknowledge.clear();
-        let same = hello.session == Some(self.session);
-        let known: HashMap<u32, (u64, u32)> = hello
-            .channels
-            .iter()
-            .filter(|_| same)
-            .map(|(number, offset, credit)| (*number, (*offset, *credit)))
-            .collect();
         let mut resumed = Vec::new();
         for (number, slot) in &mut self.open {
             let channel = *number;
@@ -244,10 +249,10 @@ mod tests {
         let mut channels = Channels::default();
         let mut open = || channels.open(&Opening::Request(Request::Sample)).map(|opened| opened.unwrap().0);
         assert_eq!((open(), open()), (Some(1), Some(2)));
-        channels.last = streams::MOST - 1;
+        channels.last = tuning::RELAYED - 2;
         channels.close(1);
         let mut open = || channels.open(&Opening::Request(Request::Sample)).map(|opened| opened.unwrap().0);
-        assert_eq!([open(), open(), open()], [Some(streams::MOST), Some(1), Some(3)]);
+        assert_eq!([open(), open(), open()], [Some(tuning::RELAYED - 1), Some(1), Some(3)]);
         for _ in 4..limits::CHANNELS {
             open().unwrap();
         }

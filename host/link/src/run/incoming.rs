@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use sockerless_ports::link::{Exit, LaunchFailure, Output};
+use sockerless_ports::link::{Catching, Exit, LaunchFailure, Output};
 
 use crate::tuning;
 
@@ -16,6 +16,7 @@ pub enum Item {
     /// The newest is in the run's state.
     Health,
     Leaving,
+    Catching(Catching),
     Output {
         output: Output,
         offset: u64,

@@ -2,17 +2,19 @@
 
 mod commands;
 mod incoming;
+mod sight;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::relay;
 use bytes::Bytes;
 use sockerless_ports::link::{Admission, AgentEvents, Digest, LinkError, RunId, TerminalSize};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 pub use incoming::Item;
-pub use state::{State, Welcome};
+pub use state::{State, Taken, Welcome};
 
 /// An admitted run.
 pub struct Run {
@@ -83,7 +85,14 @@ impl Run {
     pub fn end(&self) {
         self.gone.cancel();
         self.room.notify_waiters();
-        self.state().channels.give_up();
+        let (mut notes, mut connects) = (Vec::new(), Vec::new());
+        {
+            let mut state = self.state();
+            state.channels.give_up();
+            state.relay.give_up();
+            state.relay.take_notes(&mut notes, &mut connects);
+        }
+        relay::deliver(notes);
     }
 
     /// Repeats an attempt until it gives something, whenever something has changed.

@@ -4,8 +4,9 @@ mod send;
 
 use bytes::Bytes;
 use sockerless_agent_wire::{
-    Frame, FromAgent, Hello, Inbox, Launch, Outbox, Position, Resumed, Turns, Violation, limits,
-    request::Health, streams,
+    Frame, Frames, FromAgent, Hello, Inbox, Launch, Outbox, Position, Resumed, Turns, Violation, limits,
+    request::{End, Health},
+    streams,
 };
 use sockerless_ports::link::{Exit, LaunchFailure, LinkError, Output, TerminalSize};
 use tokio_util::sync::CancellationToken;
@@ -13,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     commands::Commands,
     incoming::{Incoming, Item},
+    sight::Sight,
 };
 use crate::{
     channel::{Channels, Slot},
     door::Rejection,
+    relay::{Halves, Word},
 };
 
 /// What is known of a run; connections come and go.
@@ -35,6 +38,10 @@ pub struct State {
     pub confirm: bool,
     /// Requests under way.
     pub channels: Channels,
+    /// Connections to and from other containers.
+    pub relay: Halves,
+    /// What the agent is told of the mesh, and how the connection stands to that.
+    pub mesh: Sight,
     /// The newest state of the health check, to be told.
     health: Option<Health>,
     leaving: bool,
@@ -70,6 +77,8 @@ impl Default for State {
             launch: None,
             confirm: false,
             channels: Channels::default(),
+            relay: Halves::default(),
+            mesh: Sight::default(),
             health: None,
             leaving: false,
             turns: Turns::default(),
@@ -91,6 +100,14 @@ impl Default for State {
     }
 }
 
+/// What came of a message.
+pub struct Taken {
+    /// It was for other runs: nobody here has anything to do thereby.
+    pub relayed: bool,
+    /// The agent has come for the next run.
+    pub succeeded: bool,
+}
+
 /// Where the daemon stands.
 pub struct Welcome {
     pub streams: Vec<Position>,
@@ -100,7 +117,8 @@ pub struct Welcome {
 
 impl State {
     /// A new connection begins where agent and engine stand. Gives what to welcome the agent with.
-    pub fn resume(&mut self, hello: &Hello, kept: [u64; 2]) -> Result<Welcome, Violation> {
+    pub fn resume(&mut self, hello: &Hello, version: u32, kept: [u64; 2]) -> Result<Welcome, Violation> {
+        self.mesh.resume(version);
         self.closing = false;
         self.launch = None;
         self.confirm = false;
@@ -120,12 +138,36 @@ impl State {
             self.turns.add(streams::STDIN);
         }
         let streams = vec![self.stdout.position(streams::STDOUT), self.stderr.position(streams::STDERR)];
-        let (session, channels) = self.channels.resume(hello, &mut self.turns)?;
+        let known = self.channels.known(hello);
+        let (session, mut channels) = self.channels.resume(&known, &mut self.turns)?;
+        self.relay.resume(&known, self.mesh.is_spoken(), &mut self.turns, &mut channels)?;
         Ok(Welcome { streams, session, channels })
     }
 
-    /// Takes a frame from the agent.
-    pub fn take(&mut self, frame: Frame) -> Result<(), Violation> {
+    /// Takes the frames of a message from the agent.
+    pub fn take_all(&mut self, frames: Frames) -> Result<Taken, Violation> {
+        let mut relayed = true;
+        for frame in frames {
+            relayed &= match frame? {
+                frame @ (Frame::Data { stream, .. }
+                | Frame::Finish { stream, .. }
+                | Frame::Acknowledge { stream, .. }
+                | Frame::Stop { stream })
+                    if Halves::has(streams::split(stream).0) =>
+                {
+                    !self.relay.take(frame, &mut self.turns)?
+                }
+                frame => {
+                    self.take(frame)?;
+                    false
+                }
+            };
+        }
+        Ok(Taken { relayed, succeeded: self.hello.is_some() })
+    }
+
+    /// Takes a frame that is not of a connection between containers.
+    fn take(&mut self, frame: Frame) -> Result<(), Violation> {
         match frame {
             Frame::Data { stream: stream @ (streams::STDOUT | streams::STDERR), offset, bytes } => {
                 let output = if stream == streams::STDOUT { Output::Stdout } else { Output::Stderr };
@@ -170,6 +212,12 @@ impl State {
             FromAgent::Exited { code, signal, out_of_memory, time } => {
                 self.end(Item::Exited(Exit { code, signal, out_of_memory, time }));
             }
+            FromAgent::Opened { channel, reply, .. } if Halves::has(channel) => {
+                self.relay.answered(channel, reply);
+            }
+            FromAgent::Ended { channel, end } if Halves::has(channel) => {
+                self.relay.ended(channel, end != End::Done);
+            }
             FromAgent::Opened { channel, reply, input, outputs } => {
                 self.channels.opened(channel, reply, input, outputs, &mut self.turns)?;
             }
@@ -179,9 +227,12 @@ impl State {
                     self.incoming.push(Item::Health);
                 }
             }
-            FromAgent::Connect { .. } | FromAgent::HangUp { .. } | FromAgent::Catching(_) => {
-                return Err(Violation::Unexpected("word of the mesh"));
+            FromAgent::Connect { channel, target } if self.mesh.is_spoken() => {
+                self.relay.connect(channel, target)?;
             }
+            FromAgent::HangUp { channel } => self.relay.hang_up(channel),
+            FromAgent::Catching(catching) => self.incoming.push(Item::Catching(catching)),
+            FromAgent::Connect { .. } => return Err(Violation::Unexpected("word of the mesh")),
             FromAgent::Leaving => {
                 if !std::mem::replace(&mut self.leaving, true) {
                     self.incoming.push(Item::Leaving);
@@ -189,6 +240,11 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// Takes what another run has for a connection. Whether there is something to be sent thereby.
+    pub fn overhear(&mut self, channel: u32, word: Word) -> bool {
+        self.relay.overhear(channel, word, &mut self.turns)
     }
 
     fn end(&mut self, item: Item) {

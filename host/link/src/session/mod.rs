@@ -20,7 +20,8 @@ use crate::{
     AgentLink,
     door::{self, Rejection},
     gate::Allowance,
-    run::{Run, Welcome},
+    relay,
+    run::{Run, Taken, Welcome},
     server::Socket,
     tuning,
 };
@@ -158,7 +159,8 @@ async fn session(
         () = cut.cancelled() => return None,
         begun = begin => begun,
     };
-    let welcome = run.state().resume(hello, kept);
+    let welcome = run.state().resume(hello, version, kept);
+    relay_on(link, run);
     let welcome = match welcome {
         Ok(Welcome { streams, session, channels }) => {
             FromDaemon::Welcome { version, streams, session, channels }
@@ -180,22 +182,24 @@ async fn session(
     run.room.notify_waiters();
     tracing::debug!(run = %run.id, version, software = hello.software.escape_debug().to_string(), "an agent's line is up");
 
-    let (end, greeted) = converse(run, hello.idle, &cut, sink, source).await;
+    link.look(run);
+    let (end, greeted) = converse(link, run, hello.idle, &cut, sink, source).await;
     tracing::debug!(run = %run.id, %end, "an agent's line is down");
     drop(turn);
     greeted
 }
 
 async fn converse(
-    run: &Run,
+    link: &AgentLink,
+    run: &Arc<Run>,
     idle: bool,
     cut: &CancellationToken,
     mut sink: Sink,
     mut source: Source,
 ) -> (End, Option<Greeted>) {
-    let mut telling = std::pin::pin!(tell::tell(run, idle).fuse());
+    let mut telling = std::pin::pin!(tell::tell(link, run, idle).fuse());
     let end = {
-        let mut receiving = std::pin::pin!(receive(run, &mut source));
+        let mut receiving = std::pin::pin!(receive(link, run, &mut source));
         let mut sending = std::pin::pin!(send(run, &mut sink));
         tokio::select! {
             biased;
@@ -244,24 +248,37 @@ fn dismissed() -> Rejection {
     Rejection::finally("the run is over")
 }
 
-async fn receive(run: &Run, source: &mut Source) -> End {
+/// Carries out what came of the last message for connections between containers.
+fn relay_on(link: &AgentLink, run: &Arc<Run>) {
+    let (mut notes, mut connects) = (Vec::new(), Vec::new());
+    run.state().relay.take_notes(&mut notes, &mut connects);
+    relay::deliver(notes);
+    connects.into_iter().for_each(|connect| relay::join(link, run, connect));
+}
+
+async fn receive(link: &AgentLink, run: &Arc<Run>, source: &mut Source) -> End {
     loop {
         let frames = match timeout(Duration::from_millis(limits::SILENCE_MS), next(source)).await {
             Ok(Ok(frames)) => frames,
             Ok(Err(end)) => return end,
             Err(_) => return End::Silent,
         };
-        for frame in frames {
-            let taken = frame.map_err(Violation::from).and_then(|frame| run.state().take(frame));
-            if let Err(violation) = taken {
+        let taken = run.state().take_all(frames);
+        // What was taken before a fault counts.
+        relay_on(link, run);
+        let Taken { relayed, succeeded } = match taken {
+            Ok(taken) => taken,
+            Err(violation) => {
                 tracing::warn!(run = %run.id, %violation, "an agent broke the protocol");
                 return violation.into();
             }
+        };
+        if !relayed {
+            run.to_tell.notify_one();
+            run.to_send.notify_one();
+            run.room.notify_waiters();
         }
-        run.to_tell.notify_one();
-        run.to_send.notify_one();
-        run.room.notify_waiters();
-        if run.state().hello.is_some() {
+        if succeeded {
             return End::Succeeded;
         }
     }
@@ -269,16 +286,28 @@ async fn receive(run: &Run, source: &mut Source) -> End {
 
 async fn send(run: &Run, sink: &mut Sink) -> End {
     let mut message = BytesMut::new();
+    // What may wait has waited.
+    let mut all = false;
     loop {
         let more = run.to_send.notified();
-        let last = match run.state().send(&mut message) {
+        let (sent, later) = {
+            let mut state = run.state();
+            (state.send(all, &mut message), state.relay.has_later())
+        };
+        let last = match sent {
             Ok(last) => last,
             Err(error) => return Violation::from(error).into(),
         };
+        all = false;
         if message.is_empty() {
             // An idle line keeps no buffer.
             message = BytesMut::new();
-            if timeout(Duration::from_millis(limits::HEARTBEAT_MS), more).await.is_ok() {
+            let patience = if later { tuning::LATER } else { Duration::from_millis(limits::HEARTBEAT_MS) };
+            if timeout(patience, more).await.is_ok() {
+                continue;
+            }
+            if later {
+                all = true;
                 continue;
             }
             Frame::Alive.encode(&mut message);

@@ -4,17 +4,18 @@ use sockerless_agent_wire::{Launch, Size};
 use sockerless_ports::link;
 
 use crate::{
+    AgentLink,
     door::Rejection,
     run::{Item, Run},
 };
 
 /// Tells what comes, until the connection ends and nothing waits, or the engine refuses the agent. Must run to its end: a
 /// call into the engine is never broken off.
-pub async fn tell(run: &Run, idle: bool) {
+pub async fn tell(link: &AgentLink, run: &Run, idle: bool) {
     run.events.line(&run.id, true).await;
     let mut told = Ok(());
     if idle {
-        told = launch(run).await;
+        told = launch(link, run).await;
     }
     while told.is_ok() {
         let more = run.to_tell.notified();
@@ -23,7 +24,7 @@ pub async fn tell(run: &Run, idle: bool) {
             (state.incoming.pop(), state.closing)
         };
         match item {
-            Some(item) => told = one(run, item).await,
+            Some(item) => told = one(link, run, item).await,
             None if closing => return,
             None => more.await,
         }
@@ -38,14 +39,15 @@ pub async fn tell(run: &Run, idle: bool) {
     }
 }
 
-async fn launch(run: &Run) -> Result<(), link::Refusal> {
+async fn launch(link: &AgentLink, run: &Run) -> Result<(), link::Refusal> {
     let launch = run.events.launch(&run.id).await?;
+    link.look(run);
     run.state().launch = Some(Box::new(wire(launch)));
     run.to_send.notify_one();
     Ok(())
 }
 
-async fn one(run: &Run, item: Item) -> Result<(), link::Refusal> {
+async fn one(link: &AgentLink, run: &Run, item: Item) -> Result<(), link::Refusal> {
     match item {
         Item::Started(pid) => run.events.started(&run.id, pid).await,
         Item::Failed(failure) => {
@@ -63,6 +65,11 @@ async fn one(run: &Run, item: Item) -> Result<(), link::Refusal> {
             }
         }
         Item::Leaving => run.events.leaving(&run.id).await,
+        Item::Catching(catching) => {
+            if let Some(mesh) = link.mesh.get() {
+                mesh.catching(&run.id, catching).await;
+            }
+        }
         Item::Output { output, offset, bytes } => {
             let count = bytes.len();
             run.events.output(&run.id, output, offset, bytes).await?;

@@ -1,0 +1,63 @@
+//! Connections between containers: what one agent sends is handed to the line of the other, without a task or a buffer in
+//! between.
+//!
+//! Each connection has two [`Half`]s, one in the state of each run. What comes from one agent becomes [`Note`]s while that
+//! run's state is locked, and is delivered to the other run after that: only ever one state is locked. Notes from one run
+//! are delivered by the task that receives from its agent, so they arrive in order. What an agent may send is bounded by
+//! what the other one has dealt with: a connection holds no more than its window, whoever is slow.
+
+mod half;
+mod join;
+mod say;
+mod table;
+
+use std::sync::Weak;
+
+use bytes::Bytes;
+use sockerless_agent_wire::mesh::Connected;
+
+pub use self::{
+    half::Half,
+    join::{Connect, join},
+    table::Halves,
+};
+use crate::run::Run;
+
+/// What one half has for the other.
+#[derive(Debug)]
+pub enum Word {
+    /// To be sent on.
+    Bytes(Bytes),
+    /// No more come.
+    Finish,
+    /// The other agent has dealt with so many.
+    DealtWith(u64),
+    /// The other agent takes no more.
+    Stop,
+    /// How the connection came about; to the half that its agent opened.
+    Connected(Connected),
+    /// The process that was connected to has ended the connection, in both directions, or it was broken off (true); to the
+    /// half that its agent opened.
+    Gone(bool),
+    /// Who has opened the connection wants no more of it; to the half that its agent was asked for.
+    HungUp,
+}
+
+/// A word, and whom it is for.
+pub struct Note {
+    pub to: Weak<Run>,
+    pub channel: u32,
+    pub word: Word,
+}
+
+/// Delivers notes, in order. No state may be locked.
+pub fn deliver(notes: impl IntoIterator<Item = Note>) {
+    for Note { to, channel, word } in notes {
+        // Nobody misses what is for a run that is gone.
+        let Some(run) = to.upgrade() else { continue };
+        let to_send = run.state().overhear(channel, word);
+        if to_send {
+            run.to_send.notify_one();
+        }
+    }
+}
