@@ -214,9 +214,14 @@ impl Halves {
             Word::Finish => half.input.finish(),
             Word::DealtWith(count) => {
                 half.output.consume(usize::try_from(count).unwrap_or(usize::MAX));
-                let pressing = half.output.is_pressing();
-                if pressing { &mut self.acknowledge } else { &mut self.later }.add(channel);
-                return pressing;
+                if half.output.is_pressing() {
+                    self.acknowledge.add(channel);
+                    return true;
+                }
+                // The line has to know that it must not sleep for long.
+                let first = self.later.is_empty();
+                self.later.add(channel);
+                return first;
             }
             Word::Stop => {
                 (half.deaf, half.deaf_due) = (true, true);
