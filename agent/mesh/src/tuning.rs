@@ -48,3 +48,6 @@ pub(crate) const TRIAL: Duration = Duration::from_secs(1);
 pub(crate) const REFUSED: Duration = Duration::from_millis(50);
 /// An interrupted call is made again within this: at once, after the signal's handler.
 pub(crate) const AGAIN: Duration = Duration::from_secs(1);
+/// A socket that does not block hears of a quick dial at once, and of a slower one as the kernel would tell it: a program's
+/// loop stands still no longer than this.
+pub(crate) const HASTE: Duration = Duration::from_millis(10);

@@ -263,3 +263,43 @@ print(errno.errorcode[socket.socket().connect_ex(('127.0.0.1', 1))])",
         assert_eq!(said, "b'ab' True True\nb'x' 1\nENOENT\nb'y'\nECONNREFUSED");
     });
 }
+
+#[test]
+fn a_socket_that_does_not_block_is_told_of_a_slow_peer_as_the_kernel_would() {
+    with(async |container| {
+        let slow = std::rc::Rc::new(tokio::sync::Notify::new());
+        container.peers.echo([172, 18, 0, 3], 8080).await;
+        container.peers.slow.borrow_mut().insert([172, 18, 0, 3].into(), slow.clone());
+        for family in ["AF_INET, '172.18.0.3'", "AF_INET6, '::ffff:172.18.0.3'"] {
+            // The peer answers once the program says that its call has returned.
+            let program = fixture::python(&format!(
+                "family, to = socket.{family}
+for port in 8080, 81:
+    s = socket.socket(family); s.setblocking(False)
+    print(errno.errorcode[s.connect_ex((to, port))], errno.errorcode[s.connect_ex((to, port))], flush=True)
+    print('go', file=sys.stderr, flush=True); select.select([], [s], [])
+    e = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR); print(errno.errorcode.get(e, e))
+    if not e: print(s.getpeername()[0]); s.setblocking(True); print(s.recv(99)); s.sendall(b'x' * 99999); s.shutdown(socket.SHUT_WR); print(len(s.makefile('rb').read()))"
+            ));
+            let mut program = program;
+            program.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+            let mut child = container.start(program).await;
+            let said = child.stderr.take().expect("piped");
+            let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+            std::thread::spawn(move || {
+                use std::io::BufRead;
+                std::io::BufReader::new(said).lines().try_for_each(|line| tell.send(line.expect("text")))
+            });
+            for _ in 0..2 {
+                assert_eq!(told.recv().await.as_deref(), Some("go"));
+                slow.notify_one();
+            }
+            let said = String::from_utf8(fixture::ended(child).await.stdout).expect("text");
+            let peer = family.rsplit('\'').nth(1).expect("an address");
+            let expected = format!(
+                "EINPROGRESS EALREADY\n0\n{peer}\nb'172.18.0.3:8080\\n'\n99999\nEINPROGRESS EALREADY\nECONNREFUSED\n"
+            );
+            assert_eq!(said, expected);
+        }
+    });
+}

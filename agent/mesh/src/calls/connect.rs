@@ -4,12 +4,18 @@ use std::{
     cell::RefCell,
     net::{SocketAddr, SocketAddrV4},
     os::fd::{AsFd, OwnedFd},
+    pin::pin,
     rc::Rc,
     sync::Arc,
 };
 
 use rustix::io::Errno;
-use tokio::{io::Interest, net::TcpStream, task::spawn_local, time::timeout};
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    task::spawn_local,
+    time::{sleep, timeout},
+};
 
 use crate::{
     Fabric, Refusal,
@@ -18,7 +24,8 @@ use crate::{
     dns,
     kernel::watch,
     mesh::Inner,
-    relay, tuning,
+    relay::{self, Hold},
+    tuning,
 };
 
 /// A connection that is being made for a program's socket.
@@ -74,18 +81,18 @@ impl<F: Fabric> Inner<F> {
     async fn connect_stream(self: Rc<Self>, call: Call, socket: Socket, process: OwnedFd, to: SocketAddr) {
         let inode = socket.inode;
         let table = &self.shared.table;
-        if table.tell(inode, call.signature()) {
-            // The connection was made while the call was interrupted.
-            if !call.answer(Ok(0)) {
-                table.untell(inode);
-            }
-            return;
-        }
         if let Some(pending) = self.pending.borrow().get(&inode) {
             if socket.blocks() {
                 pending.waiting.replace(Some(call));
             } else {
                 call.answer(Err(Errno::ALREADY));
+            }
+            return;
+        }
+        if table.tell(inode, call.signature()) {
+            // The connection was made while the call was interrupted.
+            if !call.answer(Ok(0)) {
+                table.untell(inode);
             }
             return;
         }
@@ -99,7 +106,7 @@ impl<F: Fabric> Inner<F> {
         }
         let pending = Rc::new(Pending { waiting: RefCell::new(Some(call)) });
         self.pending.borrow_mut().insert(inode, Rc::clone(&pending));
-        let made = self.make(socket, process, to).await;
+        let made = self.make(socket, process, to, &pending).await;
         self.pending.borrow_mut().remove(&inode);
         let Some(made) = made else { return };
         let waiting = pending.waiting.take();
@@ -111,12 +118,13 @@ impl<F: Fabric> Inner<F> {
         }
     }
 
-    /// Makes a connection; `None` when nobody wants it any more.
+    /// Makes a connection; `None` when nobody waits for it any more.
     async fn make(
         self: &Rc<Self>,
         socket: Socket,
         process: OwnedFd,
         to: SocketAddr,
+        pending: &Pending,
     ) -> Option<Result<(), Errno>> {
         let Some(peer) = self.peer(to) else {
             return Some(self.join(socket, to).await.map(|stream| {
@@ -128,9 +136,25 @@ impl<F: Fabric> Inner<F> {
                 });
             }));
         };
+        let mut dial = pin!(timeout(tuning::DIAL, self.fabric.connect(peer)));
+        let haste = if socket.blocks() { tuning::DIAL } else { tuning::HASTE };
         let dialled = tokio::select! {
-            dialled = timeout(tuning::DIAL, self.fabric.connect(peer)) => dialled,
+            dialled = &mut dial => dialled,
             () = end(process) => return None,
+            () = sleep(haste) => match Hold::begin(&socket) {
+                Ok(hold) => {
+                    if let Some(call) = pending.waiting.take() {
+                        // One that is interrupted comes again, and hears that it is under way.
+                        call.answer(Err(Errno::INPROGRESS));
+                    }
+                    if let Ok(Ok(stream)) = dial.await {
+                        self.complete(hold, socket, stream, to).await;
+                    }
+                    return None;
+                }
+                // Then it waits.
+                Err(_) => dial.await,
+            },
         };
         let stream = match dialled {
             Ok(Ok(stream)) => stream,
@@ -138,13 +162,27 @@ impl<F: Fabric> Inner<F> {
             Err(_) => return Some(Err(Errno::TIMEDOUT)),
         };
         let joined = self.join(socket, to).await;
-        Some(joined.map(|(ours, inode)| {
-            let shared = Arc::clone(&self.shared);
-            spawn_local(async move {
-                relay::splice(ours, stream).await;
-                shared.table.remove_stream(inode);
-            });
-        }))
+        Some(joined.map(|(ours, inode)| self.carry(inode, ours, stream)))
+    }
+
+    fn carry(&self, inode: u64, ours: TcpStream, peer: F::Stream) {
+        let shared = Arc::clone(&self.shared);
+        spawn_local(async move {
+            relay::splice(ours, peer).await;
+            shared.table.remove_stream(inode);
+        });
+    }
+
+    /// Ends a connection's beginning that the program does not wait for.
+    async fn complete(&self, hold: Hold, socket: Socket, stream: F::Stream, to: SocketAddr) {
+        let inode = socket.inode;
+        // The program may ask as soon as it is connected.
+        self.shared.table.insert_stream(inode, to);
+        match hold.complete().await {
+            Ok(ours) => self.carry(inode, ours, stream),
+            // The program is refused.
+            Err(_) => self.shared.table.remove_stream(inode),
+        }
     }
 
     /// Connects the program's socket to us.

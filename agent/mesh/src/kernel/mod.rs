@@ -9,4 +9,4 @@ mod seccomp;
 pub(crate) use message::{Received, receive_message};
 pub(crate) use notification::{Notification, answer, is_valid, proceed, receive, wake_beside};
 pub(crate) use ready::watch;
-pub(crate) use seccomp::{forbid_new_privileges, install};
+pub(crate) use seccomp::{deafen, forbid_new_privileges, install};

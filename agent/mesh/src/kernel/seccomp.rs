@@ -1,8 +1,8 @@
-//! Installing a filter: `seccomp(2)`.
+//! Filters: `seccomp(2)`, and those of sockets.
 
 use std::{
     io,
-    os::fd::{FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     ptr,
 };
 
@@ -31,5 +31,22 @@ pub(crate) fn install(program: &[sock_filter], flags: c_ulong) -> io::Result<Own
 pub(crate) fn forbid_new_privileges() -> io::Result<()> {
     // SAFETY: takes numbers alone.
     let answer = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Lets a socket hear nothing any more: whatever arrives is dropped, without an answer.
+pub(crate) fn deafen(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let drop = sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
+    let program = sock_fprog { len: 1, filter: ptr::from_ref(&drop).cast_mut() };
+    // SAFETY: the kernel reads one `sock_fprog` and its one instruction, which outlive the call, and writes none.
+    let answer = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            ptr::from_ref(&program).cast(),
+            size_of::<sock_fprog>() as libc::socklen_t,
+        )
+    };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod datagrams;
+mod hold;
 mod splice;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 
 pub(crate) use admission::Admission;
 pub(crate) use datagrams::Relay;
+pub(crate) use hold::Hold;
 pub(crate) use splice::splice;
 
 use crate::tuning::PORTS;
