@@ -1,8 +1,9 @@
 //! Measures what goes over an agent's line, how long things take there, and what they cost in memory.
 //!
-//! `cargo run --release -p sockerless-agent --example measure -- PATH-OF-AGENT [MEBIBYTES]`
+//! `cargo run --release -p sockerless-agent --example measure -- PATH-OF-AGENT [MEBIBYTES | relay]`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod relay;
 mod world;
 
 use std::{
@@ -21,10 +22,28 @@ use tokio::{
 };
 use world::{Counter, Run, World};
 
-#[tokio::main]
-async fn main() {
-    let agent = std::env::args().nth(1).expect("the path of an agent");
-    let mebibytes: usize = std::env::args().nth(2).map_or(1024, |count| count.parse().unwrap());
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--client", to, connections, name] => relay::client(to, connections.parse().unwrap(), name),
+        [agent, "relay"] => runtime().block_on(async {
+            let world = World::new((*agent).to_owned()).await;
+            relay::join(&world);
+            relay::relay(&world).await;
+        }),
+        [agent, rest @ ..] => {
+            let mebibytes = rest.first().map_or(1024, |count| count.parse().unwrap());
+            runtime().block_on(all((*agent).to_owned(), mebibytes));
+        }
+        [] => panic!("the path of an agent is missing"),
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+}
+
+async fn all(agent: String, mebibytes: usize) {
     let world = World::new(agent).await;
     // First, before this process has memory to use again.
     idle(&world).await;

@@ -27,6 +27,7 @@ pub struct Counter {
     launch: Launch,
     pub bytes: AtomicU64,
     pub calls: AtomicU64,
+    pub errors: Mutex<Vec<u8>>,
     asked: Mutex<Option<Instant>>,
     pub started: Notify,
     pub exited: Notify,
@@ -44,6 +45,7 @@ impl Counter {
             },
             bytes: AtomicU64::new(0),
             calls: AtomicU64::new(0),
+            errors: Mutex::default(),
             asked: Mutex::new(None),
             started: Notify::new(),
             exited: Notify::new(),
@@ -71,7 +73,11 @@ impl AgentEvents for Counter {
     async fn kept(&self, _: &RunId, output: Output) -> u64 {
         if output == Output::Stdout { self.bytes.load(Ordering::Relaxed) } else { 0 }
     }
-    async fn output(&self, _: &RunId, _: Output, _: u64, bytes: Bytes) -> Result<(), Refusal> {
+    async fn output(&self, _: &RunId, output: Output, _: u64, bytes: Bytes) -> Result<(), Refusal> {
+        if output == Output::Stderr {
+            self.errors.lock().unwrap().extend_from_slice(&bytes);
+            return Ok(());
+        }
         self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.calls.fetch_add(1, Ordering::Relaxed);
         Ok(())
