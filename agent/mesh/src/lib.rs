@@ -14,6 +14,15 @@
 //! 3. Once, in the agent's `LocalSet`: [`Mesh::start`] with its [`Fabric`] and the [`Addresses`], which it changes as it is told.
 //! 4. Connections *from* peers: connect from [`shadow`] of the peer's address to [`shadow`] of the container's own, and never to
 //!    127.0.0.1: what listens there alone is not exposed.
+//!
+//! What differs from a network
+//! - A socket that does not block hears of a dial of up to [`tuning::HASTE`] in `connect` itself, and of a slower one as usual; then
+//!   whatever went wrong is `ECONNREFUSED`, up to a second later.
+//! - Who accepts a connection from a peer sees the peer's [`shadow`] from `accept` (127.146.0.3 for 172.18.0.3), and its virtual
+//!   address from `getpeername`.
+//! - Datagrams to a peer that is not there are lost without an error. TCP Fast Open is answered with `EOPNOTSUPP`.
+//! - Not caught, so without the mesh: calls by `io_uring`, of 32-bit programs, in network namespaces that a program makes; raw and ICMP
+//!   sockets (`ping`); and those of processes at which the agent may not look ([`Probe::warnings`]).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod addresses;

@@ -50,4 +50,4 @@ pub(crate) const REFUSED: Duration = Duration::from_millis(50);
 pub(crate) const AGAIN: Duration = Duration::from_secs(1);
 /// A socket that does not block hears of a quick dial at once, and of a slower one as the kernel would tell it: a program's
 /// loop stands still no longer than this.
-pub(crate) const HASTE: Duration = Duration::from_millis(10);
+pub const HASTE: Duration = Duration::from_millis(10);

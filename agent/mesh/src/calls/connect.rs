@@ -1,7 +1,7 @@
 //! `connect` to a virtual address, or to a name server.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     net::{SocketAddr, SocketAddrV4},
     os::fd::{AsFd, OwnedFd},
     pin::pin,
@@ -33,6 +33,8 @@ use crate::{
 pub(crate) struct Pending {
     /// Who waits for it: a call that a signal interrupts comes again.
     waiting: RefCell<Option<Call>>,
+    /// The program has heard that it is under way, and does not wait.
+    released: Cell<bool>,
 }
 
 impl From<Refusal> for Errno {
@@ -82,7 +84,7 @@ impl<F: Fabric> Inner<F> {
         let inode = socket.inode;
         let table = &self.shared.table;
         if let Some(pending) = self.pending.borrow().get(&inode) {
-            if socket.blocks() {
+            if socket.blocks() || !pending.released.get() {
                 pending.waiting.replace(Some(call));
             } else {
                 call.answer(Err(Errno::ALREADY));
@@ -104,7 +106,7 @@ impl<F: Fabric> Inner<F> {
             call.answer(connected.map(|()| 0));
             return;
         }
-        let pending = Rc::new(Pending { waiting: RefCell::new(Some(call)) });
+        let pending = Rc::new(Pending { waiting: RefCell::new(Some(call)), released: Cell::new(false) });
         self.pending.borrow_mut().insert(inode, Rc::clone(&pending));
         let made = self.make(socket, process, to, &pending).await;
         self.pending.borrow_mut().remove(&inode);
@@ -143,6 +145,7 @@ impl<F: Fabric> Inner<F> {
             () = end(process) => return None,
             () = sleep(haste) => match Hold::begin(&socket) {
                 Ok(hold) => {
+                    pending.released.set(true);
                     if let Some(call) = pending.waiting.take() {
                         // One that is interrupted comes again, and hears that it is under way.
                         call.answer(Err(Errno::INPROGRESS));
