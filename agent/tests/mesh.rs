@@ -10,7 +10,10 @@ use fixture::{
     mesh::{Pair, at, python, soon},
     proxy::{Proxy, Weather},
 };
-use sockerless_ports::link::{Link, Rung};
+use sockerless_ports::link::{
+    Link, Output, Rung,
+    request::{Exec, Reply, Request},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -221,4 +224,45 @@ print(s.recv(5))"
     pair.script.views.lock().unwrap().insert(pair.a.run.clone(), fixture::mesh::view(2, &[("late", 3)]));
     pair.daemon.link.refresh(&pair.a.run);
     assert_eq!(pair.said().await, "waiting\nb'hello'\n");
+}
+
+#[tokio::test]
+async fn what_is_executed_beside_the_process_reaches_other_containers_too() {
+    let (listener, port) = server().await;
+    echo(listener);
+    let pair = Pair::new(python("import time; time.sleep(1000)")).await;
+    pair.a.engine.until(|kept| !kept.started.is_empty()).await;
+    let script = format!(
+        "import socket; s = socket.create_connection(('b', {port})); s.send(b'hi'); s.shutdown(1); print(s.recv(9))"
+    );
+    let exec = Exec {
+        id: "e".repeat(64),
+        argv: ["/usr/bin/env", "python3", "-c", &script].map(str::to_owned).to_vec(),
+        env: vec!["PATH=/usr/bin:/bin".to_owned()],
+        ..Exec::default()
+    };
+    let opened = soon(pair.daemon.link.open(&pair.a.run, Request::Exec(Box::new(exec)))).await;
+    let (reply, channel) = opened.unwrap();
+    assert!(matches!(reply, Reply::Started { .. }), "{reply:?}");
+    let mut said = Vec::new();
+    while let Some((output, bytes)) = soon(channel.read()).await {
+        assert_eq!(output, Output::Stdout, "{}", String::from_utf8_lossy(&bytes));
+        said.extend_from_slice(&bytes);
+    }
+    assert_eq!(said, b"b'hi'\n");
+}
+
+#[tokio::test]
+async fn a_container_that_is_not_to_be_caught_has_no_filter() {
+    let pair =
+        Pair::new(python("print(open('/proc/self/status').read().split('Seccomp_filters:')[1].split()[0])"))
+            .await;
+    let filtered: u32 = pair.said().await.trim().parse().unwrap();
+    let plain = fixture::World::new(python(
+        "print(open('/proc/self/status').read().split('Seccomp_filters:')[1].split()[0])",
+    ))
+    .await;
+    plain.engine.exit().await;
+    let kept = String::from_utf8(plain.engine.kept.borrow().stdout.clone()).unwrap();
+    assert_eq!(kept.trim().parse::<u32>().unwrap() + 1, filtered);
 }
