@@ -42,11 +42,13 @@ pub fn probe() -> Probe {
                     .into(),
             );
         }
-        let may = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE));
+        let has = |capability| capabilities(None).is_ok_and(|sets| sets.effective.contains(capability));
+        // With both, whoever looks becomes the program's user for that long.
+        let may = has(CapabilitySet::SYS_PTRACE) || has(CapabilitySet::SETUID | CapabilitySet::SETGID);
         if !may {
             warnings.push(
                 "connections of programs that run as another user than the container's first process are not caught: \
-                 CAP_SYS_PTRACE is missing"
+                 CAP_SYS_PTRACE, or CAP_SETUID and CAP_SETGID, are missing"
                     .into(),
             );
         }

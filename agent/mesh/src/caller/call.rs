@@ -7,6 +7,7 @@ use std::{
 };
 
 use rustix::{
+    fs::readlink,
     io::Errno,
     process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
 };
@@ -79,14 +80,15 @@ impl Call {
             Err(Errno::INVAL) => pidfd_open(leader(thread)?, PidfdFlags::empty())?,
             opened => opened?,
         };
-        let socket = pidfd_getfd(&process, number, PidfdGetfdFlags::empty())?;
+        let socket = self.look(|| pidfd_getfd(&process, number, PidfdGetfdFlags::empty()))?;
         if self.is_valid() { Ok((Socket::new(socket)?, process)) } else { Err(Errno::SRCH.into()) }
     }
 
     /// The number by which the kernel knows the socket behind a descriptor, or `None` for what is no socket.
     pub(crate) fn inode(&self, number: i32) -> Option<u64> {
-        let link = fs::read_link(format!("/proc/{}/fd/{number}", self.thread())).ok()?;
-        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+        let path = format!("/proc/{}/fd/{number}", self.thread());
+        let link = self.look(|| readlink(&path, Vec::new())).ok()?;
+        link.to_str().ok()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
     }
 }
 

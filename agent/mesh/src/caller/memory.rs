@@ -36,8 +36,11 @@ impl Call {
         for pieces in limited(pieces, rest.len()).chunks(PIECES) {
             let (now, later) = rest.split_at_mut(pieces.iter().map(|piece| piece.len).sum());
             let thread = Pid::from_raw(self.thread());
-            let count = process_vm_readv(thread, &mut [IoSliceMut::new(now)], &remote(pieces));
-            whole(count, now.len())?;
+            let length = now.len();
+            self.look(|| {
+                let count = process_vm_readv(thread, &mut [IoSliceMut::new(now)], &remote(pieces));
+                whole(count, length)
+            })?;
             rest = later;
         }
         if rest.is_empty() { Ok(()) } else { Err(Errno::FAULT) }
@@ -54,8 +57,10 @@ impl Call {
         for pieces in limited(pieces, rest.len()).chunks(PIECES) {
             let (now, later) = rest.split_at(pieces.iter().map(|piece| piece.len).sum());
             let thread = Pid::from_raw(self.thread());
-            let count = process_vm_writev(thread, &[IoSlice::new(now)], &remote(pieces));
-            whole(count, now.len())?;
+            self.look(|| {
+                let count = process_vm_writev(thread, &[IoSlice::new(now)], &remote(pieces));
+                whole(count, now.len())
+            })?;
             rest = later;
         }
         Ok(())

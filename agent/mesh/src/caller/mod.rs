@@ -4,6 +4,7 @@ mod call;
 mod header;
 mod memory;
 mod name;
+mod owner;
 mod socket;
 
 pub(crate) use call::{Call, Signature};
