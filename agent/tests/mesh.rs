@@ -46,9 +46,10 @@ async fn a_program_reaches_another_container_by_name_and_by_address_with_half_cl
         "import socket
 for host in ('b', '172.18.0.3'):
     s = socket.create_connection((host, {port}))
+    peer = s.getpeername()[0]
     s.sendall(b'x' * 300000)
     s.shutdown(socket.SHUT_WR)
-    print(s.getpeername()[0], sum(len(p) for p in iter(lambda: s.recv(65536), b'')))"
+    print(peer, sum(len(p) for p in iter(lambda: s.recv(65536), b'')))"
     )))
     .await;
     let (mut first, peer) = soon(listener.accept()).await.unwrap();
