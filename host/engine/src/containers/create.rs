@@ -106,19 +106,12 @@ impl Engine {
             if !publish::wanted(&spec).is_empty() {
                 return Err(needs_agent("published ports (-p, -P)"));
             }
-            let check = spec.config.healthcheck.as_ref().and_then(|check| check.test.as_ref());
-            let checked =
-                check.is_some_and(|test| !matches!(test.first().map(String::as_str), None | Some("NONE")));
-            let lost = [(spec.open_stdin(), "standard input (-i)"), (checked, "health checks")];
+            let lost = [
+                (spec.open_stdin(), "standard input (-i)"),
+                (health::check(&spec).is_some(), "health checks"),
+            ];
             warnings
                 .extend(lost.iter().filter(|(wanted, _)| *wanted).map(|(_, what)| needs_agent(what).message));
-        }
-        if health::check(&spec).is_some() && self.link.callback_url().is_none() {
-            warnings.push(
-                "health checks: they are run by the agent in the container, and there is none without a callback address \
-                 (SOCKERLESS_CALLBACK_URL); the container runs without"
-                    .into(),
-            );
         }
         let entry = self.add(spec, name).await?;
         self.events.container(&entry, &entry.view().name, "create", &[]);
