@@ -57,6 +57,31 @@ fn another_user_than_root_reaches_peers_by_name() {
 }
 
 #[test]
+fn another_user_than_root_reaches_peers_though_the_agent_may_trace_nobody() {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
+    if !geteuid().is_root() {
+        return;
+    }
+    // Of this thread and those that it starts: the mesh's.
+    let mut sets = capabilities(None).expect("told");
+    for set in [&mut sets.effective, &mut sets.permitted] {
+        set.remove(CapabilitySet::SYS_PTRACE | CapabilitySet::SYS_ADMIN);
+    }
+    set_capabilities(None, sets).expect("fewer");
+    with(async |container| {
+        http(&container, [172, 18, 0, 3], "web").await;
+        container.peers.echo_datagrams([172, 18, 0, 3], 5353).await;
+        let mut program = fixture::python(
+            "s = socket.create_connection(('172.18.0.3', 80)); print(s.getpeername()[0])
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'x', ('172.18.0.3', 5353)); print(s.recvfrom(99)[1][0])",
+        );
+        program.uid(65534).gid(65534);
+        assert_eq!(container.says(program).await, "172.18.0.3\n172.18.0.3");
+    });
+}
+
+#[test]
 fn a_program_of_musl_and_one_that_calls_as_go_does_reach_peers_by_name() {
     if !present("/usr/bin/musl-gcc") {
         return;

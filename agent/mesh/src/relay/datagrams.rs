@@ -130,9 +130,9 @@ impl<F: Fabric> Inner<F> {
 async fn receive<F: Fabric>(mesh: Weak<Inner<F>>, relay: Weak<Relay>, socket: Rc<UdpSocket>) {
     let mut buffer = Vec::new();
     loop {
-        // Errors are those of answers to sockets that are closed.
+        // Fails only with the runtime.
         if socket.readable().await.is_err() {
-            continue;
+            return;
         }
         buffer.reserve(tuning::DATAGRAM);
         let received = socket.try_recv_buf_from(&mut buffer);
