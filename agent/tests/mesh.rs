@@ -3,7 +3,7 @@
 
 mod fixture;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use fixture::{
     Daemon,
@@ -266,4 +266,32 @@ async fn a_container_that_is_not_to_be_caught_has_no_filter() {
     plain.engine.exit().await;
     let kept = String::from_utf8(plain.engine.kept.borrow().stdout.clone()).unwrap();
     assert_eq!(kept.trim().parse::<u32>().unwrap() + 1, filtered);
+}
+
+#[tokio::test]
+async fn a_daemon_that_restarts_breaks_connections_off_and_carries_new_ones() {
+    let (listener, port) = server().await;
+    let mut pair = Pair::new(python(&format!(
+        "import socket, errno
+s = socket.create_connection(('b', {port}))
+print('there', flush=True)
+try: print(s.recv(1))
+except OSError as e: print(errno.errorcode[e.errno], flush=True)
+s = socket.create_connection(('b', {port}))
+s.sendall(b'again'); s.shutdown(socket.SHUT_WR)
+print(s.recv(5))"
+    )))
+    .await;
+    let (_stream, _) = soon(listener.accept()).await.unwrap();
+    pair.a.engine.until(|kept| kept.stdout == b"there\n").await;
+    let (script, before) = (Arc::clone(&pair.script), pair.daemon);
+    let daemon = Daemon::start(before.stop().await).await;
+    daemon.link.join(script as _);
+    for member in [&pair.a, &pair.b] {
+        let secret = member.engine.kept.borrow().secret;
+        daemon.link.admit(fixture::admission(member.run.generation, secret), Arc::clone(&member.engine) as _);
+    }
+    pair.daemon = daemon;
+    echo(listener);
+    assert_eq!(pair.said().await, "there\nECONNRESET\nb'again'\n");
 }
