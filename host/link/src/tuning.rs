@@ -52,8 +52,8 @@ pub const LATER: Duration = Duration::from_millis(5);
 pub const fn window(connections: usize) -> u32 {
     match connections {
         ..=64 => 512 << 10,
-        ..=128 => 256 << 10,
-        ..=1024 => 64 << 10,
+        65..=128 => 256 << 10,
+        129..=1024 => 64 << 10,
         _ => 16 << 10,
     }
 }

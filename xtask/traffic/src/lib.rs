@@ -124,6 +124,7 @@ pub fn round_trips(mut stream: &TcpStream, bytes: usize, rounds: usize) -> io::R
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

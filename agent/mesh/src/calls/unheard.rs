@@ -16,8 +16,11 @@ use crate::{
 /// call from the same place, and they shall not be done twice.
 #[derive(Debug, Default)]
 pub(crate) struct Unheard {
-    known: RefCell<(BTreeMap<u32, (Signature, i64)>, VecDeque<u32>)>,
+    known: RefCell<Known>,
 }
+
+/// By thread, and the threads in the order in which they came: the oldest are forgotten.
+type Known = (BTreeMap<u32, (Signature, i64)>, VecDeque<u32>);
 
 impl Unheard {
     /// Answers what was done before. The call is given back if it was not.

@@ -100,7 +100,7 @@ impl Engine {
     fn wants(&self, view: &View) -> Result<Vec<Want>> {
         self.check_links(view)?;
         let settings = settings_of(&view.spec);
-        settings.iter().map(|(key, _)| self.want(view, key)).collect()
+        settings.keys().map(|key| self.want(view, key)).collect()
     }
 
     /// What is asked for on one network, by the name in the container's settings.

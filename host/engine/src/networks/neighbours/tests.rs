@@ -36,9 +36,12 @@ fn address(network: u8, last: u8) -> Ipv4Addr {
     Ipv4Addr::new(172, 18, network, last)
 }
 
-fn member(name: &str, places: &[(u8, u8, &[&str], &[(&str, &str)])]) -> Member {
+/// Network, last part of the address, aliases, links.
+type Spot<'a> = (u8, u8, &'a [&'a str], &'a [(&'a str, &'a str)]);
+
+fn member(name: &str, places: &[Spot<'_>]) -> Member {
     let owned = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
-    let place = |(network, last, aliases, links): &(u8, u8, &[&str], &[(&str, &str)])| Place {
+    let place = |(network, last, aliases, links): &Spot<'_>| Place {
         network: format!("net-{network}"),
         address: address(*network, *last),
         aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
