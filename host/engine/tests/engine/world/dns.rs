@@ -7,7 +7,9 @@ use super::FakeCloud;
 
 /// The zones of a cloud in memory.
 #[derive(Default)]
-pub struct FakeZones(Mutex<BTreeMap<String, (Zone, BTreeMap<String, AddressRecord>)>>);
+pub struct FakeZones(Mutex<BTreeMap<String, ZoneAndRecords>>);
+
+type ZoneAndRecords = (Zone, BTreeMap<String, AddressRecord>);
 
 impl FakeZones {
     pub fn names(&self) -> Vec<String> {
