@@ -34,7 +34,7 @@ fn what_one_container_writes_another_one_reads() {
 fn a_container_that_runs_sees_what_comes_while_it_does() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
-    let wait = "until test -e /data/go; do sleep 0.1; done; cat /data/go";
+    let wait = "until test -s /data/go; do sleep 0.1; done; cat /data/go";
     docker.args(["run", "-d", "--name", "waits", "-v", "both:/data", "busybox", "sh", "-c", wait]).ok();
     docker.args(["run", "--rm", "-v", "both:/data", "busybox", "sh", "-c", "echo now > /data/go"]).ok();
     assert_eq!(docker.run("wait waits").ok(), "0");

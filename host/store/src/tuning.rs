@@ -10,6 +10,9 @@ pub const BUSY_MS: u64 = 5_000;
 /// Bytes that the write-ahead log may keep on disk after a checkpoint.
 pub const WAL_KEEP: i64 = 4 << 20;
 
+/// A bounded log's records hold so many bytes even where its files are to be smaller than that: each has a header.
+pub const LEAST_RECORD: usize = 1 << 10;
+
 /// Bytes of output in one record of a log. Larger appends become several records, so that a
 /// reader's block always holds a whole one.
 pub const MAX_RECORD: usize = 256 << 10;

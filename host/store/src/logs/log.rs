@@ -102,6 +102,13 @@ pub struct Shared {
     holders: u64,
 }
 
+impl Shared {
+    /// Nothing that comes after this position may be dropped.
+    fn hold(&self) -> u64 {
+        self.holds.values().copied().min().unwrap_or(u64::MAX)
+    }
+}
+
 /// Keeps what comes after a position from being dropped, for a reader.
 #[derive(Debug)]
 pub struct Hold {
@@ -118,7 +125,20 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.log.shared().holds.remove(&self.number);
+        let mut shared = self.log.shared();
+        shared.holds.remove(&self.number);
+        // What was kept for this reader alone goes now: there may be no further output to make room for.
+        let Some(bounds) = shared.bounds else { return };
+        match self.log.files.drop_oldest(bounds.files.max(1), shared.hold()) {
+            // The index's file is written again at the next rotation, if it is worth it.
+            Ok(true) => {
+                shared.known.index.drop_before(self.log.files.floor(), usize::MAX);
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(container = self.log.container, %error, "a part of a log that is too old could not be removed");
+            }
+        }
     }
 }
 
@@ -195,8 +215,12 @@ impl Log {
         bytes: &Bytes,
     ) -> Result<bool, Fault> {
         let opened = self.open(writer)?;
-        for part in bytes.chunks(tuning::MAX_RECORD) {
+        let most = self.shared().bounds.map_or(tuning::MAX_RECORD, largest);
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(whole_lines(rest, most));
             self.write(writer, Kind::Output(output), generation, part)?;
+            rest = after;
         }
         Ok(opened)
     }
@@ -284,7 +308,7 @@ impl Log {
         }
         *file = append_to(&self.files.path(state.position))?;
         self.files.push(state.position);
-        let hold = self.shared().holds.values().copied().min().unwrap_or(u64::MAX);
+        let hold = self.shared().hold();
         if self.files.drop_oldest(bounds.files.max(1), hold)? {
             let floor = self.files.floor();
             let mut shared = self.shared();
@@ -346,4 +370,16 @@ pub async fn blocking<T: Send + 'static>(
         Ok(result) => result,
         Err(error) => Err(io::Error::other(error).into()),
     }
+}
+
+/// The largest record of a log that is bounded: one that fills a file by itself.
+fn largest(bounds: Bounds) -> usize {
+    let room = usize::try_from(bounds.file_bytes).unwrap_or(usize::MAX).saturating_sub(HEADER);
+    room.clamp(tuning::LEAST_RECORD, tuning::MAX_RECORD)
+}
+
+/// How many of the bytes make the next record: at most so many, and whole lines of them where there is one.
+fn whole_lines(bytes: &[u8], most: usize) -> usize {
+    let Some(part) = bytes.get(..most) else { return bytes.len() };
+    part.iter().rposition(|byte| *byte == b'\n').map_or(most, |line| line + 1)
 }

@@ -69,6 +69,34 @@ async fn one_file_is_begun_anew_when_it_is_full() {
 }
 
 #[tokio::test]
+async fn one_large_write_is_kept_as_far_as_the_files_reach() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = ContainerLogs::open(folder.path()).unwrap();
+    logs.begin(&run(1), Some(Bounds { file_bytes: 5000, files: 2 })).await.unwrap();
+    logs.append(&run(1), Output::Stdout, lines(0..9000).into()).await.unwrap();
+    let sizes = files(folder.path());
+    assert!(sizes.len() == 2 && sizes.iter().all(|size| *size <= 5000), "{sizes:?}");
+    let kept = text(&logs, all()).await;
+    assert!(kept.len() > 4000 && lines(0..9000).ends_with(&kept) && kept.starts_with("line"), "{kept}");
+}
+
+#[tokio::test]
+async fn what_was_kept_for_a_slow_reader_goes_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = ContainerLogs::open(folder.path()).unwrap();
+    logs.begin(&run(1), Some(TWO_KILOBYTES)).await.unwrap();
+    write(&logs, 1, 0..1).await;
+    let mut reader = logs.read("c", LogQuery { hold: true, follow: true, ..all() }).await.unwrap();
+    assert!(reader.next().await.is_some());
+    write(&logs, 1, 1..1000).await;
+    assert!(files(folder.path()).len() > 2);
+    drop(reader);
+    assert_eq!(files(folder.path()).len(), 2);
+    let kept = text(&logs, all()).await;
+    assert!(lines(0..1000).ends_with(&kept), "{kept}");
+}
+
+#[tokio::test]
 async fn how_much_a_run_has_written_is_known_after_all_of_it_is_dropped() {
     let folder = tempfile::tempdir().unwrap();
     {
