@@ -118,7 +118,6 @@ pub(crate) fn warn(wishes: &Wishes<'_>, manifest: &Manifest) -> Vec<String> {
         );
     }
     when(host.network_mode.as_deref() == Some("host"), local("the host's network (--network host)"));
-    when(some(&host.extra_hosts), "names of hosts (--add-host): not available in this version".into());
     when(
         some(&host.dns) || some(&host.dns_search) || some(&host.dns_options),
         lacks("name servers of its own (--dns)"),
