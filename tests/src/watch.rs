@@ -1,6 +1,7 @@
 //! Waiting for what has to come, and telling what a container shows.
 
 use std::{
+    io::{Read, Write},
     net::{TcpListener, TcpStream},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -48,6 +49,20 @@ impl Docker {
             std::thread::sleep(LOOK);
         }
         panic!("{name} shows {last:?} for {format}, not {wanted:?}");
+    }
+
+    /// Says a line to a container that answers with the same, and ends it.
+    #[track_caller]
+    pub fn says_and_hears(&self, name: &str) {
+        let mut child = self.spawn(["attach", name]);
+        let (mut input, mut output) =
+            (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+        input.write_all(b"heard\n").expect("it reads");
+        let mut line = [0; 6];
+        output.read_exact(&mut line).expect("it answers");
+        assert_eq!(&line, b"heard\n");
+        self.args(["kill", name]).ok();
+        child.wait().expect("the CLI ends");
     }
 
     /// Waits until the log, standard output alone, has this line.

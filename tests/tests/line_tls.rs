@@ -8,24 +8,12 @@ use std::{
     os::unix::fs::PermissionsExt,
 };
 
-use sockerless_tests::{Daemon, Docker};
+use sockerless_tests::Daemon;
 
 fn with_tls() -> Daemon {
     let daemon = Daemon::with(&["--callback-tls", "on"], &[]);
     daemon.load_busybox();
     daemon
-}
-
-/// Says a line to a container that answers with the same.
-#[track_caller]
-fn said_and_heard(docker: &Docker, container: &str) {
-    let mut child = docker.spawn(["attach", container]);
-    child.stdin.as_mut().unwrap().write_all(b"heard\n").unwrap();
-    let mut line = [0; 6];
-    child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
-    assert_eq!(&line, b"heard\n");
-    docker.args(["kill", container]).ok();
-    child.wait().unwrap();
 }
 
 #[test]
@@ -41,7 +29,7 @@ fn a_container_runs_over_tls_and_its_agent_comes_back_to_a_new_daemon() {
     daemon.kill();
     daemon.launch();
     assert_eq!(fs::read(daemon.state().join("callback.crt")).unwrap(), certificate);
-    said_and_heard(&docker, "cat");
+    docker.says_and_hears("cat");
 }
 
 #[test]

@@ -42,18 +42,6 @@ fn a_container_runs_with_its_output_and_exit_code_from_the_cloud() {
     assert!(info.stderr.contains(SETTING), "{}", info.stderr);
 }
 
-/// Says a line to a container that answers with the same.
-#[track_caller]
-fn said_and_heard(docker: &Docker, container: &str) {
-    let mut child = docker.spawn(["attach", container]);
-    child.stdin.as_mut().unwrap().write_all(b"heard\n").unwrap();
-    let mut line = [0; 6];
-    child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
-    assert_eq!(&line, b"heard\n");
-    docker.args(["kill", container]).ok();
-    child.wait().unwrap();
-}
-
 #[track_caller]
 fn refused(docker: &Docker, command: &str) {
     let output = docker.run(command);
@@ -158,7 +146,7 @@ fn with_an_agent_the_clouds_log_is_never_asked() {
     docker.run("run -d -i --name cat busybox cat").ok();
     daemon.kill();
     daemon.launch();
-    said_and_heard(&docker, "cat");
+    docker.says_and_hears("cat");
     assert_eq!(docker.run("logs cat").ok(), "heard");
     docker.run("rm cat").ok();
     assert_eq!(counter.readings(), 0);

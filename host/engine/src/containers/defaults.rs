@@ -140,8 +140,8 @@ pub(crate) fn config(mut config: ContainerConfig, short_id: &str) -> ContainerCo
     config
 }
 
-/// An absolute path without `.`, `..` and doubled or closing slashes.
-fn clean(path: &str) -> String {
+/// An absolute path without `.`, `..` and doubled or closing slashes, as Go's `path.Clean` gives it.
+pub(crate) fn clean(path: &str) -> String {
     let mut parts = Vec::new();
     for part in path.split('/') {
         match part {

@@ -36,6 +36,7 @@ pub use list::Listing;
 pub use stats::*;
 pub use validate::{LABEL_LINGER, LABEL_TIMEOUT, duration};
 
+pub(crate) use defaults::clean;
 pub(crate) use health::{check as health_check, word as health_word};
 pub(crate) use log_options::bounds as log_bounds;
 pub(crate) use network::endpoint_id;

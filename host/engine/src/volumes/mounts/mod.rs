@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use bollard_stubs::models::{ContainerConfig, HostConfig, MountPoint, MountPointTypeEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, containers::clean};
 
 /// A mount of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,21 +181,6 @@ fn destination(path: &str) -> std::result::Result<String, String> {
         root if root == "/" => Err("destination can't be '/'".to_owned()),
         path => Ok(path),
     }
-}
-
-/// A path without `.`, `..` and double slashes, as Go's `path.Clean` gives it.
-fn clean(path: &str) -> String {
-    let mut parts = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 #[cfg(test)]
