@@ -443,7 +443,7 @@ fn a_client_that_leaves_in_the_middle_leaves_nothing_behind() {
         header.set_cksum();
         let head = format!(
             "PUT /containers/{name}/archive?path=/tmp HTTP/1.1\r\nHost: docker\r\nContent-Length: {}\r\n\r\n",
-            2 << 30
+            2_u64 << 30
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(header.as_bytes()).unwrap();

@@ -168,10 +168,10 @@ impl Channel {
         }
     }
 
-    /// The daemon is to know of what was dealt with: of what belongs to a conversation with the next thing that is said.
+    /// The daemon is to know of what was dealt with: with the next thing that is said, unless it may be waiting for it.
     fn acknowledge(&self, inner: &Inner) {
         match inner.channel {
-            Some(channel) if !inner.bulk && !inner.input.is_pressing() => {
+            Some(channel) if !inner.input.is_pressing() => {
                 let mut state = self.shared.state();
                 if state.channels.later(channel) {
                     // The line has to know that it must not sleep for long.

@@ -20,7 +20,7 @@ pub const STRANGER: usize = 512 << 10;
 pub const READ: usize = 16 << 10;
 
 /// Standard input that is put into one message, bytes. The socket's buffer keeps this capacity.
-pub const INPUT: usize = 32 << 10;
+pub const INPUT: usize = 64 << 10;
 
 /// Output that waits for the engine is gathered into pieces of this size, bytes.
 pub const GATHERED: usize = 256 << 10;
