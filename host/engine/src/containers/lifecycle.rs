@@ -111,6 +111,8 @@ impl Engine {
         self.complete(async move {
             engine.stop_entry(&entry, event).await.map_err(|error| error.prefixed(&tried))?;
             engine.start_entry(&entry).await.map_err(|error| error.prefixed(&tried))?;
+            // The start is told while its change is under way: this comes after.
+            let _gate = entry.gate.lock().await;
             engine.events.container(&entry, &entry.view().name, "restart", &[]);
             Ok(())
         })
