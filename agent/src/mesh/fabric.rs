@@ -5,7 +5,7 @@ use std::{
     rc::Rc,
 };
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use sockerless_agent_wire::{
     mesh::{Connected, Target},
     request::Protocol,
@@ -22,6 +22,7 @@ use super::Names;
 use crate::{
     shared::{Connection, Shared},
     tuning,
+    work::dial,
 };
 
 /// See the module.
@@ -97,7 +98,7 @@ async fn send(mut from: mpsc::Receiver<Bytes>, mut into: WriteHalf<Connection>) 
 async fn receive(mut from: ReadHalf<Connection>, into: mpsc::Sender<Bytes>) {
     let mut waiting = BytesMut::new();
     while let Ok(1..) = from.read_buf(&mut waiting).await {
-        while let Some(datagram) = next(&mut waiting) {
+        while let Some(datagram) = dial::next(&mut waiting) {
             match into.try_send(datagram) {
                 // Nobody has taken the ones before: lost, as UDP has it.
                 Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => {}
@@ -105,14 +106,4 @@ async fn receive(mut from: ReadHalf<Connection>, into: mpsc::Sender<Bytes>) {
             }
         }
     }
-}
-
-/// The next whole datagram.
-fn next(waiting: &mut BytesMut) -> Option<Bytes> {
-    let length = usize::from(u16::from_be_bytes([*waiting.first()?, *waiting.get(1)?]));
-    if waiting.len() < 2 + length {
-        return None;
-    }
-    waiting.advance(2);
-    Some(waiting.split_to(length).freeze())
 }

@@ -302,8 +302,8 @@ async fn send(channel: &Channel, Exchange { socket, to, connected }: &Exchange) 
     Ok(())
 }
 
-/// The next whole datagram.
-fn next(waiting: &mut BytesMut) -> Option<Bytes> {
+/// The next whole datagram: its length (`u16`, big endian), then its bytes, as they go over the line.
+pub(crate) fn next(waiting: &mut BytesMut) -> Option<Bytes> {
     let length = usize::from(u16::from_be_bytes([*waiting.first()?, *waiting.get(1)?]));
     if waiting.len() < 2 + length {
         return None;

@@ -1,7 +1,7 @@
 //! What the daemon asks for: one worker for each request, on a channel of its own.
 
 mod archive;
-mod dial;
+pub mod dial;
 mod exec;
 mod fault;
 pub mod files;
