@@ -29,7 +29,6 @@ pub mod addresses;
 mod caller;
 mod calls;
 mod dns;
-pub mod exposed;
 pub mod fabric;
 pub mod filter;
 mod kernel;
@@ -41,7 +40,6 @@ pub mod tuning;
 mod watch;
 
 pub use addresses::{Addresses, Network, shadow};
-pub use exposed::{Protocol, exposed};
 pub use fabric::{Datagrams, Fabric, Refusal};
 pub use filter::{Filter, Privileges};
 pub use mesh::Mesh;
