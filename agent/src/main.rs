@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod descriptors;
+mod door;
 mod input;
 mod life;
 mod line;

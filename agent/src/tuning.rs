@@ -18,6 +18,9 @@ pub const UNWANTED: Duration = Duration::from_secs(60);
 /// Without ever having been welcomed there is nothing to do.
 pub const NEVER_WELCOMED: Duration = Duration::from_secs(600);
 
+/// After the daemon's socket failed to accept (no file descriptors, say).
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// One read of the process's output, bytes.
 pub const PIECE: usize = 64 << 10;
 /// What the kernel holds of a pipe, bytes: fewer switches between process and agent than the default of 64 KiB.

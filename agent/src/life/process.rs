@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     io,
+    os::unix::net::UnixListener,
     rc::Rc,
     time::{Duration, Instant, SystemTime},
 };
@@ -18,7 +19,7 @@ use tokio::{
 
 use super::rest;
 use crate::{
-    input, memory, mesh,
+    door, input, memory, mesh,
     output::{self, tee::Tee},
     process::{
         self, Failure, Process, Spec, Streams,
@@ -32,7 +33,7 @@ use crate::{
 /// Starts the process, sees it to its end, and has that reported. Gives its exit code.
 pub async fn lead(shared: &Rc<Shared>, launch: Launch, tees: &[Tee; 2], linger: Duration) -> i32 {
     let kills = memory::killed();
-    let (process, end) = match start(shared, launch.clone()).await {
+    let (process, end, sockets) = match start(shared, launch.clone()).await {
         Ok(started) => started,
         Err(Failure { code, message }) => {
             say!("{message}");
@@ -45,6 +46,9 @@ pub async fn lead(shared: &Rc<Shared>, launch: Launch, tees: &[Tee; 2], linger: 
     let (mut outputs, mut beside) = (JoinSet::new(), JoinSet::new());
     if let Err(error) = carry(shared, process, launch.stdin, tees, &mut outputs, &mut beside) {
         say!("the process's streams are of no use: {error}");
+    }
+    for socket in sockets {
+        beside.spawn_local(door::serve(Rc::clone(shared), socket));
     }
     if let Some(check) = launch.health.clone() {
         beside.spawn_local(work::health(Rc::clone(shared), launch, check));
@@ -67,21 +71,28 @@ pub async fn lead(shared: &Rc<Shared>, launch: Launch, tees: &[Tee; 2], linger: 
     ended.code
 }
 
-async fn start(shared: &Rc<Shared>, launch: Launch) -> Result<(Process, oneshot::Receiver<Ended>), Failure> {
+/// A process, its end, and the sockets of the daemon's that it has.
+type Started = (Process, oneshot::Receiver<Ended>, Vec<UnixListener>);
+
+async fn start(shared: &Rc<Shared>, launch: Launch) -> Result<Started, Failure> {
     let catcher = mesh::catcher(shared);
     let catch = catcher.is_some();
     let starting = shared.children.starting();
     let started = spawn_blocking(move || {
         process::furnish(launch.hostname.as_deref(), &launch.tmpfs);
-        process::start(Spec { catch, ..launch.into() })
+        let sockets = match launch.sockets.as_slice() {
+            [] => Vec::new(),
+            paths => door::listen(paths, process::group(launch.user.as_deref())?)?,
+        };
+        Ok((process::start(Spec { catch, ..launch.into() })?, sockets))
     });
-    let mut process =
+    let (mut process, sockets) =
         started.await.unwrap_or_else(|error| Err(Failure { code: 128, message: error.to_string() }))?;
     let end = starting.claim(process.pid);
     if let (Some(catcher), Some(caught)) = (catcher, process.caught.take()) {
         catcher.watch(shared, caught);
     }
-    Ok((process, end))
+    Ok((process, end, sockets))
 }
 
 /// Carries the process's streams, from now on.

@@ -212,6 +212,11 @@ fn spawn(plan: &Plan, stdout: OwnedFd, stderr: OwnedFd) -> Result<(u32, Option<C
     Err(serde_json::from_slice(&answer).unwrap_or_else(|error| Failure::other(error.to_string())))
 }
 
+/// The group of a process of this user; none where the agent may not give it anything.
+pub fn group(user: Option<&str>) -> Result<Option<u32>, Failure> {
+    Ok(user::resolve(user, &[])?.identity.map(|identity| identity.gid))
+}
+
 /// The memory file systems of the last run.
 static MADE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 

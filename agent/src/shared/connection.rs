@@ -1,4 +1,4 @@
-//! A connection to another container, as its user has it.
+//! A connection to another container or to the daemon, as its user has it.
 
 use std::{
     io,
@@ -34,6 +34,15 @@ pub struct Connection {
 impl Shared {
     /// Connects to another container, whenever the line is up; who does not want to wait for ever drops the future.
     pub async fn connect(self: &Rc<Self>, target: Target) -> Result<Connection, Connected> {
+        self.open(Some(target)).await
+    }
+
+    /// Connects to the daemon's API in the same way.
+    pub async fn connect_api(self: &Rc<Self>) -> Result<Connection, Connected> {
+        self.open(None).await
+    }
+
+    async fn open(self: &Rc<Self>, target: Option<Target>) -> Result<Connection, Connected> {
         // The container has as many as it can have.
         let slot = self.state().channels.connect(target).ok_or(Connected::TimedOut)?;
         self.to_send.notify_one();

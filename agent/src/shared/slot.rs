@@ -83,7 +83,8 @@ pub(super) struct Inner {
 
 /// Of a channel that the agent has opened.
 pub(super) struct Own {
-    pub target: Target,
+    /// To another container, or none to the daemon's API.
+    pub target: Option<Target>,
     /// The daemon has yet to be asked.
     pub ask_due: bool,
     pub outcome: Option<Connected>,
@@ -111,7 +112,7 @@ impl Slot {
     }
 
     /// For a connection that the agent opens.
-    pub(super) fn own(channel: u32, target: Target, total: &Rc<Cell<usize>>) -> Rc<Self> {
+    pub(super) fn own(channel: u32, target: Option<Target>, total: &Rc<Cell<usize>>) -> Rc<Self> {
         // What the daemon takes it says with its answer.
         let windows = limits::Windows { input: limits::MESH_INPUT, output: 0, errors: false };
         let slot = Self::with(channel, &windows, total);

@@ -136,6 +136,13 @@ pub enum FromAgent {
         /// Where to.
         target: Target,
     },
+    /// Opens a channel to this daemon's API: bytes both ways, the end of either passed on by itself. For a process that
+    /// connects to the daemon's socket, where that is mounted into the container. Everything else is as with
+    /// [`Self::Connect`]. From version 2.
+    ConnectApi {
+        /// Its number, at least [`crate::streams::OF_AGENT`], that of no other channel of the session.
+        channel: u32,
+    },
     /// The agent wants no more of a channel that it opened; nothing is said on it any more. Before the daemon has said that
     /// the other end is gone, this breaks it off. From version 2.
     HangUp {
@@ -267,6 +274,9 @@ pub struct Launch {
     pub hostname: Option<String>,
     /// Paths and options of memory file systems.
     pub tmpfs: Vec<(String, String)>,
+    /// Paths at which the daemon's API is served ([`FromAgent::ConnectApi`]), instead of whatever the image has there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sockets: Vec<String>,
     /// To be run beside the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthCheck>,

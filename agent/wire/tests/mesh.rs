@@ -39,12 +39,16 @@ fn network() -> impl Strategy<Value = MeshNetwork> {
     )
 }
 
+fn rung() -> impl Strategy<Value = Rung> {
+    prop_oneof![Just(Rung::Tun), Just(Rung::Seccomp), Just(Rung::Loopback), Just(Rung::None)]
+}
+
 fn from_agent() -> impl Strategy<Value = FromAgent> {
-    let rung = prop_oneof![Just(Rung::Tun), Just(Rung::Seccomp), Just(Rung::Loopback), Just(Rung::None)];
     prop_oneof![
         (any::<u32>(), target()).prop_map(|(channel, target)| FromAgent::Connect { channel, target }),
+        any::<u32>().prop_map(|channel| FromAgent::ConnectApi { channel }),
         any::<u32>().prop_map(|channel| FromAgent::HangUp { channel }),
-        (rung, ".{0,20}").prop_map(|(rung, warning)| FromAgent::Catching(Catching { rung, warning })),
+        (rung(), ".{0,20}").prop_map(|(rung, warning)| FromAgent::Catching(Catching { rung, warning })),
     ]
 }
 
@@ -59,10 +63,18 @@ fn from_daemon() -> impl Strategy<Value = FromDaemon> {
         any::<bool>(),
         proptest::collection::vec(network(), 0..3),
         proptest::collection::vec(any::<std::net::IpAddr>(), 0..3),
+        proptest::collection::vec(".{0,9}", 0..3),
+        proptest::option::of(rung()),
     )
-        .prop_map(|(catch, networks, name_servers)| {
-            let hosts = BTreeMap::from([("given".to_owned(), name_servers.clone())]);
-            MeshView { catch, networks, hosts, name_servers }
+        .prop_map(|(catch, networks, name_servers, words, rung)| MeshView {
+            catch,
+            networks,
+            hosts: BTreeMap::from([("given".to_owned(), name_servers.clone())]),
+            name_servers,
+            search: words.clone(),
+            resolver_options: words.clone(),
+            own_names: words,
+            rung,
         });
     let reach =
         (address(), target(), any::<u32>()).prop_map(|(from, target, window)| Reach { from, target, window });

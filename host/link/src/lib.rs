@@ -89,6 +89,11 @@ impl AgentLink {
         }
     }
 
+    /// See `Mesh::api`.
+    fn api(&self, from: &RunId) -> Option<std::path::PathBuf> {
+        self.mesh.get().and_then(|mesh| mesh.api(from))
+    }
+
     /// See `Mesh::route`.
     fn route(&self, from: &RunId, to: Ipv4Addr) -> Route {
         self.mesh.get().map_or(Route::Foreign, |mesh| mesh.route(from, to))

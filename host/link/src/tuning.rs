@@ -60,3 +60,12 @@ pub const fn window(connections: usize) -> u32 {
 
 /// What is said about channels (requests, acknowledgements) is sent in messages of about this size, bytes.
 pub const SAID: usize = 16 << 10;
+
+/// To connect to somewhere out of the mesh: what is on this machine answers at once.
+pub const OUTSIDE: Duration = Duration::from_secs(10);
+
+/// What a connection out of the mesh may have under way towards the agent, bytes.
+pub const OUTSIDE_WINDOW: usize = 256 << 10;
+
+/// The largest datagram, bytes.
+pub const DATAGRAM: usize = 65_507;

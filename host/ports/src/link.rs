@@ -4,7 +4,12 @@
 //! ticket that it is the one that was awaited, and from then on carries what is interactive.
 //! The line may break and come back at any time; nothing here is lost or doubled by that.
 
-use std::{fmt, net::Ipv4Addr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -79,6 +84,12 @@ pub trait Mesh: Send + Sync + 'static {
     /// `from` is the run that its line has proved to be. This is the place where networks are kept apart.
     fn route(&self, from: &RunId, to: Ipv4Addr) -> Route;
 
+    /// The socket of the daemon's own API, for a run into whose container it is mounted; none for every other: this is the
+    /// place where that is decided, whatever the agent claims.
+    fn api(&self, _from: &RunId) -> Option<PathBuf> {
+        None
+    }
+
     /// A run's agent tells how it catches connections. Told with the other events of the run, in order; again on each line.
     async fn catching(&self, run: &RunId, catching: Catching);
 }
@@ -93,6 +104,10 @@ pub enum Route {
         /// The address of the run that asks, in the network that both are on.
         from: Ipv4Addr,
     },
+    /// Out of the mesh: to this address, as seen from the daemon's machine.
+    Outside(IpAddr),
+    /// It is a gateway's, that is the daemon's own, and nothing is to be had there.
+    Closed,
     /// Nobody has that address now, though it is one of a network that the run is on.
     Nobody,
     /// It is no address of a network that the run is on: its agent has no business there.
@@ -213,6 +228,9 @@ pub struct Launch {
     pub hostname: Option<String>,
     /// Paths that are to be memory file systems, with Docker's tmpfs options.
     pub tmpfs: Vec<(String, String)>,
+    /// Paths in the container at which the daemon's API is served, by a unix socket of the agent's.
+    #[serde(default)]
+    pub sockets: Vec<String>,
     /// To be run beside the process.
     pub health: Option<HealthCheck>,
 }

@@ -34,7 +34,7 @@ impl Numbers {
 
 impl Channels {
     /// Opens one; none if there are too many.
-    pub fn connect(&mut self, target: Target) -> Option<Rc<Slot>> {
+    pub fn connect(&mut self, target: Option<Target>) -> Option<Rc<Slot>> {
         if self.own.count >= limits::CONNECTIONS {
             return None;
         }

@@ -21,7 +21,11 @@ impl Channels {
             if let Some(own) = &mut inner.own
                 && std::mem::take(&mut own.ask_due)
             {
-                Frame::control(&FromAgent::Connect { channel, target: own.target })?.encode(message);
+                let asked = match own.target {
+                    Some(target) => FromAgent::Connect { channel, target },
+                    None => FromAgent::ConnectApi { channel },
+                };
+                Frame::control(&asked)?.encode(message);
             }
             if std::mem::take(&mut inner.reply_due)
                 && let Some(reply) = &inner.reply

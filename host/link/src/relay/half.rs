@@ -5,14 +5,14 @@ use std::sync::Weak;
 use bytes::Bytes;
 use sockerless_agent_wire::{Inbox, Outbox, mesh::Connected};
 
-use super::{Note, Word};
+use super::{Note, Peer, Word};
 use crate::run::Run;
 
 /// See the module. Of what its agent sends nothing is kept here: it goes to the other half, and counts as dealt with when the
 /// other agent has dealt with it.
 pub struct Half {
-    /// The run that has the other half.
-    pub peer: Weak<Run>,
+    /// Who has the other half.
+    pub peer: Peer,
     /// The other half's number there.
     pub other: u32,
     pub origin: Origin,
@@ -45,15 +45,15 @@ impl Half {
     /// That the agent has opened; nothing may come before it was answered.
     pub fn opened(credit: u32) -> Self {
         let origin = Origin::Agent { outcome: None, outcome_due: false, gone: None, gone_due: false };
-        Self { known: true, ..Self::new(Weak::new(), 0, origin, credit, 0) }
+        Self { known: true, ..Self::new(Peer::Run(Weak::new()), 0, origin, credit, 0) }
     }
 
     /// That the agent is asked for.
     pub fn asked(peer: Weak<Run>, other: u32, question: Bytes, credit: u32, window: u32) -> Self {
-        Self::new(peer, other, Origin::Daemon { question: Some(question), credit }, credit, window)
+        Self::new(Peer::Run(peer), other, Origin::Daemon { question: Some(question), credit }, credit, window)
     }
 
-    fn new(peer: Weak<Run>, other: u32, origin: Origin, credit: u32, window: u32) -> Self {
+    fn new(peer: Peer, other: u32, origin: Origin, credit: u32, window: u32) -> Self {
         let mut input = Outbox::new(0);
         // Nothing was sent yet: it cannot be refused.
         let _ = input.resume(0, credit);

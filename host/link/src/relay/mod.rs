@@ -5,9 +5,12 @@
 //! run's state is locked, and is delivered to the other run after that: only ever one state is locked. Notes from one run
 //! are delivered by the task that receives from its agent, so they arrive in order. What an agent may send is bounded by
 //! what the other one has dealt with: a connection holds no more than its window, whoever is slow.
+//!
+//! A connection out of the mesh has this daemon for its other end ([`outside`]), a task of its own.
 
 mod half;
 mod join;
+mod outside;
 mod say;
 mod table;
 
@@ -16,9 +19,10 @@ use std::sync::Weak;
 use bytes::Bytes;
 use sockerless_agent_wire::mesh::Connected;
 
+use self::outside::Outside;
 pub use self::{
     half::Half,
-    join::{Connect, join},
+    join::{Connect, Wanted, join},
     table::Halves,
 };
 use crate::run::Run;
@@ -43,9 +47,17 @@ pub enum Word {
     HungUp,
 }
 
+/// Who has a half.
+#[derive(Clone)]
+pub enum Peer {
+    Run(Weak<Run>),
+    /// This daemon itself, which carries the connection on to somewhere out of the mesh.
+    Outside(Weak<Outside>),
+}
+
 /// A word, and whom it is for.
 pub struct Note {
-    pub to: Weak<Run>,
+    pub to: Peer,
     pub channel: u32,
     pub word: Word,
 }
@@ -54,10 +66,15 @@ pub struct Note {
 pub fn deliver(notes: impl IntoIterator<Item = Note>) {
     for Note { to, channel, word } in notes {
         // Nobody misses what is for a run that is gone.
-        let Some(run) = to.upgrade() else { continue };
-        let to_send = run.state().overhear(channel, word);
-        if to_send {
-            run.to_send.notify_one();
+        match to {
+            Peer::Run(run) => {
+                let Some(run) = run.upgrade() else { continue };
+                let to_send = run.state().overhear(channel, word);
+                if to_send {
+                    run.to_send.notify_one();
+                }
+            }
+            Peer::Outside(outside) => outside.upgrade().iter().for_each(|outside| outside.overhear(&word)),
         }
     }
 }

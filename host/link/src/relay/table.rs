@@ -7,12 +7,12 @@ use std::{
 
 use sockerless_agent_wire::{
     Frame, FrameError, FromDaemon, Inbox, Resumed, Turns, Violation, limits,
-    mesh::{Connected, Reach, Target},
+    mesh::{Connected, Reach},
     request::{Fault, FaultKind, Reply, Request},
     streams,
 };
 
-use super::{Connect, Half, Note, Word, half::Origin};
+use super::{Connect, Half, Note, Peer, Wanted, Word, half::Origin};
 use crate::{run::Run, tuning};
 
 /// See the module.
@@ -55,7 +55,7 @@ impl Halves {
     }
 
     /// The agent opens a channel. It may do so twice where it does not know that it was heard.
-    pub fn connect(&mut self, channel: u32, target: Target) -> Result<(), Violation> {
+    pub fn connect(&mut self, channel: u32, wanted: Wanted) -> Result<(), Violation> {
         if !(streams::OF_AGENT..=streams::MOST).contains(&channel) {
             return Err(Violation::Unexpected("channel's number"));
         }
@@ -67,7 +67,7 @@ impl Halves {
         }
         self.agents += 1;
         self.open.insert(channel, Half::opened(limits::MESH_INPUT));
-        self.connects.push(Connect { channel, target });
+        self.connects.push(Connect { channel, wanted });
         Ok(())
     }
 
@@ -82,7 +82,7 @@ impl Halves {
     }
 
     /// What the agent has opened goes to that half.
-    pub(super) fn lead(&mut self, channel: u32, peer: Weak<Run>, other: u32) -> bool {
+    pub(super) fn lead(&mut self, channel: u32, peer: Peer, other: u32) -> bool {
         let half = self.open.get_mut(&channel);
         half.map(|half| (half.peer, half.other) = (peer, other)).is_some()
     }

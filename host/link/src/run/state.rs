@@ -19,7 +19,7 @@ use super::{
 use crate::{
     channel::{Channels, Slot},
     door::Rejection,
-    relay::{Halves, Word},
+    relay::{Halves, Wanted, Word},
 };
 
 /// What is known of a run; connections come and go.
@@ -228,11 +228,16 @@ impl State {
                 }
             }
             FromAgent::Connect { channel, target } if self.mesh.is_spoken() => {
-                self.relay.connect(channel, target)?;
+                self.relay.connect(channel, Wanted::Container(target))?;
+            }
+            FromAgent::ConnectApi { channel } if self.mesh.is_spoken() => {
+                self.relay.connect(channel, Wanted::Api)?;
             }
             FromAgent::HangUp { channel } => self.relay.hang_up(channel),
             FromAgent::Catching(catching) => self.incoming.push(Item::Catching(catching)),
-            FromAgent::Connect { .. } => return Err(Violation::Unexpected("word of the mesh")),
+            FromAgent::Connect { .. } | FromAgent::ConnectApi { .. } => {
+                return Err(Violation::Unexpected("word of the mesh"));
+            }
             FromAgent::Leaving => {
                 if !std::mem::replace(&mut self.leaving, true) {
                     self.incoming.push(Item::Leaving);

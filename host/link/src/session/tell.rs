@@ -81,8 +81,10 @@ async fn one(link: &AgentLink, run: &Run, item: Item) -> Result<(), link::Refusa
 }
 
 fn wire(launch: link::Launch) -> Launch {
-    let link::Launch { argv, env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs, health } =
-        launch;
+    #[rustfmt::skip]
+    let link::Launch {
+        argv, env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs, sockets, health,
+    } = launch;
     let size = size.map(|link::TerminalSize { columns, rows }| Size { columns, rows });
-    Launch { argv, env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs, health }
+    Launch { argv, env, working_dir, user, groups, tty, stdin, size, hostname, tmpfs, sockets, health }
 }
