@@ -1,11 +1,14 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::config::CallbackTls;
+use crate::config::{CallbackTls, DockerSocket};
 
 /// A Docker daemon whose containers run on serverless clouds.
 ///
@@ -79,6 +82,12 @@ pub struct ServeArgs {
     /// What concerns the way back from containers.
     #[command(flatten)]
     pub callback: CallbackArgs,
+    /// What becomes of a daemon's socket that is mounted into a container [default: serve]
+    #[arg(long, env = "SOCKERLESS_DOCKER_SOCKET", value_name = "MODE")]
+    pub docker_socket: Option<DockerSocket>,
+    /// The address of this machine that containers reach as host.docker.internal [default: none]
+    #[arg(long, env = "SOCKERLESS_HOST_GATEWAY", value_name = "ADDRESS")]
+    pub host_gateway: Option<IpAddr>,
 }
 
 /// How containers reach the daemon.

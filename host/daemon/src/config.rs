@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     env, fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -54,6 +54,8 @@ pub struct File {
     pub registry_mirrors: Vec<String>,
     /// Labels of the daemon, shown by `docker info`.
     pub labels: Vec<String>,
+    /// Containers.
+    pub containers: Containers,
     /// Networks.
     pub networks: Networks,
     /// The embedded simulator.
@@ -64,6 +66,25 @@ pub struct File {
     pub backends: BTreeMap<String, Backend>,
 }
 
+/// `[containers]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Containers {
+    /// What becomes of a daemon's socket that is mounted into a container.
+    pub docker_socket: Option<DockerSocket>,
+}
+
+/// What becomes of a daemon's socket that is mounted into a container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DockerSocket {
+    /// This daemon's API is served there.
+    #[default]
+    Serve,
+    /// The container is refused.
+    Refuse,
+}
+
 /// `[networks]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -72,6 +93,8 @@ pub struct Networks {
     pub pool: Option<sockerless_engine::Subnet>,
     /// Whether they get DNS zones in the cloud.
     pub zones: Option<bool>,
+    /// The address of this machine that containers reach as `host.docker.internal`.
+    pub host_gateway: Option<IpAddr>,
 }
 
 /// `[simulator]`
@@ -144,6 +167,10 @@ pub struct Config {
     pub callback_listen: Option<SocketAddr>,
     /// Whether it speaks TLS to them.
     pub callback_tls: CallbackTls,
+    /// What becomes of a daemon's socket that is mounted into a container.
+    pub docker_socket: DockerSocket,
+    /// The address of this machine that containers reach as `host.docker.internal`.
+    pub host_gateway: Option<IpAddr>,
 }
 
 /// Why the configuration cannot be used.
@@ -207,6 +234,8 @@ impl Config {
             callback_url: args.callback.callback_url.or_else(|| file.callback_url.clone()),
             callback_listen: args.callback.callback_listen.or(file.callback_listen),
             callback_tls: args.callback.callback_tls.or(file.callback_tls).unwrap_or_default(),
+            docker_socket: args.docker_socket.or(file.containers.docker_socket).unwrap_or_default(),
+            host_gateway: args.host_gateway.or(file.networks.host_gateway),
             source,
             file,
         })
@@ -332,6 +361,24 @@ mod tests {
         let error =
             from_text("[networks]\npool = '10.9.0.1/16'", ServeArgs::default()).unwrap_err().to_string();
         assert!(error.contains("it should be 10.9.0.0/16"), "{error}");
+    }
+
+    #[test]
+    fn what_containers_reach_of_this_machine_is_asked_for() {
+        let config = from_text("", ServeArgs::default()).unwrap();
+        assert_eq!((config.docker_socket, config.host_gateway), (DockerSocket::Serve, None));
+        let text = "[containers]\ndocker_socket = 'refuse'\n[networks]\nhost_gateway = '127.0.0.1'";
+        let config = from_text(text, ServeArgs::default()).unwrap();
+        assert_eq!(config.docker_socket, DockerSocket::Refuse);
+        assert_eq!(config.host_gateway, Some("127.0.0.1".parse().unwrap()));
+        let args = ServeArgs {
+            docker_socket: Some(DockerSocket::Serve),
+            host_gateway: Some("10.0.0.1".parse().unwrap()),
+            ..ServeArgs::default()
+        };
+        let config = from_text(text, args).unwrap();
+        assert_eq!(config.docker_socket, DockerSocket::Serve);
+        assert_eq!(config.host_gateway, Some("10.0.0.1".parse().unwrap()));
     }
 
     #[test]

@@ -8,7 +8,11 @@ use sockerless_ports::Link;
 use sockerless_store::{ContainerLogs, Records};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Result, backends, callback, config::Config, images};
+use crate::{
+    Result, backends, callback,
+    config::{Config, DockerSocket},
+    images,
+};
 
 /// Runs until SIGINT or SIGTERM.
 pub async fn run(config: &Config) -> Result {
@@ -40,6 +44,9 @@ pub async fn run(config: &Config) -> Result {
             files_limit: config.file.files_limit.unwrap_or(EngineOptions::default().files_limit),
             network_pool: config.file.networks.pool.unwrap_or(EngineOptions::default().network_pool),
             network_zones: config.file.networks.zones.unwrap_or(EngineOptions::default().network_zones),
+            socket: std::path::absolute(&config.socket)?,
+            serve_socket: config.docker_socket == DockerSocket::Serve,
+            host_gateway: config.host_gateway,
             ..EngineOptions::default()
         },
     })

@@ -1,6 +1,6 @@
 //! What the engine is given to work with.
 
-use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use sockerless_ports::{Backend, Link, Logs, Registry, Store};
@@ -57,6 +57,12 @@ pub struct EngineOptions {
     pub network_pool: crate::Subnet,
     /// Networks get a DNS zone in the cloud, where it has such a thing.
     pub network_zones: bool,
+    /// The unix socket that this daemon serves its API at: what is mounted into a container under this path is this API.
+    pub socket: PathBuf,
+    /// Whether containers may have it.
+    pub serve_socket: bool,
+    /// The address of this machine that `host.docker.internal` and `host-gateway` lead to; none for nowhere.
+    pub host_gateway: Option<IpAddr>,
 }
 
 impl Default for EngineOptions {
@@ -75,6 +81,9 @@ impl Default for EngineOptions {
             agent_memory: crate::tuning::AGENT_MEMORY,
             network_pool: crate::tuning::NETWORK_POOL,
             network_zones: true,
+            socket: PathBuf::from("/run/sockerless.sock"),
+            serve_socket: true,
+            host_gateway: None,
         }
     }
 }

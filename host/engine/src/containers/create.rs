@@ -18,7 +18,7 @@ use crate::{
     error::needs_agent,
     images::{Reference, is_id},
     life::State,
-    publish,
+    networks, publish,
     volumes::mounts,
 };
 
@@ -82,7 +82,9 @@ impl Engine {
         log_options::check(host.log_config.as_ref())?;
         let config = defaults::config(merge::merge(config, &image.config), &id[..12]);
         let (path, args) = merge::command(&config)?;
-        let mounts = mounts::read(&config, &host, |container| self.shared_mounts(container))?;
+        let mut mounts = mounts::read(&config, &host, |container| self.shared_mounts(container))?;
+        self.find_sockets(&mut mounts)?;
+        self.check_gateway(&host)?;
         mounts::refuse(&mounts)?;
         self.have_volumes(&mounts, &backend, host.mounts.as_deref().unwrap_or_default()).await?;
         let spec = Arc::new(Spec {
@@ -105,6 +107,9 @@ impl Engine {
         if self.link.callback_url().is_none() {
             if !publish::wanted(&spec).is_empty() {
                 return Err(needs_agent("published ports (-p, -P)"));
+            }
+            if !networks::sockets(&spec).is_empty() {
+                return Err(needs_agent("the daemon's socket in a container"));
             }
             let lost = [
                 (spec.open_stdin(), "standard input (-i)"),

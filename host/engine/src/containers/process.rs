@@ -7,6 +7,7 @@ use sockerless_ports::{
 };
 
 use super::{health, spec::Spec};
+use crate::networks;
 
 /// dockerd's default.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -26,6 +27,7 @@ pub(crate) fn launch(spec: &Spec, features: Features) -> Launch {
         size: first_size(spec),
         hostname: Some(spec.hostname().to_owned()),
         tmpfs: if features.memory_volumes { Vec::new() } else { tmpfs(spec) },
+        sockets: networks::sockets(spec),
         health: health::check(spec),
     }
 }

@@ -1,10 +1,6 @@
 //! What the link asks about networks.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
-    sync::Weak,
-};
+use std::{net::Ipv4Addr, path::PathBuf, sync::Weak};
 
 use async_trait::async_trait;
 use sockerless_ports::link::{Catching, Mesh, MeshNetwork, MeshView, Route, RunId};
@@ -24,15 +20,23 @@ impl Mesh for Neighbourhood {
         let view = entry.view();
         let gateway = networks.first().map(|network| network.gateway);
         MeshView {
-            catch: catch(&view.spec, &networks),
-            hosts: hosts(&view.spec, gateway),
+            catch: catch(&view.spec, &networks) || gateway.is_some() && engine.options.host_gateway.is_some(),
+            hosts: engine.hosts_of(&view.spec, gateway),
             name_servers: view.spec.host.dns.iter().flatten().filter_map(|text| text.parse().ok()).collect(),
             networks,
         }
     }
 
     fn route(&self, from: &RunId, to: Ipv4Addr) -> Route {
-        self.0.upgrade().map_or(Route::Foreign, |engine| engine.fabric().route(from, to))
+        let Some(engine) = self.0.upgrade() else { return Route::Foreign };
+        match (engine.fabric().route(from, to), engine.options.host_gateway) {
+            (Route::Closed, Some(address)) => Route::Outside(address),
+            (route, _) => route,
+        }
+    }
+
+    fn api(&self, from: &RunId) -> Option<PathBuf> {
+        self.0.upgrade()?.api_of(from)
     }
 
     async fn catching(&self, run: &RunId, catching: Catching) {
@@ -55,18 +59,4 @@ fn catch(spec: &Spec, networks: &[MeshNetwork]) -> bool {
         || some(&host.links)
         || some(&host.extra_hosts)
         || some(&host.dns)
-}
-
-/// `--add-host`. `host-gateway` is the gateway of the container's first network.
-fn hosts(spec: &Spec, gateway: Option<Ipv4Addr>) -> BTreeMap<String, Vec<IpAddr>> {
-    let mut all: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
-    for entry in spec.host.extra_hosts.iter().flatten() {
-        let Some((name, address)) = entry.split_once([':', '=']) else { continue };
-        let address = match address.trim_start_matches('[').trim_end_matches(']') {
-            "host-gateway" => gateway.map(IpAddr::V4),
-            literal => literal.parse().ok(),
-        };
-        all.entry(name.to_lowercase()).or_default().extend(address);
-    }
-    all
 }

@@ -15,6 +15,7 @@ mod linked;
 mod membership;
 mod mesh;
 mod neighbours;
+mod outside;
 mod record;
 mod records;
 mod remove;
@@ -38,6 +39,7 @@ pub(crate) use ipam::Plan;
 use leases::Want;
 pub(crate) use membership::{is_user_defined, links_shown, members_of, settings_of};
 pub(crate) use neighbours::Fabric;
+pub(crate) use outside::sockets;
 pub(crate) use record::{BRIDGE, HOST, NONE, Network};
 use table::{Table, not_found};
 

@@ -130,7 +130,10 @@ impl Fabric {
             web.network.plan.as_ref()?.subnet.contains(to).then_some((place, web))
         });
         let Some((place, web)) = shared else { return Route::Foreign };
-        let Some(holder) = web.holders.get(&to) else { return Route::Nobody };
+        let Some(holder) = web.holders.get(&to) else {
+            let gateway = web.network.plan.as_ref().is_some_and(|plan| plan.gateway == to);
+            return if gateway { Route::Closed } else { Route::Nobody };
+        };
         let linked = || {
             place
                 .links

@@ -27,6 +27,7 @@ impl Engine {
     pub(super) async fn prepare(&self, entry: &Entry, run: &RunId) -> Result<Intent> {
         let view = entry.view();
         let spec = &view.spec;
+        self.check_sockets(&spec.mounts)?;
         let cloud = self.cloud(&spec.backend)?;
         let callback = self.link.callback_url().filter(|_| view.state.agent);
         let image = cloud.provide(self.registry.as_ref(), &spec.image_id);

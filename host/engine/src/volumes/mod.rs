@@ -20,7 +20,10 @@ use sockerless_ports::{
     store::{Change, Kind, Record},
 };
 
-pub(crate) use self::{mounts::Mounted, table::Volumes};
+pub(crate) use self::{
+    mounts::{Mounted, Source},
+    table::Volumes,
+};
 use crate::{Engine, Error, ErrorKind, Result, containers::Spec};
 
 /// The one driver; which cloud keeps the data is the backend's business.

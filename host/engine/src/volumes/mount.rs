@@ -62,7 +62,7 @@ impl Engine {
     pub(crate) async fn fill_volumes(&self, entry: &Entry, run: &RunId) -> Result<()> {
         for mounted in &entry.spec.mounts {
             let name = match &mounted.source {
-                Source::Bind(_) => continue,
+                Source::Bind(_) | Source::Socket(_) => continue,
                 Source::Own(name) => {
                     self.have_directory(entry, run, &mounted.destination).await?;
                     name

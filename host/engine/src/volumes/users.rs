@@ -30,7 +30,7 @@ impl Engine {
         let own = |entry: &Arc<Entry>| {
             let names = entry.spec.mounts.iter().filter_map(|mounted| match &mounted.source {
                 Source::Own(name) => Some(Volume::own(name, &entry.spec)),
-                Source::Volume(_) | Source::Bind(_) => None,
+                Source::Volume(_) | Source::Bind(_) | Source::Socket(_) => None,
             });
             names.collect::<Vec<_>>()
         };

@@ -40,6 +40,8 @@ pub(crate) enum Source {
     Own(String),
     /// A path of the client's machine.
     Bind(String),
+    /// This daemon's socket, by the path that was asked for: its API is served there.
+    Socket(String),
 }
 
 impl Mounted {
@@ -59,7 +61,7 @@ impl Mounted {
     pub fn volume(&self) -> Option<&str> {
         match &self.source {
             Source::Volume(name) | Source::Own(name) => Some(name),
-            Source::Bind(_) => None,
+            Source::Bind(_) | Source::Socket(_) => None,
         }
     }
 
@@ -67,7 +69,7 @@ impl Mounted {
     pub fn model(&self) -> MountPoint {
         let (typ, source) = match &self.source {
             Source::Volume(name) | Source::Own(name) => (MountPointTypeEnum::VOLUME, super::mountpoint(name)),
-            Source::Bind(path) => (MountPointTypeEnum::BIND, path.clone()),
+            Source::Bind(path) | Source::Socket(path) => (MountPointTypeEnum::BIND, path.clone()),
         };
         let name = self.volume().map(str::to_owned);
         let driver = name.is_some().then(|| super::DRIVER.to_owned());
@@ -129,14 +131,11 @@ pub(crate) fn read(
 pub(crate) fn refuse(mounts: &[Mounted]) -> Result<()> {
     let bind = mounts.iter().find_map(|mounted| match &mounted.source {
         Source::Bind(path) => Some((path, &mounted.destination)),
-        Source::Volume(_) | Source::Own(_) => None,
+        Source::Volume(_) | Source::Own(_) | Source::Socket(_) => None,
     });
     let Some((path, destination)) = bind else { return Ok(()) };
-    let what = if path.ends_with("/docker.sock") {
-        "the daemon's socket is not served inside of containers yet"
-    } else {
-        "a cloud's job cannot see this machine's files: copy them in (docker cp before the start), or use a named volume"
-    };
+    let what =
+        "a cloud's job cannot see this machine's files: copy them in (docker cp before the start), or use a named volume";
     Err(Error::new(ErrorKind::Unsupported, format!("bind mount {path}:{destination}: {what}")))
 }
 

@@ -71,14 +71,13 @@ async fn names_of_the_users_own_are_told_too() {
     let wish = |request: &mut CreateRequest| {
         on(&["a"])(request);
         request.host.extra_hosts =
-            Some(vec!["Db:10.0.0.7".into(), "host.docker.internal:host-gateway".into()]);
+            Some(vec!["Db:10.0.0.7".into()]);
         request.host.dns = Some(vec!["1.1.1.1".into()]);
     };
     world.create_with("web", &["sleep"], wish).await;
     world.engine.start("web").await.unwrap();
     let view = world.link.mesh().unwrap().view(&run(&world, "web"));
     assert_eq!(view.hosts["db"][0].to_string(), "10.0.0.7");
-    assert_eq!(view.hosts["host.docker.internal"][0].to_string(), "172.18.0.1");
     assert_eq!(view.name_servers[0].to_string(), "1.1.1.1");
 }
 
