@@ -1,6 +1,7 @@
 //! What the daemon asks for: one worker for each request, on a channel of its own.
 
 mod archive;
+mod binds;
 pub mod dial;
 mod exec;
 mod fault;
@@ -42,6 +43,9 @@ async fn work(shared: Rc<Shared>, channel: Channel, request: Request) {
         Request::Export => walk::export(channel).await,
         Request::Walk => walk::walk(channel).await,
         Request::Changed => walk::changed(channel).await,
+        Request::Scan { path, except } => binds::scan(channel, path, except).await,
+        Request::Pick { path, names } => binds::pick(channel, path, names).await,
+        Request::Remove { path, names } => binds::remove(channel, path, names).await,
         Request::Dial { protocol, port } => dial::dial(channel, Way::Published, protocol, port).await,
         Request::Reach(Reach { from, target: Target { protocol, address, port }, .. }) => {
             let way = Way::Mesh { from, to: address };

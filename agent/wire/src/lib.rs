@@ -19,6 +19,7 @@ mod frame;
 mod inbox;
 mod key;
 pub mod limits;
+pub mod listing;
 pub mod mesh;
 mod message;
 mod outbox;

@@ -24,6 +24,16 @@ pub const LEFT_OUT: usize = 64 << 10;
 /// What else is told of each, bytes.
 pub const LEFT_OUT_EACH: usize = 200;
 
+/// One record of a list of files, bytes: two paths of the kernel's longest, 4,096 bytes, and what goes with them.
+pub const LISTED: usize = 16 << 10;
+
+/// What names of one [`Request::Pick`] or [`Request::Remove`] may come to, bytes, [`NAME_EACH`] more counted for each: with
+/// escapes in JSON that stays below [`CONTROL`].
+pub const NAMES: usize = 1 << 20;
+
+/// What is counted for each name beside its own bytes.
+pub const NAME_EACH: usize = 8;
+
 /// Connections that one container may have to others at once, and others to it.
 pub const CONNECTIONS: usize = 4096;
 
@@ -60,13 +70,19 @@ pub const fn windows(request: &Request) -> Windows {
         Request::Dial { .. } => Windows { input: 256 << 10, output: 256 << 10, errors: false },
         Request::Reach(reach) => Windows { input: MESH_INPUT, output: reach.window, errors: false },
         // As much as output: with 30 ms to a cloud and back that is 140 MB/s.
-        Request::Get { .. } | Request::Export | Request::Walk | Request::Changed => {
-            Windows { input: 0, output: OUTPUT_WINDOW, errors: false }
-        }
+        Request::Get { .. }
+        | Request::Export
+        | Request::Walk
+        | Request::Changed
+        | Request::Scan { .. }
+        | Request::Pick { .. } => Windows { input: 0, output: OUTPUT_WINDOW, errors: false },
         // Each of the transfers that an agent has under way may fill it, and the agent has 32 MiB.
         Request::Put(_) => Windows { input: 1 << 20, output: 0, errors: false },
-        Request::Stat { .. } | Request::Processes | Request::Sample | Request::Freeze | Request::Thaw => {
-            Windows { input: 0, output: 0, errors: false }
-        }
+        Request::Stat { .. }
+        | Request::Remove { .. }
+        | Request::Processes
+        | Request::Sample
+        | Request::Freeze
+        | Request::Thaw => Windows { input: 0, output: 0, errors: false },
     }
 }

@@ -4,7 +4,7 @@
 //! the end the agent says how it went ([`End`]). These types are data alone. The daemon's side uses them as they are
 //! (`sockerless_ports::link`), so that each thing is described once.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{Size, mesh::Reach};
 
@@ -38,6 +38,30 @@ pub enum Request {
     Walk,
     /// A tar stream of everything that is newer than the agent, without what is mounted. Reply: [`Reply::Ready`].
     Changed,
+    /// Lists a path, whose links are followed, and everything below it, without what is mounted there: records of
+    /// [`crate::listing`]. Reply: [`Reply::Ready`].
+    Scan {
+        /// Absolute.
+        path: String,
+        /// What is not listed, with all below it: from the path on.
+        except: Vec<Name>,
+    },
+    /// Reads things below a directory as a tar stream, each by itself: what is in a directory is not read with it. What is
+    /// not there is left out. Names in the archive are those asked for. Reply: [`Reply::Ready`].
+    Pick {
+        /// A directory; absolute.
+        path: String,
+        /// From the directory on, one before what is in it.
+        names: Vec<Name>,
+    },
+    /// Removes things below a directory, in the order given. What is not there is removed already; a directory that is not
+    /// empty, or is a mount, stays. Reply: [`Reply::Ready`] when that is done.
+    Remove {
+        /// A directory; absolute.
+        path: String,
+        /// From the directory on, what is in a directory before it.
+        names: Vec<Name>,
+    },
     /// Connects to a port that the container's processes listen on. Reply: [`Reply::Ready`] once the connection is there.
     /// TCP: the connection's bytes both ways; the end of either direction is passed on by itself (half-close). UDP: each
     /// datagram both ways as its length (`u16`, big endian) and its bytes.
@@ -95,6 +119,30 @@ pub struct Put {
     pub owners: bool,
     /// The stream is an OCI layer: `.wh.` entries delete.
     pub layer: bool,
+}
+
+/// A path below another one: bytes, nearly always text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Name(pub Vec<u8>);
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) if !text.starts_with('\0') => serializer.serialize_str(text),
+            // No name has a zero in it, unless somebody made it up.
+            _ => serializer.serialize_str(&format!("\0{}", hex::encode(&self.0))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.strip_prefix('\0') {
+            Some(digits) => hex::decode(digits).map(Self).map_err(D::Error::custom),
+            None => Ok(Self(text.into_bytes())),
+        }
+    }
 }
 
 /// A transport protocol.
