@@ -53,7 +53,7 @@ pub fn check(simulator: &Simulator, headers: &HeaderMap) -> Result<(), ApiError>
 }
 
 /// Checks a registry's login: a bearer token, or the user `oauth2accesstoken` with one as password.
-pub fn check_registry(simulator: &Simulator, headers: &HeaderMap) -> Result<bool, ApiError> {
+pub fn check_registry(simulator: &Simulator, headers: &HeaderMap) -> rusqlite::Result<bool> {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some((scheme, secret)) = given.and_then(|given| given.split_once(' ')) else { return Ok(false) };
     if scheme.eq_ignore_ascii_case("bearer") {
@@ -74,7 +74,7 @@ enum Standing {
     Unknown,
 }
 
-fn standing(simulator: &Simulator, token: &str) -> Result<Standing, ApiError> {
+fn standing(simulator: &Simulator, token: &str) -> rusqlite::Result<Standing> {
     if token == simulator.info.token {
         return Ok(Standing::Good);
     }
@@ -89,7 +89,7 @@ fn standing(simulator: &Simulator, token: &str) -> Result<Standing, ApiError> {
 }
 
 /// Whether a token is known and has not expired.
-fn valid(simulator: &Simulator, token: &str) -> Result<bool, ApiError> {
+fn valid(simulator: &Simulator, token: &str) -> rusqlite::Result<bool> {
     Ok(standing(simulator, token)? == Standing::Good)
 }
 

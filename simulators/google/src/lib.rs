@@ -14,17 +14,18 @@ mod ids;
 mod limits;
 mod logging;
 mod profile;
-mod quota;
-mod range;
 mod registry;
 mod run;
-mod runner;
 mod schema;
 mod server;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod time;
+
+#[cfg(test)]
+use sockerless_simulator_common::testing as fake;
+use sockerless_simulator_common::{quota, range, rate, runner};
 
 pub use config::{Config, Info, Quotas};
 pub use profile::Profile;

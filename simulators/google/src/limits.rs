@@ -145,5 +145,3 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(3_599);
 
 /// How long an expired token is told from one that never was.
 pub const EXPIRED_TOKEN_KEPT: Duration = Duration::from_secs(24 * 3_600);
-/// Manifest of an image, bytes (the distribution specification's recommendation).
-pub const MANIFEST: usize = 4 << 20;

@@ -1,18 +1,9 @@
 //! How long the cloud takes.
 
-use std::time::Duration;
+use std::ops::Range;
 
-use rand::Rng;
-
-/// A set of latencies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Profile {
-    /// A few milliseconds: operations are still long-running, tests are not.
-    #[default]
-    Fast,
-    /// The cloud's own, as field reports give them.
-    Realistic,
-}
+use sockerless_simulator_common::Latency;
+pub use sockerless_simulator_common::Profile;
 
 /// A step that takes time in the cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,18 +20,16 @@ pub enum Step {
     LogIngestion,
 }
 
-impl Profile {
-    /// How long a step takes this time.
-    pub fn latency(self, step: Step) -> Duration {
-        let (low, high) = match (self, step) {
-            (Self::Fast, Step::Reconcile | Step::DnsChange) => (2, 4),
-            (Self::Fast, Step::ColdStart | Step::Complete) => (0, 2),
-            (Self::Fast, Step::LogIngestion) => (0, 1),
-            (Self::Realistic, Step::Reconcile | Step::DnsChange) => (1_000, 2_000),
-            (Self::Realistic, Step::ColdStart) => (5_000, 10_000),
-            (Self::Realistic, Step::Complete) => (500, 1_500),
-            (Self::Realistic, Step::LogIngestion) => (1_000, 4_000),
-        };
-        Duration::from_millis(rand::rng().random_range(low..high))
+impl Latency for Step {
+    fn millis(self, profile: Profile) -> Range<u64> {
+        match (profile, self) {
+            (Profile::Fast, Self::Reconcile | Self::DnsChange) => 2..4,
+            (Profile::Fast, Self::ColdStart | Self::Complete) => 0..2,
+            (Profile::Fast, Self::LogIngestion) => 0..1,
+            (Profile::Realistic, Self::Reconcile | Self::DnsChange) => 1_000..2_000,
+            (Profile::Realistic, Self::ColdStart) => 5_000..10_000,
+            (Profile::Realistic, Self::Complete) => 500..1_500,
+            (Profile::Realistic, Self::LogIngestion) => 1_000..4_000,
+        }
     }
 }

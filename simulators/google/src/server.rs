@@ -1,8 +1,6 @@
 //! The process: its listener, its parts, and which of them a request is for.
 
-use std::fs::{File, TryLockError};
-use std::net::SocketAddr;
-use std::path::Path;
+use std::fs::File;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,7 +9,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, http::Request};
 use sockerless_executor::{Executor, ExecutorConfig, RegistryAccess, RegistryAuth};
-use tokio::net::TcpListener;
+pub use sockerless_simulator_common::StartError;
+use sockerless_simulator_common::{listen, lock};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -25,23 +24,6 @@ use crate::run::CloudRun;
 use crate::runner::{Machine, Runner};
 use crate::storage::Storage;
 use crate::{auth, db, dns, ids, logging, registry, run, storage};
-
-/// Why a simulator does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The state folder or the listener.
-    #[error("{0}: {1}")]
-    Io(String, std::io::Error),
-    /// The database.
-    #[error("the state's database: {0}")]
-    Database(#[from] rusqlite::Error),
-    /// The executor.
-    #[error("the executor: {0}")]
-    Executor(String),
-    /// Another simulator uses the state folder.
-    #[error("{0} is in use by another simulator")]
-    InUse(String),
-}
 
 /// A simulator's parts, shared by all requests.
 pub struct Simulator {
@@ -119,9 +101,7 @@ where
     config.state = config.state.canonicalize().map_err(folder)?;
     let lock = lock(&config.state)?;
     let db = Arc::new(Database::open(&config.state.join("google.db"), db::SCHEMA)?);
-    let listener = listen(&db, config.listen).await?;
-    let address = listener.local_addr().map_err(|error| StartError::Io("listener".to_owned(), error))?;
-    db.set_setting("port", &address.port().to_string())?;
+    let (listener, address) = listen(&db, config.listen, "port").await?;
     let token = match (&config.token, db.setting("token")?) {
         (Some(token), _) => token.clone(),
         (None, Some(token)) => token,
@@ -179,29 +159,6 @@ where
     Ok(Server { simulator, stop, serving, _names: names, _lock: lock })
 }
 
-/// One process owns a state folder; the lock goes with the process, however it ends.
-fn lock(state: &Path) -> Result<File, StartError> {
-    let path = state.join("lock");
-    let failed = |error| StartError::Io(path.display().to_string(), error);
-    let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::InUse(state.display().to_string())),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
-}
-
-/// Port 0 takes the last port again where it is free: jobs name their images by it.
-async fn listen(db: &Database, wanted: SocketAddr) -> Result<TcpListener, StartError> {
-    if wanted.port() == 0
-        && let Some(port) = db.setting("port")?.and_then(|port| port.parse().ok())
-        && let Ok(listener) = TcpListener::bind(SocketAddr::new(wanted.ip(), port)).await
-    {
-        return Ok(listener);
-    }
-    TcpListener::bind(wanted).await.map_err(|error| StartError::Io(wanted.to_string(), error))
-}
-
 /// The paths of the services do not collide, apart from `/v2`, which Google's APIs and OCI registries share.
 pub(crate) async fn dispatch(State(simulator): State<Arc<Simulator>>, request: Request<Body>) -> Response {
     let path = request.uri().path().to_owned();
@@ -209,7 +166,7 @@ pub(crate) async fn dispatch(State(simulator): State<Arc<Simulator>>, request: R
     let response = match path.trim_start_matches('/').split('/').next().unwrap_or_default() {
         "v2" if logging::is_logging(&path) => logging::serve(simulator, request).await.into_response(),
         "v2" if run::is_run(&path) => run::serve(simulator, request).await.into_response(),
-        "v2" => registry::serve(simulator, request).await,
+        "v2" => registry::serve(&simulator.registry, &*simulator, request).await,
         "storage" | "upload" | "download" | "resumable" | "batch" => storage::serve(simulator, request).await,
         "dns" => dns::serve(simulator, request).await,
         "" | "token" | "oauth2" | "v1" | "computeMetadata" => auth::serve(&simulator, request).await,

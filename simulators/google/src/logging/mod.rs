@@ -4,7 +4,6 @@ mod entries;
 mod filter;
 mod logs;
 mod output;
-mod rate;
 pub mod store;
 
 use std::path::Path;

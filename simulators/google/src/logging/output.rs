@@ -12,10 +12,10 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::rate::Bucket;
 use super::store::{EXECUTION, NewEntry, Source};
 use super::{Message, insert_id};
 use crate::profile::{Profile, Step};
+use crate::rate::Bucket;
 use crate::{ids, limits, time};
 
 /// How long the lines are only counted once the rate is exceeded.

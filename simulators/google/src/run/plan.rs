@@ -14,27 +14,10 @@ use super::image::Image;
 use super::mount_options::MountOptions;
 use super::names::short;
 use super::{quantity, rules};
+use crate::runner::CAPABILITIES;
 use crate::server::Simulator;
 use crate::storage::{Materialised, Volume};
 use crate::{ids, limits};
-
-/// What root has in a container, as Docker grants it (moby's default profile).
-const CAPABILITIES: &[&str] = &[
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FSETID",
-    "FOWNER",
-    "MKNOD",
-    "NET_RAW",
-    "SETGID",
-    "SETUID",
-    "SETFCAP",
-    "SETPCAP",
-    "NET_BIND_SERVICE",
-    "SYS_CHROOT",
-    "KILL",
-    "AUDIT_WRITE",
-];
 
 /// A task, ready for the executor.
 pub struct Plan {

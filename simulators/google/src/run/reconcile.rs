@@ -85,7 +85,7 @@ async fn reconcile(simulator: &Arc<Simulator>, job: &Value, token: &Token) -> Re
 /// Whether the image is there, as far as this can be known without leaving the machine.
 fn available(simulator: &Simulator, image: &str) -> Result<bool> {
     match Image::parse(image, &simulator.info.registry, "image")? {
-        Image::Own { repository, reference } => simulator.registry.has(&repository, &reference),
+        Image::Own { repository, reference } => Ok(simulator.registry.has(&repository, &reference)?),
         Image::Hub(_) => Ok(true),
     }
 }

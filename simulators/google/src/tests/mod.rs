@@ -3,7 +3,6 @@
 
 mod auth;
 mod dns;
-mod fake;
 mod logging;
 mod registry;
 mod restart;
@@ -23,11 +22,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::config::Config;
+use crate::fake::{self, Fake};
 use crate::profile::Profile;
 use crate::runner::Runner;
 use crate::schema::{self, Api};
 use crate::server::{self, Server};
-use fake::Fake;
 
 pub const TOKEN: &str = "test-token";
 pub const PARENT: &str = "/v2/projects/sim-project/locations/us-central1";

@@ -18,9 +18,11 @@ type Sql<T> = rusqlite::Result<T>;
 
 /// A manifest as it was put.
 pub struct Manifest {
+    /// `sha256:…`
     pub digest: String,
     /// Its media type.
     pub kind: String,
+    /// Byte for byte.
     pub content: Vec<u8>,
 }
 

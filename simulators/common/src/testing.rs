@@ -1,4 +1,4 @@
-//! A runner that plays containers.
+//! A runner that plays containers: the tests of the clouds ask no kernel.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! An OCI registry (distribution specification 1.1), in the place of Artifact Registry.
+//! An OCI registry (distribution specification 1.1), in the place of a cloud's own.
 
 mod blobs;
 mod error;
@@ -16,15 +16,35 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use serde_json::json;
 
 use crate::db::Database;
-use crate::error::ApiError;
-use crate::server::Simulator;
-use crate::{auth, limits};
-use error::{RegistryError, Result};
+use crate::limits;
+pub use error::RegistryError;
+use error::Result;
 use uploads::Session;
+
+/// Who may use the registry, and for what.
+pub trait Access: Send + Sync {
+    /// Whether a call's `Authorization` is good.
+    ///
+    /// # Errors
+    /// The database's.
+    fn admits(&self, headers: &HeaderMap) -> rusqlite::Result<bool>;
+
+    /// Whether a repository may have this name, which is a good one as the specification has it.
+    ///
+    /// # Errors
+    /// The sentence of a 403.
+    fn admits_name(&self, name: &str) -> std::result::Result<(), String>;
+
+    /// Scheme and authority of the registry, for its challenge.
+    fn base(&self) -> String;
+
+    /// The user that a token is the password of.
+    fn user(&self) -> &'static str;
+}
 
 /// What the registry keeps beside the database.
 pub struct Registry {
@@ -36,6 +56,9 @@ pub struct Registry {
 
 impl Registry {
     /// Opens the folders below a state folder; uploads of a former process are gone.
+    ///
+    /// # Errors
+    /// The folders cannot be made.
     pub fn open(db: Arc<Database>, state: &Path) -> std::io::Result<Self> {
         let folder = state.join("registry");
         let (blobs, uploads) = (folder.join("blobs"), folder.join("uploads"));
@@ -48,7 +71,10 @@ impl Registry {
     }
 
     /// Whether there is such an image, by tag or digest.
-    pub fn has(&self, repository: &str, reference: &str) -> std::result::Result<bool, ApiError> {
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn has(&self, repository: &str, reference: &str) -> rusqlite::Result<bool> {
         Ok(store::manifest(&self.db.lock(), repository, reference)?.is_some())
     }
 
@@ -99,10 +125,10 @@ fn target(path: &str) -> Option<(String, Target)> {
 }
 
 /// Answers a call.
-pub(crate) async fn serve(simulator: Arc<Simulator>, request: Request<Body>) -> Response {
+pub async fn serve(registry: &Registry, access: &dyn Access, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let head = parts.method == Method::HEAD;
-    let mut response = match call(&simulator, &parts, body).await {
+    let mut response = match call(registry, access, &parts, body).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
@@ -114,24 +140,23 @@ pub(crate) async fn serve(simulator: Arc<Simulator>, request: Request<Body>) -> 
     response
 }
 
-async fn call(simulator: &Simulator, parts: &Parts, body: Body) -> Result<Response> {
+async fn call(registry: &Registry, access: &dyn Access, parts: &Parts, body: Body) -> Result<Response> {
     let path = parts.uri.path();
     let (name, target) = target(path).ok_or_else(|| {
         RegistryError::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", format!("{path} is no path of a registry"))
     })?;
     if let Target::Token = target {
-        return token(simulator, parts, body).await;
+        return token(access, parts, body).await;
     }
-    if !auth::check_registry(simulator, &parts.headers)? {
+    if !access.admits(&parts.headers)? {
         let scope = if name.is_empty() { String::new() } else { format!("repository:{name}:pull,push") };
-        return Err(RegistryError::unauthorized(&simulator.info.google, &scope));
+        return Err(RegistryError::unauthorized(access, &scope));
     }
     if !name.is_empty() {
-        check_name(simulator, &name)?;
+        check_name(access, &name)?;
     }
     let query: HashMap<String, String> =
         url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let registry = &simulator.registry;
     match (target, parts.method.as_str()) {
         (Target::Ping, "GET" | "HEAD") => Ok(Json(json!({})).into_response()),
         (Target::Catalog, "GET") => manifests::catalog(registry, &query),
@@ -160,8 +185,7 @@ async fn call(simulator: &Simulator, parts: &Parts, body: Body) -> Result<Respon
     }
 }
 
-/// Repositories begin with a project, as Artifact Registry's do.
-fn check_name(simulator: &Simulator, name: &str) -> Result<()> {
+fn check_name(access: &dyn Access, name: &str) -> Result<()> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     let good = name.len() <= 255 && name.split('/').all(|part| !part.is_empty() && part.bytes().all(plain));
     if !good {
@@ -171,39 +195,30 @@ fn check_name(simulator: &Simulator, name: &str) -> Result<()> {
             format!("invalid repository name {name:?}"),
         ));
     }
-    let project = name.split('/').next().unwrap_or_default();
-    if simulator.config.projects.iter().any(|known| known == project) && name.contains('/') {
-        return Ok(());
-    }
-    let message = format!(
-        "Permission \"artifactregistry.repositories.downloadArtifacts\" denied on resource \"{name}\" (or it may not exist): a \
-         repository's name is PROJECT/REPOSITORY/IMAGE, of the project {}.",
-        simulator.info.project
-    );
-    Err(RegistryError::new(StatusCode::FORBIDDEN, "DENIED", message))
+    access.admits_name(name).map_err(|message| RegistryError::new(StatusCode::FORBIDDEN, "DENIED", message))
 }
 
 /// `GET /v2/token`: the access token of a login, for clients that ask for one; `POST` is the form of OAuth2.
-async fn token(simulator: &Simulator, parts: &Parts, body: Body) -> Result<Response> {
+async fn token(access: &dyn Access, parts: &Parts, body: Body) -> Result<Response> {
     let mut headers = parts.headers.clone();
     let mut given = None;
     if parts.method == Method::POST {
-        let body = axum::body::to_bytes(body, limits::OBJECT_METADATA)
+        let body = axum::body::to_bytes(body, limits::LOGIN)
             .await
             .map_err(|error| RegistryError::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", error.to_string()))?;
         let form: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
         let user = form.get("username").map(String::as_str).unwrap_or_default();
         let password =
             form.get("password").or_else(|| form.get("refresh_token")).cloned().unwrap_or_default();
-        let user = if user.is_empty() { "oauth2accesstoken" } else { user };
+        let user = if user.is_empty() { access.user() } else { user };
         let login = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         if let Ok(login) = HeaderValue::from_str(&login) {
             headers.insert(header::AUTHORIZATION, login);
         }
         given = Some(password);
     }
-    if !auth::check_registry(simulator, &headers)? {
-        return Err(RegistryError::unauthorized(&simulator.info.google, ""));
+    if !access.admits(&headers)? {
+        return Err(RegistryError::unauthorized(access, ""));
     }
     let token = match given {
         Some(token) => token,
@@ -214,7 +229,7 @@ async fn token(simulator: &Simulator, parts: &Parts, body: Body) -> Result<Respo
 }
 
 /// The token in a login.
-fn secret(headers: &http::HeaderMap) -> Option<String> {
+fn secret(headers: &HeaderMap) -> Option<String> {
     let (scheme, secret) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {
         return Some(secret.trim().to_owned());

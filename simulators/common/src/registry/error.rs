@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use crate::error::ApiError;
+use super::Access;
 
 /// What the registry answers when a call fails.
 #[derive(Debug)]
@@ -55,33 +55,35 @@ impl RegistryError {
     }
 
     /// 401 with the challenge.
-    pub fn unauthorized(base: &str, scope: &str) -> Self {
-        let host = base.split_once("://").map_or(base, |(_, host)| host);
+    pub fn unauthorized(access: &dyn Access, scope: &str) -> Self {
+        let base = access.base();
+        let host = base.split_once("://").map_or(base.as_str(), |(_, host)| host);
         let scope = if scope.is_empty() { String::new() } else { format!(",scope=\"{scope}\"") };
         let challenge = format!("Bearer realm=\"{base}/v2/token\",service=\"{host}\"{scope}");
-        let message = "Unauthenticated request. Unauthenticated requests do not have permission to this repository; log in as \
-                       user oauth2accesstoken with an access token as password.";
+        let message = format!(
+            "Unauthenticated request. Unauthenticated requests do not have permission to this repository; log in as \
+             user {} with an access token as password.",
+            access.user()
+        );
         Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message) }
+    }
+
+    fn internal(what: &str, error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "the simulator's {what} failed");
+        let message = format!("The simulator's {what} failed: {error}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message)
     }
 }
 
 impl From<rusqlite::Error> for RegistryError {
     fn from(error: rusqlite::Error) -> Self {
-        ApiError::from(error).into()
+        Self::internal("database", &error)
     }
 }
 
 impl From<std::io::Error> for RegistryError {
     fn from(error: std::io::Error) -> Self {
-        ApiError::from(error).into()
-    }
-}
-
-impl From<ApiError> for RegistryError {
-    fn from(error: ApiError) -> Self {
-        let (status, _, _) = error.code.forms();
-        let code = if status == StatusCode::FORBIDDEN { "DENIED" } else { "UNKNOWN" };
-        Self::new(status, code, error.message)
+        Self::internal("file system", &error)
     }
 }
 
