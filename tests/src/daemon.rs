@@ -12,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Docker, dist, images};
+use crate::{Docker, debian, dist, images, programs};
 
 /// The name of the image that `Daemon::with_busybox` loads.
 pub const BUSYBOX: &str = "busybox:latest";
@@ -115,6 +115,23 @@ impl Daemon {
     pub fn load_with(&self, spec: &images::ImageSpec, layer: images::Layer) {
         let archive = images::archive(spec, layer).expect("an archive in memory");
         self.docker().with_input(["load", "--quiet"], &archive).ok();
+    }
+
+    /// Loads the images of [`programs`].
+    #[track_caller]
+    pub fn load_programs(&self) {
+        self.docker().args(["load", "--quiet", "--input", &programs::archive().to_string_lossy()]).ok();
+    }
+
+    /// The CLI for this daemon, with the plugin `docker compose`.
+    #[track_caller]
+    pub fn docker_with_compose(&self) -> Docker {
+        let plugins = self.folder.path().join("docker/cli-plugins");
+        fs::create_dir_all(&plugins).expect("a folder of ours");
+        match std::os::unix::fs::symlink(debian::compose(), plugins.join("docker-compose")) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => panic!("the plugin: {error}"),
+            _ => self.docker(),
+        }
     }
 
     /// The daemon's process id.

@@ -8,9 +8,11 @@
 
 pub mod cli;
 pub mod daemon;
+pub mod debian;
 pub mod dist;
 pub mod http;
 pub mod images;
+pub mod programs;
 pub mod python;
 pub mod registry;
 pub mod watch;

@@ -41,17 +41,20 @@ const DEMO: &[Need] = &[Need {
 }];
 
 /// What the tests with other clients need.
-const TESTS: &[Need] = &[Need {
-    present: || {
-        Command::new("python3")
-            .args(["-c", "import ensurepip, venv"])
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|s| s.success())
+const TESTS: &[Need] = &[
+    Need {
+        present: || {
+            Command::new("python3")
+                .args(["-c", "import ensurepip, venv"])
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|s| s.success())
+        },
+        package: "python3-venv",
+        why: "the tests with Google's own clients",
     },
-    package: "python3-venv",
-    why: "the tests with Google's own clients",
-}];
+    Need { present: || exists("mmdebstrap"), package: "mmdebstrap", why: "the tests with real programs" },
+];
 
 fn sbin(program: &str) -> bool {
     ["/usr/sbin", "/sbin"].iter().any(|folder| Path::new(folder).join(program).is_file())
