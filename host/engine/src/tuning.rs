@@ -117,6 +117,9 @@ pub const LOCAL_LOG: Bounds = Bounds { file_bytes: 20_000_000, files: 5 };
 /// The log of a container with the driver `none`: what clients that are attached have read is dropped soon.
 pub const LOG_BUFFER: Bounds = Bounds { file_bytes: 1024 * 1024, files: 2 };
 
+/// What a connection to a published port may have under way towards the client, bytes. Many at once, each with little.
+pub const PUBLISHED: u32 = 256 << 10;
+
 /// How long a connection to a published port waits for the agent to make it: a line that is down comes back within
 /// seconds, and a client that waits longer has given up.
 pub const DIAL_PATIENCE: Duration = Duration::from_secs(10);

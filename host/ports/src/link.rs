@@ -20,6 +20,8 @@ pub use sockerless_agent_wire::{
     request,
 };
 
+pub use sockerless_agent_wire::mesh::{Reach, Target};
+
 /// What the engine asks of agents. All calls concern an admitted run.
 #[async_trait]
 pub trait Link: Send + Sync + 'static {

@@ -70,6 +70,17 @@ impl Fabric {
         Self { members, runs, networks }
     }
 
+    /// Where a run is reached from this machine: the gateway of its first network, and its own address there. None for one that
+    /// is on no network.
+    pub fn gate(&self, run: &RunId) -> Option<(Ipv4Addr, Ipv4Addr)> {
+        let member = self.members.get(*self.runs.get(run)?)?;
+        let gates = member.places.iter().filter_map(|place| {
+            let network = &self.networks.get(&place.network)?.network;
+            Some((&network.name, (network.plan.as_ref()?.gateway, place.address)))
+        });
+        gates.min_by_key(|(name, _)| *name).map(|(_, gate)| gate)
+    }
+
     /// The networks that a run is on, in the order of their names, with what each name means there. Empty for a run that is
     /// not known.
     pub fn networks(&self, run: &RunId) -> Vec<MeshNetwork> {

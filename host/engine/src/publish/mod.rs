@@ -1,7 +1,9 @@
 //! Published ports (`-p`, `-P`): listeners of this machine whose connections lead into containers.
 //!
 //! The daemon listens as dockerd's proxy would; each connection, and each peer of a UDP port, is a channel to the
-//! container's agent, so that flow control, half-close and cuts of the line are the channel's business. Ports are bound
+//! container's agent, so that flow control, half-close and cuts of the line are the channel's business. It comes from the
+//! gateway of the container's network, as another container's would come from that: what listens on 127.0.0.1 alone, or has
+//! left all its networks, is not reached. Ports are bound
 //! before a container's job is made, since a port that is taken has to stop the start; nobody is let in before its process
 //! runs.
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use sockerless_ports::link::{
-    Channel, Link, RunId,
+    Channel, Reach, RunId, Target,
     request::{End, Protocol, Reply, Request},
 };
 use socket2::{SockRef, TcpKeepalive};
@@ -23,8 +23,7 @@ pub(super) async fn serve(engine: Arc<Engine>, run: RunId, port: u16, listener: 
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (link, run) = (Arc::clone(&engine.link), run.clone());
-                engine.spawn(connection(link, run, port, stream));
+                engine.spawn(connection(Arc::clone(&engine), run.clone(), port, stream));
             }
             Err(error) => {
                 // Mostly that there are too many open files; the client waits in the queue.
@@ -36,25 +35,30 @@ pub(super) async fn serve(engine: Arc<Engine>, run: RunId, port: u16, listener: 
 }
 
 /// Carries one connection. As with dockerd's proxy, one that nobody takes in the container is closed again.
-async fn connection(link: Arc<dyn Link>, run: RunId, port: u16, stream: TcpStream) {
+async fn connection(engine: Arc<Engine>, run: RunId, port: u16, stream: TcpStream) {
     let keepalive = TcpKeepalive::new().with_time(tuning::KEEPALIVE);
     // Neither is vital.
     let _ = stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
-    let Some(channel) = dial(link.as_ref(), &run, Protocol::Tcp, port).await else { return };
+    let Some(channel) = dial(&engine, &run, Protocol::Tcp, port).await else { return };
     if !carry(channel.as_ref(), stream).await {
         tracing::debug!(%run, port, "a connection to a published port was broken");
     }
 }
 
-/// A connection within the container.
+/// A connection into the container.
 pub(super) async fn dial(
-    link: &dyn Link,
+    engine: &Engine,
     run: &RunId,
     protocol: Protocol,
     port: u16,
 ) -> Option<Box<dyn Channel>> {
-    let request = Request::Dial { protocol, port };
-    match tokio::time::timeout(tuning::DIAL_PATIENCE, link.open(run, request)).await {
+    let Some((from, address)) = engine.fabric().gate(run) else {
+        tracing::debug!(%run, port, "a published port of a container without a network leads nowhere");
+        return None;
+    };
+    let target = Target { protocol, address, port };
+    let request = Request::Reach(Reach { from, target, window: tuning::PUBLISHED });
+    match tokio::time::timeout(tuning::DIAL_PATIENCE, engine.link.open(run, request)).await {
         Ok(Ok((Reply::Ready, channel))) => Some(channel),
         Ok(Ok((reply, _))) => {
             tracing::debug!(%run, port, ?reply, "a published port leads nowhere");

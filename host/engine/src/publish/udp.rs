@@ -46,9 +46,9 @@ pub(super) async fn serve(engine: Arc<Engine>, run: RunId, port: u16, socket: Ud
         let _ = sender.try_send(datagram);
         sessions.insert(client, sender);
         let session = Session { socket: Arc::clone(&socket), client, from_client: receiver };
-        let (link, run) = (Arc::clone(&engine.link), run.clone());
+        let (sharing, run) = (Arc::clone(&engine), run.clone());
         engine.spawn(async move {
-            if let Some(channel) = dial(link.as_ref(), &run, Protocol::Udp, port).await {
+            if let Some(channel) = dial(&sharing, &run, Protocol::Udp, port).await {
                 session.carry(channel.as_ref()).await;
             }
         });

@@ -6,6 +6,7 @@ mod create;
 mod list;
 mod many;
 mod mesh;
+mod outside;
 mod records;
 mod remove;
 mod start;

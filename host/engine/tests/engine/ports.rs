@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::SocketAddr, time::Duration};
 use bollard_stubs::models::{ContainerSummary, PortBinding, PortTypeEnum};
 use sockerless_engine::{CreateRequest, Error, ErrorKind, ListRequest};
 use sockerless_ports::link::{
-    Output, RunId,
+    Output, Reach, RunId, Target,
     request::{End, Fault, FaultKind, Protocol, Reply, Request},
 };
 use tokio::{
@@ -46,7 +46,10 @@ async fn run(world: &World, name: &str) -> SocketAddr {
 
 /// A server in the container: it answers with the port and all that the client had sent, once the client is done.
 async fn answer(request: Request, channel: AgentEnd) {
-    let Request::Dial { port, .. } = request else { panic!("{request:?}") };
+    let Request::Reach(Reach { from, target, .. }) = request else { panic!("{request:?}") };
+    let Target { port, address, .. } = target;
+    // As from the gateway of the container's network.
+    assert_eq!((from.octets()[3], address.octets()[..3] == from.octets()[..3]), (1, true));
     channel.reply(Reply::Ready);
     let said = channel.read_all().await;
     let answer = format!("{port}: {}", String::from_utf8(said).unwrap());
@@ -352,7 +355,8 @@ async fn all_exposed_ports_are_published_and_shown_in_lists() {
 async fn each_client_of_a_udp_port_has_its_own_session() {
     let world = World::new().await;
     world.link.serve(|request, channel| async move {
-        assert_eq!(request, Request::Dial { protocol: Protocol::Udp, port: 53 });
+        let Request::Reach(Reach { target, .. }) = request else { panic!("{request:?}") };
+        assert_eq!((target.protocol, target.port), (Protocol::Udp, 53));
         channel.reply(Reply::Ready);
         let mut count = 0u8;
         while let Some(bytes) = channel.read().await {

@@ -191,7 +191,9 @@ impl Slot {
     }
 
     fn is_finished(&self) -> bool {
-        self.over || self.outputs.iter().take(self.count).all(Inbox::is_finished)
+        // What breaks off has no end of its outputs.
+        let broken = matches!(self.end, Some(End::Failed(_)));
+        self.over || broken || self.outputs.iter().take(self.count).all(Inbox::is_finished)
     }
 
     /// How it ended, once all output was read.

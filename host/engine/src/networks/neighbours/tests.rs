@@ -62,7 +62,7 @@ fn resolve(fabric: &Fabric, from: &str, name: &str) -> Vec<Ipv4Addr> {
 fn reaches(fabric: &Fabric, from: &str, to: Ipv4Addr) -> Option<String> {
     match fabric.route(&run(from), to) {
         Route::To { run, .. } => Some(run.container),
-        Route::Nobody | Route::Foreign => None,
+        Route::Outside(_) | Route::Closed | Route::Nobody | Route::Foreign => None,
     }
 }
 

@@ -134,8 +134,7 @@ pub(crate) fn refuse(mounts: &[Mounted]) -> Result<()> {
         Source::Volume(_) | Source::Own(_) | Source::Socket(_) => None,
     });
     let Some((path, destination)) = bind else { return Ok(()) };
-    let what =
-        "a cloud's job cannot see this machine's files: copy them in (docker cp before the start), or use a named volume";
+    let what = "a cloud's job cannot see this machine's files: copy them in (docker cp before the start), or use a named volume";
     Err(Error::new(ErrorKind::Unsupported, format!("bind mount {path}:{destination}: {what}")))
 }
 

@@ -70,8 +70,7 @@ async fn names_of_the_users_own_are_told_too() {
     make(&world, "a").await;
     let wish = |request: &mut CreateRequest| {
         on(&["a"])(request);
-        request.host.extra_hosts =
-            Some(vec!["Db:10.0.0.7".into()]);
+        request.host.extra_hosts = Some(vec!["Db:10.0.0.7".into()]);
         request.host.dns = Some(vec!["1.1.1.1".into()]);
     };
     world.create_with("web", &["sleep"], wish).await;

@@ -65,7 +65,7 @@ impl Agent {
         };
         let program = launch.argv[0].clone();
         let known =
-            ["exit", "echo", "env", "cat", "sleep", "stubborn", "silent", "sh"].contains(&program.as_str());
+            ["exit", "echo", "env", "sockets", "cat", "sleep", "stubborn", "silent", "sh"].contains(&program.as_str());
         if !known || self.link.is_broken(&self.run) {
             let message = format!("exec: \"{program}\": executable file not found in $PATH");
             loop {
@@ -128,6 +128,10 @@ impl Agent {
     ) -> End {
         let program = launch.argv[0].as_str();
         match program {
+            "sockets" => {
+                written.extend_from_slice(format!("{}\n", launch.sockets.join("\n")).as_bytes());
+                return End::Exit(0);
+            }
             "exit" => return End::Exit(launch.argv[1].parse().unwrap()),
             "env" => {
                 written.extend_from_slice(format!("{}\n", launch.env.join("\n")).as_bytes());

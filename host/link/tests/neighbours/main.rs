@@ -2,200 +2,21 @@
 //! own run alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::{
-    net::Ipv4Addr,
-    sync::{Arc, Mutex},
-};
+mod outside;
+mod world;
 
-use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use futures_util::{SinkExt, StreamExt};
-use sha2::{Digest as _, Sha256};
+use std::net::Ipv4Addr;
+
+use bytes::Bytes;
 use sockerless_agent_wire::{
-    Frame, Frames, FromAgent, FromDaemon, Hello, Key, Position, VERSIONS, Versions,
-    mesh::{Connected, Target},
-    request::{End, Fault, FaultKind, Health, Protocol, Reply, Request},
+    Frame, FromAgent, FromDaemon, Hello, Versions,
+    mesh::Connected,
+    request::{End, Fault, FaultKind, Reply, Request},
     streams,
 };
-use sockerless_link::{AgentLink, AgentLinkConfig};
-use sockerless_ports::link::{
-    Admission, AgentEvents, Catching, Digest, Exit, Launch, LaunchFailure, Link, Mesh, MeshView, Output,
-    Refusal, Route, RunId,
-};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use sockerless_ports::link::Link;
 
-struct Engine;
-
-#[async_trait]
-impl AgentEvents for Engine {
-    async fn bound(&self, _: &RunId, _: Digest) -> Result<(), Refusal> {
-        Ok(())
-    }
-    async fn launch(&self, _: &RunId) -> Result<Launch, Refusal> {
-        Err(Refusal("nothing to do".to_owned()))
-    }
-    async fn started(&self, _: &RunId, _: u32) {}
-    async fn failed(&self, _: &RunId, _: LaunchFailure) {}
-    async fn kept(&self, _: &RunId, _: Output) -> u64 {
-        0
-    }
-    async fn output(&self, _: &RunId, _: Output, _: u64, _: Bytes) -> Result<(), Refusal> {
-        Ok(())
-    }
-    async fn exited(&self, _: &RunId, _: Exit) {}
-    async fn health(&self, _: &RunId, _: Health) {}
-    async fn leaving(&self, _: &RunId) {}
-    async fn line(&self, _: &RunId, _: bool) {}
-}
-
-/// Runs 1 and 2 are on 172.18.0.0/24, runs 3 and 4 on 172.18.1.0/24: two networks of one name. The last byte of an address is
-/// the run.
-#[derive(Default)]
-struct Networks(Mutex<Vec<(u32, Ipv4Addr)>>);
-
-fn third(run: u32) -> u8 {
-    u8::from(run > 2)
-}
-
-fn address(run: u32) -> Ipv4Addr {
-    Ipv4Addr::new(172, 18, third(run), u8::try_from(run).unwrap())
-}
-
-#[async_trait]
-impl Mesh for Networks {
-    fn view(&self, _: &RunId) -> MeshView {
-        MeshView { catch: true, ..MeshView::default() }
-    }
-
-    fn route(&self, from: &RunId, to: Ipv4Addr) -> Route {
-        self.0.lock().unwrap().push((from.generation, to));
-        let [a, b, network, host] = to.octets();
-        match (a, b, host) {
-            (172, 18, 1..=4) if network == third(from.generation) && third(host.into()) == network => {
-                Route::To { run: run(host.into()), from: address(from.generation) }
-            }
-            (172, 18, _) if network == third(from.generation) => Route::Nobody,
-            _ => Route::Foreign,
-        }
-    }
-
-    async fn catching(&self, _: &RunId, _: Catching) {}
-}
-
-struct World {
-    link: Arc<AgentLink>,
-    networks: Arc<Networks>,
-    port: u16,
-}
-
-fn run(generation: u32) -> RunId {
-    RunId { container: "abc".to_owned(), generation }
-}
-
-async fn world() -> World {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let link = AgentLink::new(AgentLinkConfig::default());
-    let networks = Arc::<Networks>::default();
-    link.join(Arc::clone(&networks) as _);
-    for generation in 1..=4 {
-        let ticket = Sha256::digest([1; 32]).into();
-        link.admit(Admission { run: run(generation), ticket, secret: None }, Arc::new(Engine));
-    }
-    tokio::spawn(Arc::clone(&link).serve(listener));
-    World { link, networks, port }
-}
-
-/// An agent that says what a test wants.
-struct Raw {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    frames: Vec<Frame>,
-    welcome: FromDaemon,
-}
-
-impl Raw {
-    async fn greet(world: &World, generation: u32, change: impl FnOnce(Hello) -> Hello) -> Self {
-        let (socket, _) = connect_async(format!("ws://127.0.0.1:{}/agent/v1", world.port)).await.unwrap();
-        let hello = change(Hello {
-            versions: VERSIONS,
-            software: "test".to_owned(),
-            run: run(generation).to_string(),
-            ticket: Some(Key::new([1; 32])),
-            secret: Key::new([2; 32]),
-            idle: false,
-            streams: vec![Position { stream: streams::STDIN, offset: 0, credit: 10 }],
-            commands: 0,
-            session: None,
-            channels: vec![],
-        });
-        let mut raw = Self { socket, frames: Vec::new(), welcome: FromDaemon::Confirmed };
-        raw.say(FromAgent::Hello(Box::new(hello))).await;
-        raw.welcome = raw.hear(|_| true).await.unwrap();
-        raw
-    }
-
-    async fn say(&mut self, message: FromAgent) {
-        self.send(Frame::control(&message).unwrap()).await;
-    }
-
-    async fn send(&mut self, frame: Frame) {
-        let mut message = BytesMut::new();
-        frame.encode(&mut message);
-        self.socket.send(Message::Binary(message.freeze())).await.unwrap();
-    }
-
-    /// The next frame; none at the end.
-    async fn frame(&mut self) -> Option<Frame> {
-        while self.frames.is_empty() {
-            match self.socket.next().await {
-                Some(Ok(Message::Binary(bytes))) => {
-                    self.frames.extend(Frames::new(bytes).map(Result::unwrap))
-                }
-                Some(Ok(_)) => {}
-                _ => return None,
-            }
-        }
-        Some(self.frames.remove(0))
-    }
-
-    /// The next control message of a kind; none at the end.
-    async fn hear(&mut self, wanted: impl Fn(&FromDaemon) -> bool) -> Option<FromDaemon> {
-        loop {
-            if let Frame::Control(json) = self.frame().await? {
-                let message = FromDaemon::parse(&json).unwrap();
-                if wanted(&message) {
-                    return Some(message);
-                }
-            }
-        }
-    }
-
-    async fn connect(&mut self, channel: u32, address: Ipv4Addr) {
-        let target = Target { protocol: Protocol::Tcp, address, port: 80 };
-        self.say(FromAgent::Connect { channel, target }).await;
-    }
-
-    async fn outcome(&mut self) -> Connected {
-        match self.hear(|message| matches!(message, FromDaemon::Connected { .. })).await {
-            Some(FromDaemon::Connected { outcome, .. }) => outcome,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Is asked for a connection, and answers.
-    async fn answer(&mut self, reply: Reply) -> (u32, Request) {
-        match self.hear(|message| matches!(message, FromDaemon::Open { .. })).await {
-            Some(FromDaemon::Open { channel, request }) => {
-                self.say(FromAgent::Opened { channel, reply, input: (0, 0), outputs: [0; 2] }).await;
-                (channel, *request)
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-const FIRST: u32 = streams::OF_AGENT;
+use world::{FIRST, Raw, address, run, world};
 
 #[tokio::test]
 async fn a_forged_connection_to_another_network_is_refused_and_reaches_nobody() {
@@ -208,7 +29,10 @@ async fn a_forged_connection_to_another_network_is_refused_and_reaches_nobody() 
         agent.connect(FIRST + u32::try_from(place).unwrap(), forged).await;
         assert_eq!(agent.outcome().await, Connected::Unreachable, "{forged}");
     }
-    assert!(world.networks.0.lock().unwrap().iter().all(|(from, _)| *from == 1), "its line says who it is");
+    assert!(
+        world.networks.asked.lock().unwrap().iter().all(|(from, _)| *from == 1),
+        "its line says who it is"
+    );
     // What the victim hears next is what a neighbour of its own asks.
     let mut neighbour = Raw::greet(&world, 4, |hello| hello).await;
     neighbour.connect(FIRST, address(3)).await;
