@@ -11,6 +11,7 @@ mod health;
 mod processes;
 mod sample;
 mod stream;
+mod sync;
 mod transfer;
 mod walk;
 
@@ -53,6 +54,7 @@ async fn work(shared: Rc<Shared>, channel: Channel, request: Request) {
         }
         Request::Processes => processes::list(channel).await,
         Request::Sample => sample::sample(channel).await,
+        Request::Sync(sync) => sync::sync(channel, *sync).await,
         Request::Freeze => freeze::freeze(channel).await,
         Request::Thaw => freeze::thaw(channel).await,
     }

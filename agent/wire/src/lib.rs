@@ -26,6 +26,7 @@ mod outbox;
 mod pieces;
 pub mod request;
 pub mod streams;
+pub mod sync;
 mod turns;
 
 pub use frame::{Frame, FrameError, Frames};

@@ -75,6 +75,7 @@ pub const fn windows(request: &Request) -> Windows {
         | Request::Walk
         | Request::Changed
         | Request::Scan { .. }
+        | Request::Sync(_)
         | Request::Pick { .. } => Windows { input: 0, output: OUTPUT_WINDOW, errors: false },
         // Each of the transfers that an agent has under way may fill it, and the agent has 32 MiB.
         Request::Put(_) => Windows { input: 1 << 20, output: 0, errors: false },

@@ -62,6 +62,8 @@ pub enum Request {
         /// From the directory on, what is in a directory before it.
         names: Vec<Name>,
     },
+    /// Brings a synced volume in, or back. Reply: [`Reply::Ready`]; then a [`crate::sync::Synced`] as JSON.
+    Sync(Box<crate::sync::Sync>),
     /// Connects to a port that the container's processes listen on. Reply: [`Reply::Ready`] once the connection is there.
     /// TCP: the connection's bytes both ways; the end of either direction is passed on by itself (half-close). UDP: each
     /// datagram both ways as its length (`u16`, big endian) and its bytes.

@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::work::sync;
+
 /// Kinds of file systems that show the machine, not files.
 const MACHINE: [&str; 21] = [
     "autofs",
@@ -39,6 +41,9 @@ const FOLDERS: [&str; 3] = ["/dev", "/proc", "/sys"];
 /// Files that whoever runs a container writes into it; no part of it for Docker.
 const MAINTAINED: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
 
+/// Where the storage of synced volumes is mounted, for the agent alone.
+const STORES: &str = "/.sockerless-volumes";
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Mounts {
@@ -53,7 +58,12 @@ impl Mounts {
     pub fn read() -> Self {
         // Without a /proc there is nothing to know; directories still show it by their device.
         let table = fs::read("/proc/self/mountinfo").unwrap_or_default();
-        Self::parse(&table, std::env::current_exe().ok().as_deref())
+        let mut mounts = Self::parse(&table, std::env::current_exe().ok().as_deref());
+        // On the container's own disk, and volumes all the same.
+        for path in sync::places() {
+            mounts.points.entry(path).or_insert(false);
+        }
+        mounts
     }
 
     /// Reads a table of mounts (`man 5 proc`, mountinfo).
@@ -86,7 +96,7 @@ impl Mounts {
 
     /// Whether that is the agent's own mount, which nobody shall see.
     pub fn is_agent(&self, path: &Path) -> bool {
-        self.agent.as_deref() == Some(path)
+        self.agent.as_deref() == Some(path) || path == Path::new(STORES)
     }
 
     /// Whether a path is among the files that are written by whoever runs the container.

@@ -1,0 +1,20 @@
+//! The numbers of synced volumes.
+
+/// Bytes of a pack: large enough that a bucket's tens of milliseconds for each object do not count, small enough that the
+/// storage's client keeps it in memory while it is written.
+pub const PACK: u64 = 32 << 20;
+
+/// Bytes that are written to the storage, or read from it, at once.
+pub const STEP: usize = 1 << 20;
+
+/// Bytes of dead chunks that are not worth the rewriting of packs, …
+pub const DEAD_LEAST: u64 = 64 << 20;
+
+/// Older versions that a version names: an agent that knows one of them knows what it has in common with it.
+pub const HISTORY: usize = 256;
+
+/// Packs that are open for reading at once.
+pub const OPEN: usize = 16;
+
+/// Names that an answer tells; the others are counted.
+pub const TOLD: usize = 20;
