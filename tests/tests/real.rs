@@ -11,7 +11,22 @@ const HEALTH: &str = "{{.State.Health.Status}}";
 #[track_caller]
 fn client(docker: &Docker, script: &str) -> String {
     let url = "DB=postgresql://app:secret@db/app";
-    docker.args(["run", "--rm", "--network", "mine", "-e", url, "client", "bash", "-euc", script]).ok()
+    docker
+        .args([
+            "run",
+            "--rm",
+            "--network",
+            "mine",
+            "-e",
+            url,
+            "client",
+            "timeout",
+            "120",
+            "bash",
+            "-euc",
+            script,
+        ])
+        .ok()
 }
 
 /// PostgreSQL under the alias `db`, with its own check of its health.
