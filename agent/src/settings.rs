@@ -1,7 +1,8 @@
 //! What the cloud's job gave the agent: the environment.
 
-use std::{env, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
+use nix::unistd::getpid;
 use sockerless_agent_wire::Key;
 
 use crate::tuning;
@@ -20,6 +21,9 @@ pub struct Settings {
     pub buffer: usize,
     /// `SOCKERLESS_AGENT_LINGER`: seconds to wait for the daemon after the end.
     pub linger: Duration,
+    /// `SOCKERLESS_AGENT_ETC`: the folder of `hosts` and `resolv.conf`, which the agent writes; `/etc` where it is the first
+    /// process, and none where it is not: there they may be others', too.
+    pub etc: Option<PathBuf>,
 }
 
 impl Settings {
@@ -50,6 +54,9 @@ impl Settings {
                 .ok_or("SOCKERLESS_TICKET is not 64 hexadecimal digits")?,
             buffer: usize::try_from(buffer).unwrap_or(usize::MAX).max(tuning::BUFFER_LEAST),
             linger: Duration::from_secs(number("SOCKERLESS_AGENT_LINGER", tuning::LINGER.as_secs())?),
+            etc: get("SOCKERLESS_AGENT_ETC")
+                .map(PathBuf::from)
+                .or_else(|| (getpid().as_raw() == 1).then(|| "/etc".into())),
         })
     }
 }

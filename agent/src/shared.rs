@@ -9,6 +9,7 @@ mod state;
 
 use std::{
     cell::{OnceCell, RefCell, RefMut},
+    path::PathBuf,
     rc::Rc,
     time::Instant,
 };
@@ -42,6 +43,8 @@ pub struct Shared {
     pub children: Children,
     /// What catches the container's connections, once that was wanted.
     pub catcher: OnceCell<Rc<Catcher>>,
+    /// Where `hosts` and `resolv.conf` are, if the agent writes them.
+    pub etc: OnceCell<PathBuf>,
 }
 
 impl Shared {
@@ -55,6 +58,7 @@ impl Shared {
             changed: Notify::new(),
             children: Children::default(),
             catcher: OnceCell::new(),
+            etc: OnceCell::new(),
         })
     }
 

@@ -102,3 +102,7 @@ pub const PROBE_OUTPUT: usize = 4096;
 pub const PROBE_PIECE: usize = 4 << 10;
 /// What a probe left behind may hold its output open no longer.
 pub const PROBE_REST: Duration = Duration::from_millis(100);
+
+/// Between two looks at what the container listens on, for others that cannot find out by trying: a port that begins to listen
+/// is there for them within a second.
+pub const PORTS_POLL: Duration = Duration::from_millis(300);

@@ -20,6 +20,12 @@ pub struct Network {
 }
 
 impl Network {
+    /// The first address of the subnet, without the bits beyond its prefix.
+    pub(crate) fn first(&self) -> Ipv4Addr {
+        let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
+        Ipv4Addr::from(u32::from(self.subnet) & mask)
+    }
+
     fn holds(&self, address: Ipv4Addr) -> bool {
         let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
         u32::from(address) & mask == u32::from(self.subnet) & mask
@@ -45,6 +51,11 @@ impl Addresses {
     /// Whether the container is on any network.
     pub(crate) fn any(&self) -> bool {
         self.any.load(Ordering::Acquire)
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Network> {
+        self.networks.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The network of a virtual address.

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    net::{Ipv4Addr, SocketAddrV4},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
 };
 
 use bytes::Bytes;
@@ -39,6 +39,16 @@ pub trait Fabric: 'static {
 
     /// The name of a virtual address, for reverse look-ups.
     fn name(&self, address: Ipv4Addr) -> Option<String>;
+
+    /// The name servers that are asked in the place of one, one after the other, for what is none of the mesh's names; itself
+    /// if there are none.
+    fn name_servers(&self, _asked: SocketAddr) -> Vec<SocketAddr> {
+        Vec::new()
+    }
+
+    /// The TCP ports that a peer listens on: each list is the whole of it, and comes when it has changed. Ends when the peer is
+    /// gone. For the rung `loopback` alone.
+    fn ports(&self, peer: Ipv4Addr) -> mpsc::Receiver<Vec<u16>>;
 }
 
 /// Why a peer's port cannot be connected to; what the program is told stands beside each.

@@ -1,7 +1,7 @@
 //! The runtime's part: calls that take time, or the fabric.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::HashMap,
     io,
     net::SocketAddr,
@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
     task::{AbortHandle, spawn_local},
     time::sleep,
 };
@@ -20,6 +20,7 @@ use crate::{
     Addresses, Fabric,
     caller::Call,
     calls::{Pending, Unheard},
+    dns::Resolver,
     relay::{Admission, Relay},
     table::Table,
     tuning,
@@ -39,6 +40,7 @@ impl Mesh {
     /// # Errors
     /// When there is no thread, or no port on 127.0.0.1.
     pub fn start<F: Fabric>(fabric: Rc<F>, addresses: Addresses) -> io::Result<Self> {
+        let resolver = Resolver::new(Rc::clone(&fabric), addresses.clone());
         let shared = Arc::new(Shared { addresses, table: Table::default() });
         let (hand, mut calls) = mpsc::unbounded_channel();
         let watch = Watch::start(Arc::clone(&shared), hand)?;
@@ -49,8 +51,7 @@ impl Mesh {
             relays: RefCell::default(),
             pending: RefCell::default(),
             unheard: Unheard::default(),
-            forwards: Semaphore::new(tuning::FORWARDS),
-            turn: Cell::new(0),
+            resolver,
         });
         let sweep = spawn_local(sweep(Rc::downgrade(&inner))).abort_handle();
         let serve = spawn_local(async move {
@@ -87,10 +88,7 @@ pub(crate) struct Inner<F> {
     /// Connections under way, by the program's socket.
     pub(crate) pending: RefCell<HashMap<u64, Rc<Pending>>>,
     pub(crate) unheard: Unheard,
-    /// Room for questions to other name servers.
-    pub(crate) forwards: Semaphore,
-    /// Answers to questions for names so far.
-    pub(crate) turn: Cell<usize>,
+    pub(crate) resolver: Resolver<F>,
 }
 
 impl<F: Fabric> Inner<F> {

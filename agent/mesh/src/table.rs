@@ -36,6 +36,8 @@ struct Stream {
     peer: SocketAddr,
     /// The call that was told of it, and when.
     told: Option<(Signature, Instant)>,
+    /// Both directions have ended, since then; the program may still ask who it was.
+    ended: Option<Instant>,
 }
 
 impl Table {
@@ -53,18 +55,27 @@ impl Table {
     }
 
     pub(crate) fn insert_stream(&self, inode: u64, peer: SocketAddr) {
-        self.lock().streams.insert(inode, Stream { peer, told: None });
+        self.lock().streams.insert(inode, Stream { peer, told: None, ended: None });
     }
 
     pub(crate) fn remove_stream(&self, inode: u64) {
         self.lock().streams.remove(&inode);
     }
 
+    /// Both directions have ended.
+    pub(crate) fn end_stream(&self, inode: u64) {
+        if let Some(stream) = self.lock().streams.get_mut(&inode) {
+            stream.ended = Some(Instant::now());
+        }
+    }
+
     /// Whether the socket is connected and a call is to be told so: the first, and the same again at once. The kernel may interrupt a
     /// call although it has taken our answer, and then makes it again.
     pub(crate) fn tell(&self, inode: u64, call: Signature) -> bool {
         let mut inner = self.lock();
-        let Some(stream) = inner.streams.get_mut(&inode) else { return false };
+        let Some(stream) = inner.streams.get_mut(&inode).filter(|stream| stream.ended.is_none()) else {
+            return false;
+        };
         let again = |(told, at): (Signature, Instant)| told == call && at.elapsed() < tuning::AGAIN;
         let tell = stream.told.is_none_or(again);
         if tell {
@@ -124,9 +135,14 @@ impl Table {
         (sender.ip() == Ipv4Addr::LOCALHOST).then(|| self.lock().relays.get(&sender.port()).copied())?
     }
 
-    /// Forgets UDP sockets that are closed; who the rest are connected to.
+    /// Forgets UDP sockets that are closed, and TCP ones whose connection ended a while ago: the kernel gives their numbers
+    /// to no others in that time. Who the UDP sockets are connected to.
     pub(crate) fn sweep(&self) -> BTreeSet<SocketAddr> {
-        let known: Vec<u64> = self.lock().datagrams.keys().copied().collect();
+        let known: Vec<u64> = {
+            let mut inner = self.lock();
+            inner.streams.retain(|_, stream| stream.ended.is_none_or(|at| at.elapsed() < tuning::ENDED));
+            inner.datagrams.keys().copied().collect()
+        };
         if known.is_empty() {
             return BTreeSet::new();
         }
@@ -184,6 +200,19 @@ mod tests {
         table.remove_stream(7);
         assert!(!table.tell(7, [2; 9]));
         assert_eq!(table.peer(7), None);
+    }
+
+    #[test]
+    fn a_stream_that_has_ended_is_known_by_name_and_connected_no_more() {
+        let table = Table::default();
+        let peer: SocketAddr = ([172, 18, 0, 3], 80).into();
+        table.insert_stream(7, peer);
+        table.end_stream(7);
+        table.sweep();
+        assert_eq!(table.peer(7), Some(peer));
+        assert!(!table.tell(7, [1; 9]));
+        table.insert_stream(7, peer);
+        assert!(table.tell(7, [1; 9]));
     }
 
     #[test]

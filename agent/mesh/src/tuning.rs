@@ -18,6 +18,9 @@ pub(crate) const WAITING: Duration = Duration::from_millis(250);
 /// Between two looks for closed UDP sockets.
 pub(crate) const SWEEP: Duration = Duration::from_secs(10);
 
+/// Who a connection was with is known this long after its end.
+pub(crate) const ENDED: Duration = Duration::from_secs(600);
+
 /// One read of a connection, bytes; all connections share the buffer.
 pub(crate) const PIECE: usize = 64 << 10;
 /// The largest datagram, bytes.
@@ -36,6 +39,8 @@ pub(crate) const TTL: u32 = 10;
 pub(crate) const ADDRESSES: usize = 24;
 /// What another name server gets to answer; resolvers themselves wait for 5 s and ask again.
 pub(crate) const FORWARD: Duration = Duration::from_secs(10);
+/// The next of several name servers is asked after this: resolvers themselves give up after 5 s.
+pub(crate) const NEXT_SERVER: Duration = Duration::from_secs(2);
 /// Questions that other name servers are being asked at once; more are lost.
 pub(crate) const FORWARDS: usize = 256;
 /// Without descriptors, until the next try to accept.
@@ -51,3 +56,18 @@ pub(crate) const AGAIN: Duration = Duration::from_secs(1);
 /// A socket that does not block hears of a quick dial at once, and of a slower one as the kernel would tell it: a program's
 /// loop stands still no longer than this.
 pub const HASTE: Duration = Duration::from_millis(10);
+
+/// On the rung `loopback`: until the next try to listen where the container's own server listens, and to ask a peer that has not
+/// answered.
+pub(crate) const AGAIN_LOOPBACK: Duration = Duration::from_secs(1);
+
+/// On the rung `tun`: the largest packet, bytes. A datagram is never parted, and few packets carry much.
+pub(crate) const MTU: u32 = 65_535;
+/// Packets that are taken before others have their turn.
+pub(crate) const PACKETS: usize = 64;
+/// What is known of a connection stays this long after its end, for the last packets: as `TIME_WAIT`.
+pub(crate) const REST: Duration = Duration::from_secs(60);
+/// Connections that wait to be accepted: as the kernel's own most.
+pub(crate) const BACKLOG: i32 = 4096;
+/// Datagrams of one exchange that wait on either side; more are lost.
+pub(crate) const WAITING_DATAGRAMS: usize = 64;

@@ -158,3 +158,40 @@ s.sendto(question('9.0.18.172.in-addr.arpa', 12), ('127.83.0.1', 53)); print(tol
         assert_eq!(said, expected);
     });
 }
+
+#[test]
+fn other_names_are_asked_of_the_name_servers_that_stand_in_one_after_the_other() {
+    with(async |container| {
+        // The first is a container that answers nothing; the second one of the machine's.
+        container.peers.servers.replace(vec![([172, 18, 0, 9], 53).into(), ([127, 0, 53, 7], 53).into()]);
+        if elsewhere([127, 0, 53, 7]).await.is_none() {
+            return eprintln!("no name server can be had here: not tested");
+        }
+        let ask = format!(
+            "{QUESTION}
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.sendto(question('example.org'), ('192.0.2.53', 53))
+a, who = s.recvfrom(512); print(told(a)[0], who)"
+        );
+        assert_eq!(container.python(&ask).await, "3 ('192.0.2.53', 53)");
+    });
+}
+
+#[test]
+fn a_name_server_that_is_a_container_itself_is_asked_through_the_mesh() {
+    with(async |container| {
+        container.peers.echo_datagrams([172, 18, 0, 3], 53).await;
+        container.peers.servers.replace(vec![([172, 18, 0, 3], 53).into()]);
+        // The peer answers with its address before the question: its first bytes are the question's number.
+        let said = container
+            .python(&format!(
+                "{QUESTION}
+q = b'17' + question('example.org')[2:]
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.sendto(q, ('192.0.2.53', 53))
+a, who = s.recvfrom(512); print(a[:13], a[14:] == q, who)"
+            ))
+            .await;
+        assert_eq!(said, "b'172.18.0.3:53' True ('192.0.2.53', 53)");
+    });
+}

@@ -303,3 +303,22 @@ for port in 8080, 81:
         }
     });
 }
+
+#[test]
+fn a_connection_has_its_names_after_both_directions_have_ended_too() {
+    with(async |container| {
+        container.peers.echo([172, 18, 0, 3], 8080).await;
+        let said = container
+            .python(
+                "s = socket.create_connection(('172.18.0.3', 8080))
+s.shutdown(socket.SHUT_WR); print(s.makefile().read().strip())
+names = set()
+try:
+    while True: names.add(s.getpeername()[0])
+except OSError as e: print(errno.errorcode[e.errno])
+print(s.getsockname()[0], names - {'172.18.0.3'})",
+            )
+            .await;
+        assert_eq!(said, "172.18.0.3:8080\nENOTCONN\n172.18.0.2 set()");
+    });
+}

@@ -20,6 +20,9 @@ use crate::{
 /// Runs to the end; gives the agent's exit code.
 pub async fn run(settings: Settings) -> i32 {
     let shared = Shared::new(settings.run.clone(), settings.buffer);
+    if let Some(etc) = &settings.etc {
+        shared.etc.get_or_init(|| etc.clone());
+    }
     let linger = settings.linger;
     let (children, tees) = match (signals::forward(&shared), signal(SignalKind::child()), tees()) {
         (Ok(()), Ok(children), Ok(tees)) => (children, tees),

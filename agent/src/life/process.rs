@@ -75,8 +75,8 @@ pub async fn lead(shared: &Rc<Shared>, launch: Launch, tees: &[Tee; 2], linger: 
 type Started = (Process, oneshot::Receiver<Ended>, Vec<UnixListener>);
 
 async fn start(shared: &Rc<Shared>, launch: Launch) -> Result<Started, Failure> {
-    let catcher = mesh::catcher(shared);
-    let catch = catcher.is_some();
+    let catcher = mesh::prepare(shared);
+    let catch = catcher.as_ref().and_then(|catcher| catcher.catch(shared));
     let starting = shared.children.starting();
     let started = spawn_blocking(move || {
         process::furnish(launch.hostname.as_deref(), &launch.tmpfs);

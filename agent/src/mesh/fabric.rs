@@ -1,13 +1,13 @@
 //! The line as the way to other containers.
 
 use std::{
-    net::{Ipv4Addr, SocketAddrV4},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     rc::Rc,
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
 use sockerless_agent_wire::{
-    mesh::{Connected, Target},
+    mesh::{Connected, PORTS, Target},
     request::Protocol,
 };
 use sockerless_mesh::{Datagrams, Fabric, Refusal};
@@ -79,6 +79,35 @@ impl Fabric for Line {
 
     fn name(&self, address: Ipv4Addr) -> Option<String> {
         self.names.of(address)
+    }
+
+    fn name_servers(&self, asked: SocketAddr) -> Vec<SocketAddr> {
+        self.names.servers(asked.ip())
+    }
+
+    fn ports(&self, peer: Ipv4Addr) -> mpsc::Receiver<Vec<u16>> {
+        let (tell, told) = mpsc::channel(1);
+        let shared = Rc::clone(&self.shared);
+        spawn_local(async move {
+            let target = Target { protocol: Protocol::Tcp, address: peer, port: PORTS };
+            let asking = async {
+                let Ok(mut connection) = shared.connect(target).await else { return };
+                let mut waiting = BytesMut::new();
+                while let Ok(1..) = connection.read_buf(&mut waiting).await {
+                    while let Some(list) = dial::next(&mut waiting) {
+                        let ports = list.chunks_exact(2).map(|port| u16::from_be_bytes([port[0], port[1]]));
+                        if tell.send(ports.collect()).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            };
+            tokio::select! {
+                () = asking => {}
+                () = tell.closed() => {}
+            }
+        });
+        told
     }
 }
 

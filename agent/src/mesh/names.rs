@@ -2,25 +2,45 @@
 
 use std::{
     cell::RefCell,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     rc::Rc,
 };
 
 use sockerless_agent_wire::mesh::MeshView;
 
 /// What the daemon said last.
-#[derive(Debug, Default)]
-pub struct Names(RefCell<Rc<MeshView>>);
+#[derive(Debug)]
+pub struct Names {
+    view: RefCell<Rc<MeshView>>,
+    /// The name servers that the cloud has given.
+    clouds: Vec<IpAddr>,
+}
+
+/// Name servers listen here.
+const DNS: u16 = 53;
 
 impl Names {
+    /// `clouds`: the name servers that the user's take the place of.
+    pub fn new(clouds: Vec<IpAddr>) -> Self {
+        Self { view: RefCell::default(), clouds }
+    }
+
     /// From now on this holds.
     pub fn replace(&self, view: Rc<MeshView>) {
-        self.0.replace(view);
+        self.view.replace(view);
+    }
+
+    /// Who is asked in the place of a name server: one that a program has chosen by itself is asked.
+    pub fn servers(&self, asked: IpAddr) -> Vec<SocketAddr> {
+        if !self.clouds.contains(&asked.to_canonical()) {
+            return Vec::new();
+        }
+        self.view.borrow().name_servers.iter().map(|server| SocketAddr::new(*server, DNS)).collect()
     }
 
     /// The addresses of a name: as in dockerd those of the first network that knows it.
     pub fn addresses(&self, name: &str) -> Option<Vec<Ipv4Addr>> {
-        let view = self.0.borrow();
+        let view = self.view.borrow();
         if let Some(given) = view.hosts.get(name) {
             let v4 = given.iter().filter_map(|address| match address {
                 IpAddr::V4(address) => Some(*address),
@@ -33,15 +53,20 @@ impl Names {
 
     /// The name of an address: with the network's behind it, as in dockerd.
     pub fn of(&self, address: Ipv4Addr) -> Option<String> {
-        let view = self.0.borrow();
+        let view = self.view.borrow();
         let network = view.network_of(address)?;
         let (name, _) = network.names.iter().find(|(_, addresses)| addresses.contains(&address))?;
         Some(format!("{name}.{}", network.name))
     }
 
+    /// The container's own addresses.
+    pub fn own(&self) -> Vec<Ipv4Addr> {
+        self.view.borrow().networks.iter().map(|network| network.address).collect()
+    }
+
     /// Whether an address is in one of the container's networks.
     pub fn has(&self, address: Ipv4Addr) -> bool {
-        self.0.borrow().network_of(address).is_some()
+        self.view.borrow().network_of(address).is_some()
     }
 }
 
@@ -70,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_name_is_looked_up_in_one_network_after_the_other_and_given_hosts_come_first() {
-        let names = Names::default();
+        let names = Names::new(Vec::new());
         assert_eq!(names.addresses("db"), None);
         names.replace(Rc::new(MeshView {
             catch: true,
@@ -79,7 +104,7 @@ mod tests {
                 "given".to_owned(),
                 vec!["::1".parse().unwrap(), "10.0.0.1".parse().unwrap()],
             )]),
-            name_servers: Vec::new(),
+            ..MeshView::default()
         }));
         let at = |third, last| Ipv4Addr::new(172, 18, third, last);
         assert_eq!(names.addresses("db"), Some(vec![at(1, 3), at(1, 4)]));
@@ -88,5 +113,15 @@ mod tests {
         assert_eq!(names.of(at(2, 9)), Some("db.n2".to_owned()));
         assert_eq!(names.of(at(2, 77)), None);
         assert!(names.has(at(1, 200)) && !names.has(at(3, 1)));
+    }
+
+    #[test]
+    fn the_users_name_servers_stand_in_for_the_clouds_and_for_no_others() {
+        let (cloud, own) = (IpAddr::from([169, 254, 169, 254]), IpAddr::from([1, 1, 1, 1]));
+        let names = Names::new(vec![cloud]);
+        assert!(names.servers(cloud).is_empty());
+        names.replace(Rc::new(MeshView { name_servers: vec![own], ..MeshView::default() }));
+        assert_eq!(names.servers(cloud), [SocketAddr::new(own, 53)]);
+        assert!(names.servers(own).is_empty() && names.servers([8, 8, 8, 8].into()).is_empty());
     }
 }

@@ -100,21 +100,30 @@ pub struct Spec {
     pub tty: bool,
     pub stdin: bool,
     pub size: Option<Size>,
-    /// Its connections are to be caught.
-    pub catch: bool,
+    /// How its connections are to be caught, if at all.
+    pub catch: Option<Catch>,
+}
+
+/// What a process needs for that.
+#[derive(Debug)]
+pub enum Catch {
+    /// A filter, whose listener the agent gets.
+    Filter,
+    /// To be in a network namespace.
+    Namespace(OwnedFd),
 }
 
 impl From<Launch> for Spec {
     fn from(launch: Launch) -> Self {
         let Launch { argv, env, working_dir, user, groups, tty, stdin, size, .. } = launch;
-        Self { argv, env, working_dir, make_working_dir: true, user, groups, tty, stdin, size, catch: false }
+        Self { argv, env, working_dir, make_working_dir: true, user, groups, tty, stdin, size, catch: None }
     }
 }
 
 impl From<Exec> for Spec {
     fn from(exec: Exec) -> Self {
         let Exec { id: _, argv, env, working_dir, user, groups, tty, stdin, size } = exec;
-        Self { argv, env, working_dir, make_working_dir: false, user, groups, tty, stdin, size, catch: false }
+        Self { argv, env, working_dir, make_working_dir: false, user, groups, tty, stdin, size, catch: None }
     }
 }
 
@@ -129,8 +138,10 @@ struct Plan {
     terminal: bool,
     /// The number of the descriptor that is to be standard input; none for an empty one.
     stdin: Option<RawFd>,
-    /// Its connections are to be caught.
-    catch: bool,
+    /// It gets a filter.
+    filter: bool,
+    /// The number of the descriptor of its network namespace, if it is not the agent's.
+    network: Option<RawFd>,
 }
 
 /// Starts it. Blocks for about a millisecond; longer where the file system is slow.
@@ -146,8 +157,19 @@ pub fn start(spec: Spec) -> Result<Process, Failure> {
     }
     let working_dir = if working_dir.is_empty() { "/".to_owned() } else { working_dir };
     let identity = person.identity;
-    let plan = Plan { argv, env, working_dir, make_working_dir, identity, terminal: tty, stdin: None, catch };
     let failed = |errno: Errno| Failure::new("cannot prepare the process's streams", errno);
+    let network = match &catch {
+        Some(Catch::Namespace(namespace)) => {
+            // The stage finds it by its number.
+            fcntl(namespace, FcntlArg::F_SETFD(FdFlag::empty())).map_err(failed)?;
+            Some(namespace.as_raw_fd())
+        }
+        Some(Catch::Filter) | None => None,
+    };
+    let filter = matches!(catch, Some(Catch::Filter));
+    let terminal = tty;
+    let plan =
+        Plan { argv, env, working_dir, make_working_dir, identity, terminal, stdin: None, filter, network };
     if tty {
         let (agents, processes) = terminal::open(size).map_err(|error| failed(errno(&error)))?;
         let (pid, caught) =
@@ -204,7 +226,8 @@ fn spawn(plan: &Plan, stdout: OwnedFd, stderr: OwnedFd) -> Result<(u32, Option<C
     // If the stage is gone already, the answer is missing, too, and the end of the child tells the rest.
     let mut answer = Vec::new();
     let told = ours.write_all(&json).and_then(|()| ours.shutdown(Shutdown::Write));
-    let caught = told.map(|()| plan.catch.then(|| catch::receive(&mut ours, &mut answer))).map_err(failed)?;
+    let caught =
+        told.map(|()| plan.filter.then(|| catch::receive(&mut ours, &mut answer))).map_err(failed)?;
     ours.read_to_end(&mut answer).map_err(failed)?;
     if answer.is_empty() {
         return Ok((pid, caught));

@@ -19,6 +19,7 @@ use std::{
 
 use nix::{
     errno::Errno,
+    sched::{CloneFlags, setns},
     sys::{
         signal::{SigSet, SigmaskHow, sigprocmask},
         stat::{Mode, umask},
@@ -56,7 +57,7 @@ fn become_process(line: &mut UnixStream) -> Result<Never, Failure> {
     let mut plan = Vec::new();
     line.read_to_end(&mut plan).map_err(|error| Failure::other(error.to_string()))?;
     let plan: Plan = serde_json::from_slice(&plan).map_err(|error| Failure::other(error.to_string()))?;
-    close_inherited(&[line.as_raw_fd(), plan.stdin.unwrap_or_default()]);
+    close_inherited(&[line.as_raw_fd(), plan.stdin.unwrap_or_default(), plan.network.unwrap_or_default()]);
     let step = |name: &'static str| move |errno: Errno| Failure::new(name, errno);
     if let Some(limit) = std::env::args().nth(2).and_then(|limit| limit.parse().ok()) {
         descriptors::lower(limit).map_err(step("setrlimit"))?;
@@ -74,7 +75,10 @@ fn become_process(line: &mut UnixStream) -> Result<Never, Failure> {
     if plan.make_working_dir {
         make(&plan.working_dir)?;
     }
-    if plan.catch {
+    if let Some(number) = plan.network {
+        enter(number).map_err(|error| Failure::new("network namespace", errno(&error)))?;
+    }
+    if plan.filter {
         catch::install(line).map_err(|error| Failure::new("filter", errno(&error)))?;
     }
     if let Some(identity) = &plan.identity {
@@ -122,6 +126,14 @@ fn input(plan: &Plan) -> Result<OwnedFd, Failure> {
     let file = OpenOptions::new().read(true).open(&place).map_err(|error| failed(&place, &error))?;
     close(number).map_err(|errno| Failure::new("close", errno))?;
     Ok(file.into())
+}
+
+/// Becomes part of a network namespace.
+fn enter(number: RawFd) -> std::io::Result<()> {
+    // Opened anew, as standard input.
+    let namespace = File::open(format!("/proc/self/fd/{number}"))?;
+    close(number)?;
+    Ok(setns(namespace, CloneFlags::CLONE_NEWNET)?)
 }
 
 /// Docker makes a working directory that is missing, as root's.

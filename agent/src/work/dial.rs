@@ -4,13 +4,14 @@ use std::{
     cell::RefCell,
     collections::BTreeSet,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4},
+    rc::Rc,
 };
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
 use sockerless_agent_wire::request::{End, Fault, FaultKind, Protocol, Reply};
-use sockerless_mesh::shadow;
+use sockerless_mesh::{Tun, shadow, tun::Seat};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpSocket, TcpStream, UdpSocket, tcp},
@@ -19,7 +20,8 @@ use tokio::{
 
 use super::fault::{failed, fault};
 use crate::{
-    shared::{Channel, Output},
+    mesh::Catcher,
+    shared::{Channel, Output, Shared},
     tuning,
 };
 
@@ -40,16 +42,17 @@ pub enum Way {
 }
 
 /// Connects, and carries bytes or datagrams until both sides have ended.
-pub async fn dial(channel: Channel, way: Way, protocol: Protocol, port: u16) {
+pub async fn dial(shared: &Shared, channel: Channel, way: Way, protocol: Protocol, port: u16) {
+    let catcher = shared.catcher.get().filter(|catcher| catcher.tun().is_some());
     let carried = match protocol {
-        Protocol::Tcp => match connect(way, port).await {
-            Ok(mut stream) => {
+        Protocol::Tcp => match connect(catcher, way, port).await {
+            Ok((mut stream, _seat)) => {
                 channel.reply(Reply::Ready);
                 carry(&channel, &mut stream).await
             }
             Err(fault) => return channel.reply(Reply::Failed(fault)),
         },
-        Protocol::Udp => match bind(way, port).await {
+        Protocol::Udp => match bind(catcher, way, port).await {
             Ok(socket) => {
                 channel.reply(Reply::Ready);
                 exchange(&channel, &socket).await
@@ -73,6 +76,17 @@ impl Way {
             Self::Mesh { to, .. } => vec![IpAddr::V4(shadow(to))],
         };
         local.into_iter().chain(std::iter::once_with(own).flatten())
+    }
+
+    /// As [`Self::addresses`], in a network namespace of the container's own.
+    fn addresses_inside(self, catcher: &Catcher) -> Vec<IpAddr> {
+        match self {
+            Self::Published => {
+                let local = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+                local.into_iter().chain(catcher.own().into_iter().map(IpAddr::V4)).collect()
+            }
+            Self::Mesh { to, .. } => vec![IpAddr::V4(to)],
+        }
     }
 
     /// Where to connect from, to an address; none for wherever the kernel likes.
@@ -99,8 +113,8 @@ impl Way {
     }
 }
 
-/// The container's own addresses.
-fn own() -> BTreeSet<IpAddr> {
+/// The addresses of the agent's own place in the network; the container's too, unless that has a network namespace of its own.
+pub fn own() -> BTreeSet<IpAddr> {
     let interfaces = getifaddrs().into_iter().flatten();
     let up = interfaces.filter(|interface| {
         interface.flags.contains(InterfaceFlags::IFF_UP)
@@ -116,15 +130,32 @@ fn own() -> BTreeSet<IpAddr> {
     .collect()
 }
 
-async fn connect(way: Way, port: u16) -> Result<TcpStream, Fault> {
+async fn connect(
+    catcher: Option<&Rc<Catcher>>,
+    way: Way,
+    port: u16,
+) -> Result<(TcpStream, Option<Seat>), Fault> {
     let mut first = None;
-    for address in way.addresses() {
+    let addresses = match catcher {
+        Some(catcher) => way.addresses_inside(catcher),
+        None => way.addresses().collect(),
+    };
+    for address in addresses {
         let to = SocketAddr::new(address, port);
-        let error = match timeout(tuning::CONNECT, way.connect(to)).await {
-            Ok(Ok(stream)) => {
+        let connecting = async {
+            match (catcher.and_then(|catcher| catcher.tun()), way, to) {
+                (Some(tun), Way::Mesh { from, .. }, SocketAddr::V4(to)) => {
+                    tun.connect(from, to).await.map(|(stream, seat)| (stream, Some(seat)))
+                }
+                (Some(tun), ..) => tun.connect_inside(to).await.map(|stream| (stream, None)),
+                (None, ..) => way.connect(to).await.map(|stream| (stream, None)),
+            }
+        };
+        let error = match timeout(tuning::CONNECT, connecting).await {
+            Ok(Ok((stream, seat))) => {
                 // What a client has sent at once shall arrive at once.
                 let _ = stream.set_nodelay(true);
-                return Ok(stream);
+                return Ok((stream, seat));
             }
             Ok(Err(error)) => failed(format_args!("dial tcp {to}: connect"), &error),
             Err(_) => fault(way.silence(), format!("dial tcp {to}: i/o timeout")),
@@ -191,10 +222,14 @@ struct Exchange {
     socket: UdpSocket,
     to: SocketAddr,
     connected: bool,
+    _seat: Option<Seat>,
 }
 
 /// A socket that talks to whoever has the port.
-async fn bind(way: Way, port: u16) -> io::Result<Exchange> {
+async fn bind(catcher: Option<&Rc<Catcher>>, way: Way, port: u16) -> io::Result<Exchange> {
+    if let Some(tun) = catcher.and_then(|catcher| catcher.tun()) {
+        return bind_inside(tun, way, port).await;
+    }
     let to = match (listener(way, port), way) {
         (Some(to), _) => to,
         // Nobody yet, or nobody who may be reached.
@@ -209,7 +244,24 @@ async fn bind(way: Way, port: u16) -> io::Result<Exchange> {
     if connected {
         socket.connect(to).await?;
     }
-    Ok(Exchange { socket, to, connected })
+    Ok(Exchange { socket, to, connected, _seat: None })
+}
+
+/// As [`bind`], in a network namespace of the container's own.
+async fn bind_inside(tun: &Tun, way: Way, port: u16) -> io::Result<Exchange> {
+    match way {
+        Way::Mesh { from, to } => {
+            let (socket, seat) = tun.datagrams(from, SocketAddrV4::new(to, port))?;
+            let to = seat.address().into();
+            Ok(Exchange { socket, to, connected: false, _seat: Some(seat) })
+        }
+        Way::Published => {
+            let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let socket = tun.datagrams_inside(to.ip())?;
+            socket.connect(to).await?;
+            Ok(Exchange { socket, to, connected: true, _seat: None })
+        }
+    }
 }
 
 /// Where the port's owner receives datagrams. There is no other way to know: nothing refuses them.
@@ -236,8 +288,8 @@ fn listener(way: Way, port: u16) -> Option<IpAddr> {
     way.addresses().find(reaches)
 }
 
-/// The local address in a line of `/proc/net/udp`: words of memory in hexadecimal digits, in the machine's order.
-fn local(line: &str) -> Option<SocketAddr> {
+/// The local address in a line of `/proc/net/udp` or `tcp`: words of memory in hexadecimal digits, in the machine's order.
+pub(super) fn local(line: &str) -> Option<SocketAddr> {
     let (address, port) = line.split_whitespace().nth(1)?.split_once(':')?;
     let mut bytes = Vec::new();
     for at in (0..address.len()).step_by(8) {
@@ -286,7 +338,7 @@ async fn receive(channel: &Channel, Exchange { socket, to, .. }: &Exchange) -> i
     }
 }
 
-async fn send(channel: &Channel, Exchange { socket, to, connected }: &Exchange) -> io::Result<()> {
+async fn send(channel: &Channel, Exchange { socket, to, connected, .. }: &Exchange) -> io::Result<()> {
     let mut waiting = BytesMut::new();
     while let Some(bytes) = channel.read().await {
         waiting.extend_from_slice(&bytes);

@@ -8,6 +8,7 @@ mod fault;
 pub mod files;
 mod freeze;
 mod health;
+mod ports;
 mod processes;
 mod sample;
 mod stream;
@@ -18,8 +19,8 @@ mod walk;
 use std::rc::Rc;
 
 use sockerless_agent_wire::{
-    mesh::{Reach, Target},
-    request::Request,
+    mesh::{PORTS, Reach, Target},
+    request::{Protocol, Request},
 };
 use tokio::task::spawn_local;
 
@@ -47,10 +48,18 @@ async fn work(shared: Rc<Shared>, channel: Channel, request: Request) {
         Request::Scan { path, except } => binds::scan(channel, path, except).await,
         Request::Pick { path, names } => binds::pick(channel, path, names).await,
         Request::Remove { path, names } => binds::remove(channel, path, names).await,
-        Request::Dial { protocol, port } => dial::dial(channel, Way::Published, protocol, port).await,
+        Request::Dial { protocol, port } => {
+            dial::dial(&shared, channel, Way::Published, protocol, port).await
+        }
+        Request::Reach(Reach {
+            target: Target { protocol: Protocol::Tcp, address, port: PORTS }, ..
+        }) => {
+            let net = shared.catcher.get().and_then(|catcher| catcher.tun().map(|tun| tun.tables()));
+            ports::tell(channel, address, &net.unwrap_or_else(|| "/proc/net".into())).await;
+        }
         Request::Reach(Reach { from, target: Target { protocol, address, port }, .. }) => {
             let way = Way::Mesh { from, to: address };
-            dial::dial(channel, way, protocol, port).await;
+            dial::dial(&shared, channel, way, protocol, port).await;
         }
         Request::Processes => processes::list(channel).await,
         Request::Sample => sample::sample(channel).await,

@@ -29,6 +29,18 @@ pub struct MeshView {
     /// Who is asked for all other names (`--dns`); empty for what the container's `resolv.conf` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub name_servers: Vec<IpAddr>,
+    /// Domains that names without a dot are looked up in (`--dns-search`); `.` alone is none, empty what `resolv.conf` says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub search: Vec<String>,
+    /// Options of `resolv.conf` (`--dns-option`); empty for those that it has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolver_options: Vec<String>,
+    /// What `/etc/hosts` calls the container: its host name, after the whole one if it has a domain name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_names: Vec<String>,
+    /// How connections are to be caught; none for the best way that there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<Rung>,
 }
 
 /// One network that a container is on.
@@ -77,9 +89,13 @@ pub struct Target {
     pub protocol: Protocol,
     /// An address of a network that the container is on.
     pub address: Ipv4Addr,
-    /// The port.
+    /// The port. [`PORTS`] of TCP leads to the agent itself.
     pub port: u16,
 }
+
+/// What is no port: by TCP, the other agent tells which ports its container listens on. Each list is one frame: its length in
+/// bytes (`u16`), then the ports (`u16` each, big endian); another follows when that has changed.
+pub const PORTS: u16 = 0;
 
 /// Opens a channel to what a container's processes listen on, for a process of another container. Answered with
 /// [`crate::request::Reply::Ready`], or a fault, of the kind `refused` where nobody listens. What listens on 127.0.0.1 alone is not

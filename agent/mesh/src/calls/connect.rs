@@ -133,8 +133,8 @@ impl<F: Fabric> Inner<F> {
                 let mesh = Rc::clone(self);
                 let inode = stream.1;
                 spawn_local(async move {
-                    dns::serve_stream(&mesh, stream.0, to).await;
-                    mesh.shared.table.remove_stream(inode);
+                    dns::serve_stream(&mesh.resolver, stream.0, to).await;
+                    mesh.shared.table.end_stream(inode);
                 });
             }));
         };
@@ -172,7 +172,7 @@ impl<F: Fabric> Inner<F> {
         let shared = Arc::clone(&self.shared);
         spawn_local(async move {
             relay::splice(ours, peer).await;
-            shared.table.remove_stream(inode);
+            shared.table.end_stream(inode);
         });
     }
 

@@ -4,32 +4,61 @@ mod forward;
 mod message;
 mod stream;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    cell::Cell,
+    net::{Ipv4Addr, SocketAddr},
+    rc::Rc,
+};
 
-use crate::{Fabric, mesh::Inner, tuning};
+use tokio::sync::Semaphore;
+
+use crate::{Addresses, Fabric, tuning};
 use message::{A, ANY, Code, PTR, Question, Record};
 
 pub(crate) use stream::serve_stream;
 
-/// The answer to a question that came as a datagram; `None` is silence.
-pub(crate) async fn answer<F: Fabric>(mesh: &Inner<F>, query: &[u8], server: SocketAddr) -> Option<Vec<u8>> {
-    let question = Question::parse(query);
-    if let Some(answer) = question.as_ref().and_then(|question| mesh.known(question)) {
-        return Some(answer);
-    }
-    let _place = mesh.forwards.try_acquire().ok()?;
-    match forward::ask(query, server).await {
-        Ok(answer) => answer,
-        // A resolver asks its next server then, at once.
-        Err(_) => question.map(|question| question.reply(Code::ServerFailure, &[])),
-    }
+/// Name servers listen here.
+pub(crate) const PORT: u16 = 53;
+
+/// Who answers the container's questions.
+pub(crate) struct Resolver<F> {
+    fabric: Rc<F>,
+    addresses: Addresses,
+    /// Room for questions to other name servers.
+    forwards: Semaphore,
+    /// Answers to questions for names so far.
+    turn: Cell<usize>,
 }
 
-impl<F: Fabric> Inner<F> {
+impl<F: Fabric> Resolver<F> {
+    pub(crate) fn new(fabric: Rc<F>, addresses: Addresses) -> Self {
+        Self { fabric, addresses, forwards: Semaphore::new(tuning::FORWARDS), turn: Cell::new(0) }
+    }
+
+    /// The answer to a question that came as a datagram; `None` is silence.
+    pub(crate) async fn answer(&self, query: &[u8], server: SocketAddr) -> Option<Vec<u8>> {
+        let question = Question::parse(query);
+        if let Some(answer) = question.as_ref().and_then(|question| self.known(question)) {
+            return Some(answer);
+        }
+        let _place = self.forwards.try_acquire().ok()?;
+        match self.ask(query, server).await {
+            Ok(answer) => answer,
+            // A resolver asks its next server then, at once.
+            Err(_) => question.map(|question| question.reply(Code::ServerFailure, &[])),
+        }
+    }
+
+    /// Who is asked in the place of a server, at least one.
+    fn servers(&self, asked: SocketAddr) -> Vec<SocketAddr> {
+        let servers = self.fabric.name_servers(asked);
+        if servers.is_empty() { vec![asked] } else { servers }
+    }
+
     /// The mesh's own answer to a question, if it is about one of its names or addresses.
     fn known(&self, question: &Question<'_>) -> Option<Vec<u8>> {
         if let Some(address) = question.reverse() {
-            let addresses = &self.shared.addresses;
+            let addresses = &self.addresses;
             let address = addresses.behind(address).or(addresses.is_virtual(address).then_some(address))?;
             let name = self.fabric.name(address);
             let record = name.and_then(|name| Record::name(&name)).filter(|_| question.is(&[PTR, ANY]));

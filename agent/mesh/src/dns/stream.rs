@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, rc::Rc};
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, WriteHalf},
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -13,18 +13,18 @@ use tokio::{
     time::timeout,
 };
 
-use super::message::Question;
-use crate::{Fabric, mesh::Inner, tuning};
+use super::{Resolver, forward::Stream, message::Question};
+use crate::{Fabric, tuning};
 
 /// Serves a program that has connected to a name server, until it or the server ends.
-pub(crate) async fn serve_stream<F: Fabric>(mesh: &Inner<F>, program: TcpStream, server: SocketAddr) {
+pub(crate) async fn serve_stream<F: Fabric>(mesh: &Resolver<F>, program: TcpStream, server: SocketAddr) {
     let (from, into) = program.into_split();
     // The program sees the end of its connection; there is no other place to tell.
     let _ = serve(mesh, from, Rc::new(Mutex::new(into)), server).await;
 }
 
 async fn serve<F: Fabric>(
-    mesh: &Inner<F>,
+    mesh: &Resolver<F>,
     mut program: OwnedReadHalf,
     answers: Rc<Mutex<OwnedWriteHalf>>,
     server: SocketAddr,
@@ -38,7 +38,7 @@ async fn serve<F: Fabric>(
         }
         let upstream = match &mut upstream {
             Some(upstream) => upstream,
-            none => none.insert(Upstream::open(server, Rc::clone(&answers)).await?),
+            none => none.insert(Upstream::open(mesh, server, Rc::clone(&answers)).await?),
         };
         tell(&mut upstream.questions, &query).await?;
     }
@@ -50,15 +50,18 @@ async fn serve<F: Fabric>(
 
 /// The connection to the server, once it is needed. One question may have many answers.
 struct Upstream {
-    questions: OwnedWriteHalf,
+    questions: WriteHalf<Box<dyn Stream>>,
     task: Option<tokio::task::JoinHandle<()>>,
     abort: AbortHandle,
 }
 
 impl Upstream {
-    async fn open(server: SocketAddr, answers: Rc<Mutex<OwnedWriteHalf>>) -> io::Result<Self> {
-        let stream = timeout(tuning::FORWARD, TcpStream::connect(server)).await??;
-        let (mut from, questions) = stream.into_split();
+    async fn open<F: Fabric>(
+        mesh: &Resolver<F>,
+        server: SocketAddr,
+        answers: Rc<Mutex<OwnedWriteHalf>>,
+    ) -> io::Result<Self> {
+        let (mut from, questions) = tokio::io::split(mesh.connect(server).await?);
         let task = spawn_local(async move {
             while let Ok(Some(answer)) = message(&mut from).await {
                 if tell(&mut *answers.lock().await, &answer).await.is_err() {

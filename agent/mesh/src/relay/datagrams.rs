@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{Datagrams, Fabric, dns, mesh::Inner, tuning, watch::Shared};
+use crate::{Datagrams, Fabric, mesh::Inner, tuning, watch::Shared};
 
 pub(crate) struct Relay {
     socket: Rc<UdpSocket>,
@@ -94,7 +94,7 @@ impl<F: Fabric> Inner<F> {
         let Some(peer) = self.peer(relay.to) else {
             let (mesh, socket, to) = (Rc::clone(self), Rc::clone(&relay.socket), relay.to);
             spawn_local(async move {
-                if let Some(answer) = dns::answer(&mesh, &data, to).await {
+                if let Some(answer) = mesh.resolver.answer(&data, to).await {
                     // Who is gone needs no answer.
                     let _ = socket.send_to(&answer, from).await;
                 }

@@ -11,10 +11,8 @@ use super::{
 use crate::{
     addresses::v4,
     caller::{Call, MESSAGE_LENGTH, Name, Piece, Vectored},
+    dns,
 };
-
-/// Name servers listen here.
-pub(crate) const DNS: u16 = 53;
 
 impl Shared {
     /// What is to become of a call. Whatever cannot be read is the kernel's to refuse.
@@ -48,7 +46,7 @@ impl Shared {
 
     /// Whether what goes there goes through the mesh.
     pub(crate) fn concerns(&self, to: SocketAddr) -> bool {
-        to.port() == DNS || v4(to.ip()).is_some_and(|ip| self.addresses.is_virtual(ip))
+        to.port() == dns::PORT || v4(to.ip()).is_some_and(|ip| self.addresses.is_virtual(ip))
     }
 
     fn connect(&self, call: &Call) -> Result<Decision, Errno> {

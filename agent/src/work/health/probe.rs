@@ -37,7 +37,7 @@ pub async fn run(shared: &Rc<Shared>, launch: &Launch, check: &HealthCheck) -> (
         ..Exec::default()
     };
     let catcher = mesh::catcher(shared);
-    let catch = catcher.is_some();
+    let catch = catcher.as_ref().and_then(|catcher| catcher.catch(shared));
     let starting = shared.children.starting();
     let started = spawn_blocking(move || process::start(Spec { catch, ..exec.into() })).await;
     let started = started.unwrap_or_else(|error| Err(Failure { code: 128, message: error.to_string() }));

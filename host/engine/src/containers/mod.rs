@@ -44,3 +44,4 @@ pub(crate) use ports::{host_port, parse as parse_port};
 pub(crate) use process::{environment, launch, launch_env, launch_message, memory_volumes, variable};
 pub(crate) use spec::{ContainerRecord, Spec};
 pub(crate) use table::{Entry, Table, View};
+pub(crate) use validate::rung as mesh_rung;

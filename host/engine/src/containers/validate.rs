@@ -6,6 +6,8 @@ use bollard_stubs::models::{
     ContainerConfig, HostConfig, MountTypeEnum, RestartPolicy, RestartPolicyNameEnum,
 };
 
+use sockerless_ports::link::Rung;
+
 use super::{ports, signals, words};
 use crate::{Error, ErrorKind, Result, times, tuning};
 
@@ -16,6 +18,9 @@ pub const LABEL_TIMEOUT: &str = "sockerless.timeout";
 /// How long the agent of the container stays after its end: seconds, or a duration as `90s` or `1h30m`. Overrides the
 /// daemon's setting; with `0` it goes as soon as what the container has changed is saved.
 pub const LABEL_LINGER: &str = "sockerless.linger";
+
+/// How connections to other containers are caught: `seccomp`, `tun` or `loopback`; left out for the best way that there is.
+pub const LABEL_MESH: &str = "sockerless.mesh";
 
 fn invalid<T>(message: impl Into<String>) -> Result<T> {
     Err(Error::new(ErrorKind::Invalid, message))
@@ -60,7 +65,20 @@ pub(crate) fn config(config: &ContainerConfig) -> Result<()> {
     }
     timeout(config)?;
     linger(config)?;
+    rung(config)?;
     Ok(())
+}
+
+/// How the container's label wants connections to be caught. Errors: 400 for one that nobody knows.
+pub(crate) fn rung(config: &ContainerConfig) -> Result<Option<Rung>> {
+    let text = config.labels.as_ref().and_then(|labels| labels.get(LABEL_MESH)).map(String::as_str);
+    match text {
+        None => Ok(None),
+        Some("seccomp") => Ok(Some(Rung::Seccomp)),
+        Some("tun") => Ok(Some(Rung::Tun)),
+        Some("loopback") => Ok(Some(Rung::Loopback)),
+        Some(text) => invalid(format!("invalid label {LABEL_MESH}={text}: seccomp, tun or loopback")),
+    }
 }
 
 /// How long the container's label wants its agent to stay. Errors: 400 for a label that cannot be read.

@@ -118,10 +118,6 @@ pub(crate) fn warn(wishes: &Wishes<'_>, manifest: &Manifest) -> Vec<String> {
         );
     }
     when(host.network_mode.as_deref() == Some("host"), local("the host's network (--network host)"));
-    when(
-        some(&host.dns) || some(&host.dns_search) || some(&host.dns_options),
-        lacks("name servers of its own (--dns)"),
-    );
     let published = host.port_bindings.as_ref().is_some_and(|all| !all.is_empty());
     when(
         published && host.network_mode.as_deref() == Some("host"),

@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use sockerless_ports::link::{Catching, Mesh, MeshNetwork, MeshView, Route, RunId};
 
 use super::{locked, record::BRIDGE};
-use crate::{Engine, containers::Spec};
+use crate::{
+    Engine,
+    containers::{Spec, mesh_rung},
+};
 
 /// The engine, as the link knows it: it may be gone before the link.
 pub(super) struct Neighbourhood(pub Weak<Engine>);
@@ -23,6 +26,11 @@ impl Mesh for Neighbourhood {
             catch: catch(&view.spec, &networks) || gateway.is_some() && engine.options.host_gateway.is_some(),
             hosts: engine.hosts_of(&view.spec, gateway),
             name_servers: view.spec.host.dns.iter().flatten().filter_map(|text| text.parse().ok()).collect(),
+            search: view.spec.host.dns_search.clone().unwrap_or_default(),
+            resolver_options: view.spec.host.dns_options.clone().unwrap_or_default(),
+            own_names: own_names(&view.spec),
+            // Refused at create where it cannot be read.
+            rung: mesh_rung(&view.spec.config).unwrap_or_default(),
             networks,
         }
     }
@@ -59,4 +67,11 @@ fn catch(spec: &Spec, networks: &[MeshNetwork]) -> bool {
         || some(&host.links)
         || some(&host.extra_hosts)
         || some(&host.dns)
+}
+
+/// What a container calls itself: with its domain name first, as dockerd writes it into `/etc/hosts`.
+fn own_names(spec: &Spec) -> Vec<String> {
+    let host = spec.hostname();
+    let domain = spec.config.domainname.as_deref().filter(|domain| !domain.is_empty());
+    domain.map(|domain| format!("{host}.{domain}")).into_iter().chain([host.to_owned()]).collect()
 }
