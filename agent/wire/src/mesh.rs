@@ -38,6 +38,10 @@ pub struct MeshView {
     /// What `/etc/hosts` calls the container: its host name, after the whole one if it has a domain name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own_names: Vec<String>,
+    /// Addresses of others in the same pod, with whom the container shares its network stack: they are reached without the
+    /// mesh.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pod: Vec<Ipv4Addr>,
     /// How connections are to be caught; none for the best way that there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rung: Option<Rung>,

@@ -64,9 +64,10 @@ fn from_daemon() -> impl Strategy<Value = FromDaemon> {
         proptest::collection::vec(network(), 0..3),
         proptest::collection::vec(any::<std::net::IpAddr>(), 0..3),
         proptest::collection::vec(".{0,9}", 0..3),
+        proptest::collection::vec(address(), 0..3),
         proptest::option::of(rung()),
     )
-        .prop_map(|(catch, networks, name_servers, words, rung)| MeshView {
+        .prop_map(|(catch, networks, name_servers, words, pod, rung)| MeshView {
             catch,
             networks,
             hosts: BTreeMap::from([("given".to_owned(), name_servers.clone())]),
@@ -74,6 +75,7 @@ fn from_daemon() -> impl Strategy<Value = FromDaemon> {
             search: words.clone(),
             resolver_options: words.clone(),
             own_names: words,
+            pod,
             rung,
         });
     let reach =

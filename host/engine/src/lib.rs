@@ -16,6 +16,7 @@ mod filters;
 mod images;
 mod life;
 mod networks;
+mod pods;
 mod publish;
 mod reconcile;
 mod requests;

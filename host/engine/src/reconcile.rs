@@ -12,7 +12,7 @@ use crate::{
     Engine, Error, ErrorKind, Result,
     containers::{ContainerRecord, Entry},
     life::{Event, Phase, State},
-    supervisor::{Cloud, Command, Intent, LOG_NOTE, Rejection, run_id},
+    supervisor::{Cloud, Command, From, Intent, LOG_NOTE, Rejection, run_id},
     tuning,
 };
 
@@ -50,7 +50,11 @@ impl Engine {
                 .map_err(|error| damaged("intent", &record.key, &error))?;
             // Known before the clouds are asked for orphans.
             self.runs.know_job(&intent.job);
-            intents.insert(intent.run.clone(), intent);
+            if intent.seats.is_empty() {
+                intents.insert(intent.run.clone(), intent);
+            } else {
+                self.resume_pod(intent);
+            }
         }
         for entry in self.containers.all() {
             self.resume(&entry, &mut intents).await?;
@@ -100,10 +104,10 @@ impl Engine {
             }
             Phase::Restarting | Phase::Exited => {
                 if state.linger.is_some() {
-                    match intents.remove(&run_id(entry, state.host)) {
-                        Some(intent) => {
-                            let host = run_id(entry, state.host);
-                            self.supervise(Arc::clone(entry), host, state.serves, Some(intent), false);
+                    let host = run_id(entry, state.host);
+                    match self.where_it_stands(&host, intents) {
+                        Some(from) => {
+                            self.supervise(Arc::clone(entry), host, state.serves, from, false);
                         }
                         None => self.report(entry, Event::Interrupted { generation }).await,
                     }
@@ -130,6 +134,16 @@ impl Engine {
         Ok(())
     }
 
+    /// The job of a run that was under way, if there is or may be one.
+    fn where_it_stands(
+        &self,
+        host: &sockerless_ports::link::RunId,
+        intents: &mut HashMap<sockerless_ports::link::RunId, Intent>,
+    ) -> Option<From> {
+        let own = intents.remove(host).map(|intent| From::Intent(Box::new(intent)));
+        own.or_else(|| self.seat_again(host).map(From::Seat))
+    }
+
     /// A run that was under way.
     async fn resume_run(
         self: &Arc<Self>,
@@ -139,14 +153,14 @@ impl Engine {
     ) {
         let generation = state.generation;
         let host = run_id(entry, state.host);
-        let Some(intent) = intents.remove(&host) else {
+        let Some(from) = self.where_it_stands(&host, intents) else {
             self.report(entry, Event::Interrupted { generation }).await;
             return;
         };
         if let Err(error) = self.begin_log(entry, generation).await {
             tracing::error!(container = entry.id(), %error, "the log of a running container cannot be opened");
         }
-        let run = self.supervise(Arc::clone(entry), host, state.serves, Some(intent), true);
+        let run = self.supervise(Arc::clone(entry), host, state.serves, from, true);
         // Before a client can start another container that wants the same port.
         self.publish_again(entry, generation).await;
         self.join_again(entry, generation).await;

@@ -209,3 +209,10 @@ pub const REMOVAL_PAUSE: Duration = Duration::from_secs(30);
 
 /// Between two rounds of telling agents of their neighbours: changes that come meanwhile go together.
 pub const NEIGHBOURS_PAUSE: Duration = Duration::from_millis(20);
+
+/// Containers in one job: what Cloud Run has in an instance at most (its documentation of sidecars), which is more than
+/// another cloud's.
+pub const POD_MEMBERS: usize = 10;
+/// An agent of a pod whose line is down for so long while those of others are up is taken for lost: longer than an agent's
+/// longest pause between two attempts, and shorter than what it waits for the daemon.
+pub const MEMBER_LOST: Duration = Duration::from_secs(120);

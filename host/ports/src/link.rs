@@ -145,6 +145,10 @@ pub trait AgentEvents: Send + Sync + 'static {
     async fn bound(&self, run: &RunId, secret: Digest) -> Result<(), Refusal>;
 
     /// The agent has nothing to do yet and asks for it.
+    /// Waits until an agent that has nothing to do yet can be told what: [`Self::launch`] follows. Of an agent that is there
+    /// before its container is started this lasts. May be broken off at any time, and is asked again on the next line.
+    async fn wanted(&self, _run: &RunId) {}
+
     async fn launch(&self, run: &RunId) -> Result<Launch, Refusal>;
 
     /// The process runs.

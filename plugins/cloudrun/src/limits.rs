@@ -16,6 +16,9 @@ pub const LABELS_MAX: usize = 64;
 /// suffix it stays below the 63 that Cloud Run wants.
 pub const NAME_CHARS: usize = 49;
 
+/// Containers of one task, its main one included.
+pub const CONTAINERS_MAX: usize = 10;
+
 /// One mebibyte, the unit in which memory is asked for.
 pub const MIB: u64 = 1 << 20;
 /// Memory of the smallest task in MiB.

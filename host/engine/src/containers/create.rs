@@ -34,7 +34,7 @@ impl Engine {
     }
 
     async fn create_now(&self, request: CreateRequest) -> Result<ContainerCreateResponse> {
-        let CreateRequest { name, platform, config, host, networking } = request;
+        let CreateRequest { name, platform, mut config, host, networking } = request;
         let name = name.filter(|name| !name.is_empty()).map(|name| names::parse(&name)).transpose()?;
         validate::config(&config)?;
         validate::host(&host)?;
@@ -78,7 +78,10 @@ impl Engine {
             ));
         }
         let mut host = defaults::host(host, &self.options, &backend);
-        let networking = self.membership(&mut host, networking, &config)?;
+        let networking = match self.share_stack(&mut host, &mut config, &backend)? {
+            Some(none) => none,
+            None => self.membership(&mut host, networking, &config)?,
+        };
         log_options::check(host.log_config.as_ref())?;
         let config = defaults::config(merge::merge(config, &image.config), &id[..12]);
         let (path, args) = merge::command(&config)?;
@@ -120,6 +123,8 @@ impl Engine {
         }
         let entry = self.add(spec, name).await?;
         self.events.container(&entry, &entry.view().name, "create", &[]);
+        warnings.extend(self.warn_of_pod(&entry.view()));
+        self.make_room(&entry.view()).await;
         Ok(ContainerCreateResponse { id: entry.id().to_owned(), warnings })
     }
 

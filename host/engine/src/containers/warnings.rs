@@ -19,24 +19,15 @@ fn unsupported<T>(message: String) -> Result<T> {
     Err(Error::new(ErrorKind::Unsupported, message))
 }
 
-/// Errors: 501 for what would be silently something else: the network of another container.
+/// Errors: 501 for what would be silently something else.
 pub(crate) fn refuse(wishes: &Wishes<'_>) -> Result<()> {
     let host = wishes.host;
     if let Some(port) = publish::is_refused(wishes.config, host) {
         return unsupported(format!("published ports (-p, -P): only TCP and UDP can be published: {port}"));
     }
-    match host.network_mode.as_deref().and_then(|mode| mode.strip_prefix("container:")) {
-        Some("") => {
-            let message = "Invalid network mode: invalid container format container:<name|id>";
-            return Err(Error::new(ErrorKind::Invalid, message));
-        }
-        Some(other) => {
-            return unsupported(format!(
-                "the network of another container (--network container:{other}): containers of a cloud share one only in the \
-                 same job; put both on a network of your own and use names"
-            ));
-        }
-        None => {}
+    if host.network_mode.as_deref() == Some("container:") {
+        let message = "Invalid network mode: invalid container format container:<name|id>";
+        return Err(Error::new(ErrorKind::Invalid, message));
     }
     Ok(())
 }

@@ -45,6 +45,9 @@ impl Engine {
         let before = entry.view();
         check_alive(&before)?;
         let network = self.networks.table().find_usable(reference)?.clone();
+        if crate::pods::shares_with(&before.spec).is_some() {
+            return invalid(SHARED);
+        }
         let mut all = settings_of(&before.spec);
         if network.name == HOST {
             return invalid(HOST_STAYS);

@@ -21,7 +21,8 @@ impl Engine {
         loop {
             let view = entry.view();
             let placed = self
-                .wants(&view)
+                .check_stack(&view)
+                .and_then(|()| self.wants(&view))
                 .and_then(|wants| self.networks.table().join(entry.id(), generation, &wants));
             let (endpoints, new) = placed.inspect_err(|error| {
                 locked(&self.networks.refusals).insert(entry.id().to_owned(), (generation, error.kind));
@@ -37,7 +38,7 @@ impl Engine {
             for endpoint in joined.endpoints.iter().rev().take(new).rev() {
                 self.network_event_of(&endpoint.network, "connect", Some(entry.id()));
             }
-            self.networks_changed(joined.endpoints.into_iter().map(|endpoint| endpoint.network));
+            self.networks_changed(self.networks_around(&now));
             // It may have been connected elsewhere meanwhile.
             if now.spec.networking == view.spec.networking {
                 return Ok(());

@@ -7,7 +7,7 @@ use std::{
 
 use bollard_stubs::models::{ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig};
 
-use super::{BRIDGE, HOST, NONE, neighbours};
+use super::{BRIDGE, HOST, NONE, neighbours, stack};
 use crate::{
     Engine, Error, ErrorKind, Result,
     containers::{Spec, Table as Containers, View},
@@ -188,6 +188,7 @@ pub(crate) fn links_shown(view: &View, containers: &Containers) -> Option<Vec<St
 /// All containers that run, as their neighbours see them.
 pub(crate) fn members_of(containers: &Containers) -> Vec<neighbours::Member> {
     let mut members = Vec::new();
+    let mut guests = stack::guests(containers);
     for entry in containers.all() {
         let view = entry.view();
         let places = places(&view);
@@ -199,7 +200,12 @@ pub(crate) fn members_of(containers: &Containers) -> Vec<neighbours::Member> {
         if !names.iter().any(|name| name == spec.hostname()) {
             names.push(spec.hostname().to_owned());
         }
-        members.push(neighbours::Member { run: run_id(&entry, view.state.generation), names, places });
+        members.push(neighbours::Member {
+            run: run_id(&entry, view.state.generation),
+            names,
+            places,
+            guests: guests.remove(entry.id()).unwrap_or_default(),
+        });
     }
     members
 }

@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, path::PathBuf, sync::Weak};
 
 use async_trait::async_trait;
-use sockerless_ports::link::{Catching, Mesh, MeshNetwork, MeshView, Route, RunId};
+use sockerless_ports::link::{Catching, Mesh, MeshNetwork, MeshView, Route, RunId, Rung};
 
 use super::{locked, record::BRIDGE};
 use crate::{
@@ -20,7 +20,12 @@ impl Mesh for Neighbourhood {
         let Some(engine) = self.0.upgrade() else { return MeshView::default() };
         let networks = engine.fabric().networks(run);
         let Some(entry) = engine.containers.get(&run.container) else { return MeshView::default() };
-        let view = entry.view();
+        let view = engine.stack_of(&entry.view());
+        // Refused at create where it cannot be read. A network namespace of its own would take a container out of its pod.
+        let rung = match engine.is_in_pod(run) {
+            true => Some(Rung::Seccomp),
+            false => mesh_rung(&entry.spec.config).unwrap_or_default(),
+        };
         let gateway = networks.first().map(|network| network.gateway);
         MeshView {
             catch: catch(&view.spec, &networks) || gateway.is_some() && engine.options.host_gateway.is_some(),
@@ -29,8 +34,8 @@ impl Mesh for Neighbourhood {
             search: view.spec.host.dns_search.clone().unwrap_or_default(),
             resolver_options: view.spec.host.dns_options.clone().unwrap_or_default(),
             own_names: own_names(&view.spec),
-            // Refused at create where it cannot be read.
-            rung: mesh_rung(&view.spec.config).unwrap_or_default(),
+            rung,
+            pod: engine.pod_addresses(run),
             networks,
         }
     }

@@ -21,6 +21,7 @@ mod records;
 mod remove;
 mod restore;
 mod show;
+mod stack;
 mod subnet;
 mod table;
 mod teller;
@@ -90,6 +91,18 @@ impl Networks {
 }
 
 impl Engine {
+    /// The id of a network by the name in a container's settings; that itself for one that is not there.
+    pub(crate) fn network_id(&self, key: &str) -> String {
+        self.networks.table().find(key).map_or_else(|_| key.to_owned(), |network| network.id.clone())
+    }
+
+    /// The id of a network and the value of one of its options, if it has that.
+    pub(crate) fn network_option(&self, key: &str, option: &str) -> Option<(String, String)> {
+        let table = self.networks.table();
+        let network = table.find(key).ok()?;
+        Some((network.id.clone(), network.options.get(option)?.clone()))
+    }
+
     /// Who reaches whom at this moment.
     pub(crate) fn fabric(&self) -> Arc<Fabric> {
         let count = {

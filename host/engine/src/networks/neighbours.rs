@@ -17,6 +17,8 @@ pub(crate) struct Member {
     pub names: Vec<String>,
     /// Active endpoints with an address.
     pub places: Vec<Place>,
+    /// Runs of other containers that have its network stack.
+    pub guests: Vec<RunId>,
 }
 
 /// One endpoint of it.
@@ -58,7 +60,9 @@ impl Fabric {
         let mut networks: HashMap<String, Web> = webs.collect();
         let mut runs = HashMap::with_capacity(members.len());
         for (index, member) in members.iter().enumerate() {
-            runs.insert(member.run.clone(), index);
+            for run in std::iter::once(&member.run).chain(&member.guests) {
+                runs.insert(run.clone(), index);
+            }
             for place in &member.places {
                 let Some(web) = networks.get_mut(&place.network) else { continue };
                 web.holders.insert(place.address, index);
@@ -166,7 +170,7 @@ impl Fabric {
             networks.contains(&place.network) && (has_names(&place.network) || !place.links.is_empty())
         };
         let members = self.members.iter().filter(move |member| member.places.iter().any(&knows));
-        members.map(|member| &member.run)
+        members.flat_map(|member| std::iter::once(&member.run).chain(&member.guests))
     }
 }
 

@@ -163,11 +163,9 @@ impl AgentEvents for Agents {
         if run.generation == self.run.generation() {
             self.run.line.send_replace(up);
         }
-        let intent = self.run.intent.lock().await;
-        let job = intent.as_ref().map(|intent| (intent.backend.clone(), intent.job.clone()));
-        drop(intent);
-        if let (false, Some((backend, job))) = (up, job)
-            && let Ok(cloud) = engine.cloud(&backend)
+        if !up
+            && let Some(intent) = self.run.ledger().get().await
+            && let Ok(cloud) = engine.cloud(&intent.backend)
         {
             cloud.poller.hurry(&job);
         }

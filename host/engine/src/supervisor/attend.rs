@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use sockerless_ports::backend::{JobHandle, JobStatus, Phase};
+use sockerless_ports::{
+    backend::{JobHandle, JobStatus, Phase},
+    link::AgentEvents,
+};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{Agents, Cloud, Command, Run, cloud_logs::CloudLog, launch::Over};
@@ -16,7 +19,7 @@ use crate::{
 
 impl Engine {
     /// Returns when the job is not needed any more.
-    pub(super) async fn attend(
+    pub(crate) async fn attend(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
         run: &Arc<Run>,
@@ -26,7 +29,8 @@ impl Engine {
         mut over: Over,
     ) {
         self.watch(cloud, run, handle.clone());
-        let with_agent = run.intent.lock().await.as_ref().is_some_and(|intent| intent.ticket.is_some());
+        let kept = run.ledger().get().await;
+        let with_agent = kept.is_some_and(|intent| intent.ticket.is_some() || !intent.seats.is_empty());
         let mut log =
             (!with_agent).then(|| CloudLog::new(run.host.clone(), handle.clone()).follow(self, cloud));
         let starting = |entry: &Entry| {
@@ -35,12 +39,15 @@ impl Engine {
         };
         // When patience with an agent ends: with one that comes for the first time, and with one that shall do another run.
         let (mut overdue, mut unanswered): (Option<Instant>, Option<(Instant, u32)>) = (None, None);
-        let mut linger = Box::pin(lingered(entry));
+        let mut linger = Box::pin(self.lingered(entry, run));
+        let mut lost = Box::pin(self.lost(entry, run));
         loop {
             tokio::select! {
                 biased;
                 () = over.wait() => break,
                 Some(command) = commands.recv() => match command {
+                    // What others run in must not end with this one.
+                    Command::Stop { .. } if self.is_shared(run) => self.give_up(entry, run).await,
                     Command::Stop { grace } => self.stop_job(cloud, handle.clone(), grace),
                     Command::Succeed { from, generation, published } => {
                         self.runs.insert(run, generation);
@@ -49,7 +56,7 @@ impl Engine {
                         }
                     }
                     Command::Status(status) => {
-                        if let Err(error) = run.keep_handle(self, &status.handle).await {
+                        if let Err(error) = run.ledger().keep_handle(self, &status.handle).await {
                             tracing::error!(job = handle.name, %error, "a job's handle could not be kept");
                         }
                         let waits = with_agent && !*run.line.borrow() && status.phase == Phase::Running;
@@ -62,7 +69,7 @@ impl Engine {
                                 log.drain().await;
                             }
                         }
-                        self.heed(entry, run.generation(), &status).await;
+                        self.heed(entry, run, &status).await;
                     }
                 },
                 () = at(overdue) => {
@@ -82,14 +89,18 @@ impl Engine {
                 }
                 (generation, until) = &mut linger => {
                     self.report(entry, Event::LingerOver { generation, until }).await;
-                    linger = Box::pin(lingered(entry));
+                    linger = Box::pin(self.lingered(entry, run));
+                }
+                () = &mut lost => {
+                    self.give_up(entry, run).await;
+                    lost = Box::pin(self.lost(entry, run));
                 }
             }
         }
         if let Some(log) = log {
             log.abort();
         }
-        cloud.poller.unwatch(&handle.name);
+        cloud.poller.unwatch_for(&handle.name, run);
     }
 
     /// Has the agent of the run `from` do another one. False when that is no more to be waited for.
@@ -105,15 +116,45 @@ impl Engine {
             self.report(entry, Event::StartFailed { generation, message: error.message }).await;
             return false;
         }
-        let events = Agents::events(self.weak(), run);
+        let events = self.listener(run);
         let Err(error) = run.succeed(self.link.as_ref(), from, generation, events).await else { return true };
         tracing::warn!(run = %run.id(generation), %error, "the agent of the last run is not there");
         self.report(entry, Event::Unanswered { generation }).await;
         false
     }
 
-    async fn heed(&self, entry: &Arc<Entry>, generation: u32, status: &JobStatus) {
-        self.report(entry, Event::Cloud { generation, report: Report::from(status) }).await;
+    /// Who hears what the agent of a run says.
+    fn listener(&self, run: &Arc<Run>) -> Arc<dyn AgentEvents> {
+        match run.seat() {
+            Some(seat) => Arc::clone(seat) as _,
+            None => Agents::events(self.weak(), run),
+        }
+    }
+
+    async fn heed(&self, entry: &Arc<Entry>, run: &Run, status: &JobStatus) {
+        let mut report = Report::from(status);
+        // The exit code of a job is that of its first container.
+        if let (Report::Ended { end, .. }, Some(1..)) = (&mut report, run.seat().map(|seat| seat.index)) {
+            end.exit_code = None;
+            end.term_signal = None;
+        }
+        self.report(entry, Event::Cloud { generation: run.generation(), report }).await;
+    }
+
+    /// Waits until the agent of an ended run has lingered long enough: as long as others run in the same job, it costs
+    /// nothing and stays.
+    async fn lingered(&self, entry: &Entry, run: &Run) -> (u32, Timestamp) {
+        loop {
+            let over = lingered(entry).await;
+            let Some(seat) = run.seat() else { return over };
+            let mut view = entry.subscribe();
+            let before = view.borrow_and_update().state.linger;
+            tokio::select! {
+                () = seat.pod.quiet(self) => return over,
+                // It was started again, or is to stay longer.
+                _ = view.wait_for(|view| view.state.linger != before) => {}
+            }
+        }
     }
 
     fn stop_job(self: &Arc<Self>, cloud: &Arc<Cloud>, handle: JobHandle, grace: u32) {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::{
     Agents, Cloud, Intent, Run,
+    intent::Ledger,
     retire::Attempt,
     run::{Orders, pass_signals},
 };
@@ -18,12 +19,13 @@ use crate::{
     Engine, Error, ErrorKind, Result,
     containers::{Entry, View, log_bounds},
     life::Event,
+    pods::Seat,
     tuning,
 };
 
 /// Tells when the job of a generation is not needed any more.
 #[derive(Clone)]
-pub(super) struct Over {
+pub(crate) struct Over {
     view: watch::Receiver<Arc<View>>,
     host: u32,
 }
@@ -40,23 +42,43 @@ impl Over {
     }
 }
 
+/// Where the task of a job begins.
+pub(crate) enum From {
+    /// There is no job yet.
+    Nothing,
+    /// There is, or may be, one of its own.
+    Intent(Box<Intent>),
+    /// It has a place in a pod's.
+    Seat(Arc<Seat>),
+}
+
 impl Engine {
-    /// Starts the task of the job that was, or will be, made for the generation `host`. With an intent it goes on where that
+    /// Starts the task of the job that was, or will be, made for the generation `host`. It goes on from where the job
     /// stands: `generation` is what the job's agent does, `busy` whether a process may run there already.
     pub(crate) fn supervise(
         self: &Arc<Self>,
         entry: Arc<Entry>,
         host: RunId,
         generation: u32,
-        intent: Option<Intent>,
+        from: From,
         busy: bool,
     ) -> Arc<Run> {
+        let (intent, seat) = match &from {
+            From::Nothing => (None, None),
+            From::Intent(intent) => (Some((**intent).clone()), None),
+            From::Seat(seat) => (None, Some(seat)),
+        };
+        let fresh = intent.is_none() && seat.is_none();
+        let over = Over { view: entry.subscribe(), host: host.generation };
         if let Some(intent) = &intent {
             self.runs.know_job(&intent.job);
         }
-        let fresh = intent.is_none();
-        let over = Over { view: entry.subscribe(), host: host.generation };
         let (run, orders) = Run::new(host, generation, intent, busy);
+        if let Some(seat) = seat {
+            run.sit(seat);
+            // Before its agent can say anything.
+            seat.sit(&run);
+        }
         self.runs.insert(&run, generation);
         self.runs.enter(&run);
         let (engine, task) = (Arc::clone(self), Arc::clone(&run));
@@ -69,13 +91,17 @@ impl Engine {
                 Ok(())
             };
             let attempt = match ready {
-                Ok(()) => Box::pin(engine.look_after(&entry, &task, orders, over)).await,
+                Ok(()) => Box::pin(engine.carry_through(&entry, &task, orders, over)).await,
                 // Nothing has been made, and nothing will be.
                 Err(error) => {
                     engine.report(&entry, Event::StartFailed { generation, message: error.message }).await;
                     Attempt::None
                 }
             };
+            if task.seat().is_some() {
+                // The job is also that of others.
+                return engine.rise(&task).await;
+            }
             engine.farewell(&task).await;
             engine.retire(&task, attempt).await;
         });
@@ -99,6 +125,33 @@ impl Engine {
         self.spawn(async move { engine.retire(&run, Attempt::Unknown).await });
     }
 
+    /// In a pod's job, or in one of its own.
+    async fn carry_through(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        run: &Arc<Run>,
+        orders: Orders,
+        mut over: Over,
+    ) -> Attempt {
+        let known = run.seat().is_some();
+        if !known && run.ledger().get().await.is_none() {
+            let found = tokio::select! {
+                biased;
+                () = over.wait() => return Attempt::None,
+                found = self.find_seat(entry, run) => found,
+            };
+            if let Err(error) = found {
+                let failed = Event::StartFailed { generation: run.generation(), message: error.message };
+                self.report(entry, failed).await;
+                return Attempt::None;
+            }
+        }
+        match run.seat().map(Arc::clone) {
+            Some(seat) => self.look_after_seat(entry, run, (&seat, known), orders, over).await,
+            None => self.look_after(entry, run, orders, over).await,
+        }
+    }
+
     async fn look_after(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
@@ -108,7 +161,7 @@ impl Engine {
     ) -> Attempt {
         let Orders { commands, signals } = orders;
         let fail = |error: Error| Event::StartFailed { generation: run.generation(), message: error.message };
-        let known = run.intent.lock().await.is_some();
+        let known = run.ledger().get().await.is_some();
         if !known {
             let intent = tokio::select! {
                 biased;
@@ -116,7 +169,7 @@ impl Engine {
                 intent = self.intend(entry, &run.host) => intent,
             };
             match intent {
-                Ok(intent) => *run.intent.lock().await = Some(intent),
+                Ok(intent) => run.ledger().set(intent).await,
                 Err(error) => {
                     self.report(entry, fail(error)).await;
                     return Attempt::None;
@@ -127,7 +180,7 @@ impl Engine {
         if known {
             self.take_up(entry, run.generation());
         }
-        let Some(intent) = run.intent.lock().await.clone() else { return Attempt::None };
+        let Some(intent) = run.ledger().get().await else { return Attempt::None };
         let cloud = match self.cloud(&intent.backend) {
             Ok(cloud) => Arc::clone(cloud),
             Err(error) => {
@@ -150,7 +203,12 @@ impl Engine {
                     self.report(entry, fail(not_alone())).await;
                     return untouched;
                 }
-                match self.bring_up(&cloud, run, &intent, &over).await {
+                // Without an agent the job's process is the container's.
+                if intent.ticket.is_none() {
+                    run.busy.send_replace(true);
+                }
+                let wanted = over.clone();
+                match self.bring_up(&cloud, run.ledger(), &intent, &move || wanted.is_over()).await {
                     Ok(handle) => handle,
                     Err((attempt, error)) => {
                         cloud.forget(&entry.spec.image_id).await;
@@ -177,7 +235,7 @@ impl Engine {
     }
 
     /// Goes on with what the daemon was asking of the agent when it died.
-    fn take_up(self: &Arc<Self>, entry: &Arc<Entry>, generation: u32) {
+    pub(crate) fn take_up(self: &Arc<Self>, entry: &Arc<Entry>, generation: u32) {
         let state = &entry.view().state;
         if state.linger.is_some_and(|linger| linger.saving) {
             self.save(entry, generation);
@@ -188,7 +246,7 @@ impl Engine {
     }
 
     /// Waits until in no other job of the container a process can run.
-    async fn alone(&self, run: &Arc<Run>) {
+    pub(crate) async fn alone(&self, run: &Arc<Run>) {
         for other in self.runs.others(run) {
             other.idle().await;
         }
@@ -207,25 +265,20 @@ impl Engine {
 
     /// Makes the job and starts it. Errors: with what is to be deleted, and nothing to report when the
     /// generation is over already.
-    async fn bring_up(
+    pub(crate) async fn bring_up(
         &self,
         cloud: &Cloud,
-        run: &Run,
+        ledger: &Ledger,
         intent: &Intent,
-        over: &Over,
+        is_over: &(dyn Fn() -> bool + Send + Sync),
     ) -> std::result::Result<JobHandle, (Attempt, Option<backend::Error>)> {
-        // Without an agent the job's process is the container's.
-        if intent.ticket.is_none() {
-            run.busy.send_replace(true);
-        }
         let mut handle = match (&intent.handle, &intent.spec) {
             (Some(handle), _) => handle.clone(),
-            (None, Some(_)) if over.is_over() => return Err((Attempt::None, None)),
+            (None, Some(_)) if is_over() => return Err((Attempt::None, None)),
             (None, Some(spec)) => {
                 // A call in flight is never given up: what it did would not be known.
-                let wanted = over.clone();
                 let create = || async {
-                    if wanted.is_over() {
+                    if is_over() {
                         return Err(backend::Error::new(
                             ErrorCode::Conflict,
                             "the container is not wanted any more",
@@ -235,23 +288,25 @@ impl Engine {
                 };
                 match cloud.call("create", create).await {
                     Ok(handle) => handle,
-                    Err(_) if over.is_over() => return Err((Attempt::Unknown, None)),
+                    Err(_) if is_over() => return Err((Attempt::Unknown, None)),
                     Err(error) => return Err((Attempt::after(&error), Some(error))),
                 }
             }
             (None, None) => return Err((Attempt::Unknown, None)),
         };
         let kept = |error: Error| backend::Error::new(ErrorCode::Internal, error.message);
-        run.keep_handle(self, &handle)
+        ledger
+            .keep_handle(self, &handle)
             .await
             .map_err(|error| (Attempt::Known(handle.clone()), Some(kept(error))))?;
-        if !handle.started && !over.is_over() {
+        if !handle.started && !is_over() {
             let before = handle.clone();
             handle = cloud
                 .call("start", || cloud.backend.start(&before))
                 .await
                 .map_err(|error| (Attempt::Known(before.clone()), Some(error)))?;
-            run.keep_handle(self, &handle)
+            ledger
+                .keep_handle(self, &handle)
                 .await
                 .map_err(|error| (Attempt::Known(handle.clone()), Some(kept(error))))?;
         }
@@ -259,7 +314,7 @@ impl Engine {
     }
 }
 
-fn not_alone() -> Error {
+pub(crate) fn not_alone() -> Error {
     Error::new(
         ErrorKind::Internal,
         format!(

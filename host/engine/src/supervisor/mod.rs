@@ -26,9 +26,11 @@ use sockerless_ports::link::RunId;
 pub(crate) use agents::Agents;
 pub(crate) use cloud::Cloud;
 pub(crate) use erase::LOG_NOTE;
-pub(crate) use intent::Intent;
-pub(crate) use prepare::AGENT;
-pub(crate) use run::{Command, Run, Runs};
+pub(crate) use intent::{Intent, Ledger, SeatRecord};
+pub(crate) use launch::{From, Over, not_alone};
+pub(crate) use prepare::{AGENT, Member, cpu_millis, job_name, labels};
+pub(crate) use retire::Attempt;
+pub(crate) use run::{Command, Orders, Run, Runs, pass_signals};
 
 use crate::{
     Engine, Error, Result,
@@ -105,6 +107,7 @@ impl Engine {
         let left = self.leave_networks(entry, &before.state, &state, &effects);
         let view =
             if state == before.state { before } else { entry.publish(View { state, ..(*before).clone() }) };
+        self.pods.poke(entry.id());
         self.networks_changed(left);
         for effect in effects {
             self.carry_out(entry, &view, effect).await;
@@ -146,7 +149,7 @@ impl Engine {
         match effect {
             Effect::BeginLog { .. } => {}
             Effect::Launch { generation } => {
-                self.supervise(Arc::clone(entry), run_id(entry, generation), generation, None, false);
+                self.supervise(Arc::clone(entry), run_id(entry, generation), generation, From::Nothing, false);
             }
             Effect::Succeed { host, from, generation } => match self.runs.host(&run_id(entry, host)) {
                 Some(run) => run.command(Command::Succeed { from, generation, published: false }),
@@ -171,7 +174,7 @@ impl Engine {
                 self.later(entry, left, Event::GraceOver { generation, deadline });
             }
             Effect::AwaitKill { generation } => {
-                self.later(entry, tuning::KILL_PATIENCE, Event::KillOverdue { generation });
+                self.overdue(entry, generation);
             }
             Effect::StopJob { generation, grace } => {
                 if let Some(run) = self.runs.get(&run_id(entry, generation)) {
@@ -187,6 +190,16 @@ impl Engine {
                 self.spawn(engine.erase(entry));
             }
         }
+    }
+
+    /// Tells when SIGKILL should have worked. It may have, and what the container changed is being brought back.
+    fn overdue(self: &Arc<Self>, entry: &Arc<Entry>, generation: u32) {
+        let (engine, entry) = (Arc::clone(self), Arc::clone(entry));
+        self.spawn(async move {
+            tokio::time::sleep(tuning::KILL_PATIENCE).await;
+            engine.binds_settled(entry.id()).await;
+            engine.report(&entry, Event::KillOverdue { generation }).await;
+        });
     }
 
     /// An event after some time, unless the engine is closed before.

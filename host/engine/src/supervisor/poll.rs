@@ -28,7 +28,8 @@ struct State {
 
 struct Watched {
     handle: JobHandle,
-    run: Arc<Run>,
+    /// Of a pod's job several.
+    runs: Vec<Arc<Run>>,
     due: Instant,
 }
 
@@ -40,6 +41,17 @@ impl Poller {
     /// No longer looks at a job.
     pub fn unwatch(&self, job: &str) {
         self.state().watched.remove(job);
+    }
+
+    /// The same, for one run: others may still care.
+    pub fn unwatch_for(&self, job: &str, run: &Arc<Run>) {
+        let mut state = self.state();
+        if let Some(watched) = state.watched.get_mut(job) {
+            watched.runs.retain(|known| !Arc::ptr_eq(known, run));
+            if watched.runs.is_empty() {
+                state.watched.remove(job);
+            }
+        }
     }
 
     /// Looks at a job at once: something changed that only the cloud can explain.
@@ -54,12 +66,10 @@ impl Poller {
         self.state().watched.values().map(|watched| watched.due).min()
     }
 
-    fn due(&self, now: Instant) -> Vec<(JobHandle, Arc<Run>)> {
+    fn due(&self, now: Instant) -> Vec<(JobHandle, Vec<Arc<Run>>)> {
         let state = self.state();
         let due = state.watched.values().filter(|watched| watched.due <= now + tuning::POLL_SLACK);
-        due.take(tuning::POLL_BATCH)
-            .map(|watched| (watched.handle.clone(), Arc::clone(&watched.run)))
-            .collect()
+        due.take(tuning::POLL_BATCH).map(|watched| (watched.handle.clone(), watched.runs.clone())).collect()
     }
 
     fn put_off(&self, job: &str, pause: Duration, handle: Option<JobHandle>) {
@@ -77,10 +87,12 @@ impl Engine {
     /// The first look is after a while: an agent is faster to tell that it is there.
     pub(super) fn watch(&self, cloud: &Arc<Cloud>, run: &Arc<Run>, handle: JobHandle) {
         let mut state = cloud.poller.state();
-        let job = handle.name.clone();
-        state
-            .watched
-            .insert(job, Watched { handle, run: Arc::clone(run), due: Instant::now() + tuning::POLL });
+        let watched = state.watched.entry(handle.name.clone()).or_insert_with(|| Watched {
+            handle,
+            runs: Vec::new(),
+            due: Instant::now() + tuning::POLL,
+        });
+        watched.runs.push(Arc::clone(run));
         let first = !std::mem::replace(&mut state.running, true);
         drop(state);
         cloud.poller.changed.notify_one();
@@ -111,14 +123,17 @@ async fn poll(cloud: &Cloud) {
         match cloud.backend.status(&handles).await {
             Ok(statuses) => {
                 backoff = Backoff::new(tuning::BACKOFF.1);
-                for ((handle, run), status) in batch.iter().zip(statuses) {
+                for ((handle, runs), status) in batch.iter().zip(statuses) {
                     let asked = status.poll_after_ms.map(|ms| Duration::from_millis(ms.into()));
                     let pause = asked.unwrap_or(tuning::POLL);
-                    let pause = if *run.line.borrow() { pause.max(tuning::POLL_CONNECTED) } else { pause };
+                    let connected = runs.iter().all(|run| *run.line.borrow());
+                    let pause = if connected { pause.max(tuning::POLL_CONNECTED) } else { pause };
                     // One that has ended is asked for again only if its run still cares by then.
                     let pause = if status.phase.is_final() { tuning::POLL_CONNECTED } else { pause };
                     poller.put_off(&handle.name, pause, Some(status.handle.clone()));
-                    run.command(Command::Status(Box::new(status)));
+                    for run in runs {
+                        run.command(Command::Status(Box::new(status.clone())));
+                    }
                 }
             }
             Err(error) => {

@@ -14,7 +14,7 @@ use sockerless_ports::{
 use super::{Cloud, Intent};
 use crate::{
     Engine, Error, ErrorKind, Result,
-    containers::{Entry, Spec, launch_env, memory_volumes},
+    containers::{Entry, Spec, View, launch_env, memory_volumes},
     tuning,
 };
 
@@ -23,13 +23,46 @@ const AGENT_FOLDER: &str = "/.sockerless";
 pub(crate) const AGENT: &str = "/.sockerless/sockerless-agent";
 
 impl Engine {
+/// A container as one of a job.
+pub(crate) struct Member {
+    pub container: JobContainer,
+    /// What it mounts, by names of its own.
+    pub volumes: Vec<JobVolume>,
+    /// None without an agent.
+    pub ticket: Option<[u8; 32]>,
+}
+
     /// Has image and agent where the cloud finds them, and writes the job's spec.
     pub(super) async fn prepare(&self, entry: &Entry, run: &RunId) -> Result<Intent> {
         let view = entry.view();
         let spec = &view.spec;
+        let spec = &view.spec;
+        let callback = self.link.callback_url().filter(|_| view.state.agent);
+        let Member { container, volumes, ticket } = self.member(&view, run, callback).await?;
+        let job = job_name(&self.owner, run);
+        let job_spec = JobSpec {
+            name: job.clone(),
+            labels: labels(spec, &view.name),
+            containers: vec![container],
+            volumes,
+            ..self.job(spec.timeout, self.cloud(&spec.backend)?)
+        };
+        Ok(Intent {
+            job,
+            run: run.clone(),
+            backend: spec.backend.clone(),
+            spec: Some(job_spec),
+            ticket: ticket.map(|ticket| Sha256::digest(ticket).into()),
+            secret: None,
+            handle: None,
+            seats: Vec::new(),
+        })
+    }
+
+    /// Has a container's image and the agent where the cloud finds them. Without an address to call back it has no agent.
+    pub(crate) async fn member(&self, view: &View, run: &RunId, callback: Option<String>) -> Result<Member> {
         self.check_sockets(&spec.mounts)?;
         let cloud = self.cloud(&spec.backend)?;
-        let callback = self.link.callback_url().filter(|_| view.state.agent);
         let image = cloud.provide(self.registry.as_ref(), &spec.image_id);
         let (image, mount) = match &callback {
             None => (image.await?, None),
@@ -39,7 +72,6 @@ impl Engine {
             }
         };
         let ticket = callback.as_ref().map(|_| rand::random::<[u8; 32]>());
-        let job = job_name(&self.owner, run);
         let mut container = self.container(spec, cloud, image);
         let mut volumes = Vec::new();
         self.mount_volumes(spec, &mut container, &mut volumes).await?;
@@ -64,16 +96,28 @@ impl Engine {
                 container.env = env.iter().filter_map(|entry| entry.split_once('=')).map(owned).collect();
             }
         }
-        let job_spec = self.job(job.clone(), entry, cloud, (container, volumes), mount);
-        Ok(Intent {
-            job,
-            run: run.clone(),
-            backend: spec.backend.clone(),
-            spec: Some(job_spec),
-            ticket: ticket.map(|ticket| Sha256::digest(ticket).into()),
-            secret: None,
-            handle: None,
-        })
+        if let Some(mount) = mount {
+            volumes.push(JobVolume { name: "agent".into(), source: VolumeSource::Storage(mount) });
+            container.mounts.push(MountPoint {
+                volume: "agent".into(),
+                path: AGENT_FOLDER.into(),
+                sub_path: None,
+                read_only: true,
+            });
+        }
+        if cloud.manifest().features.memory_volumes {
+            for (index, (path, size)) in memory_volumes(spec).into_iter().enumerate() {
+                let volume = format!("tmpfs-{index}");
+                container.mounts.push(MountPoint {
+                    volume: volume.clone(),
+                    path,
+                    sub_path: None,
+                    read_only: false,
+                });
+                volumes.push(JobVolume { name: volume, source: VolumeSource::Memory(size) });
+            }
+        }
+        Ok(Member { container, volumes, ticket })
     }
 
     fn container(&self, spec: &Spec, cloud: &Cloud, image: String) -> JobContainer {
@@ -88,51 +132,22 @@ impl Engine {
         }
     }
 
-    fn job(
-        &self,
-        name: String,
-        entry: &Entry,
-        cloud: &Cloud,
-        (mut container, mut volumes): (JobContainer, Vec<JobVolume>),
-        agent: Option<Mount>,
-    ) -> JobSpec {
-        let spec = &entry.spec;
-        let manifest = cloud.manifest();
-        if let Some(mount) = agent {
-            volumes.push(JobVolume { name: "agent".into(), source: VolumeSource::Storage(mount) });
-            container.mounts.push(MountPoint {
-                volume: "agent".into(),
-                path: AGENT_FOLDER.into(),
-                sub_path: None,
-                read_only: true,
-            });
-        }
-        if manifest.features.memory_volumes {
-            for (index, (path, size)) in memory_volumes(spec).into_iter().enumerate() {
-                let volume = format!("tmpfs-{index}");
-                container.mounts.push(MountPoint {
-                    volume: volume.clone(),
-                    path,
-                    sub_path: None,
-                    read_only: false,
-                });
-                volumes.push(JobVolume { name: volume, source: VolumeSource::Memory(size) });
-            }
-        }
-        let expires = expiry(Timestamp::now(), spec.timeout.unwrap_or(manifest.limits.max_timeout_seconds));
+    /// A job of this daemon's that may run for so many seconds, without a name and without containers.
+    pub(crate) fn job(&self, timeout: Option<u64>, cloud: &Cloud) -> JobSpec {
+        let longest = timeout.unwrap_or(cloud.manifest().limits.max_timeout_seconds);
         JobSpec {
-            name,
+            name: String::new(),
             owner: self.owner.clone(),
             kind: WorkloadKind::RunToCompletion,
-            containers: vec![container],
-            volumes,
-            labels: labels(spec, &entry.view().name),
-            timeout_seconds: spec.timeout,
+            containers: Vec::new(),
+            volumes: Vec::new(),
+            labels: Vec::new(),
+            timeout_seconds: timeout,
             max_retries: 0,
             all_traffic: false,
             zones: Vec::new(),
             accelerator: None,
-            expires,
+            expires: expiry(Timestamp::now(), longest),
             start: true,
         }
     }
@@ -143,13 +158,13 @@ fn owned((key, value): (&str, &str)) -> (String, String) {
 }
 
 /// Enough of the id to be read, and a hash of all of it, since truncated names collide.
-fn job_name(owner: &str, run: &RunId) -> String {
+pub(crate) fn job_name(owner: &str, run: &RunId) -> String {
     let hash = hex::encode(Sha256::digest(format!("{owner}/{run}")));
     let id = run.container.get(..12).unwrap_or(&run.container);
     format!("sl-{id}-{}-{}", run.generation, hash.get(..8).unwrap_or(&hash))
 }
 
-fn labels(spec: &Spec, name: &str) -> Labels {
+pub(crate) fn labels(spec: &Spec, name: &str) -> Labels {
     [
         ("managed-by", "sockerless"),
         ("sockerless-container", &spec.id),

@@ -22,25 +22,28 @@ impl Engine {
 
     /// Deletes the job and forgets the intent.
     pub(super) async fn retire(&self, run: &Arc<Run>, attempt: Attempt) {
-        let intent = run.intent.lock().await.clone();
-        let gone = match &intent {
-            None => true,
-            Some(intent) => self.erase_job(run, intent, attempt).await,
-        };
-        if !gone {
+        if let Some(intent) = run.ledger().get().await
+            && !self.dissolve(&intent, attempt, std::slice::from_ref(run)).await
+        {
             return;
-        }
-        if let Some(intent) = intent {
-            match self.commit(vec![intent.delete()]).await {
-                Ok(()) => self.runs.forget_job(&intent.job),
-                Err(error) => tracing::error!(job = intent.job, %error, "an intent could not be forgotten"),
-            }
         }
         self.runs.leave(run);
     }
 
+    /// Deletes a job, with what is kept of it. `runs` are those whose processes may run there. True when it is gone.
+    pub(crate) async fn dissolve(&self, intent: &Intent, attempt: Attempt, runs: &[Arc<Run>]) -> bool {
+        if !self.erase_job(runs, intent, attempt).await {
+            return false;
+        }
+        match self.commit(vec![intent.delete()]).await {
+            Ok(()) => self.runs.forget_job(&intent.job),
+            Err(error) => tracing::error!(job = intent.job, %error, "an intent could not be forgotten"),
+        }
+        true
+    }
+
     /// True when the job is gone.
-    async fn erase_job(&self, run: &Arc<Run>, intent: &Intent, attempt: Attempt) -> bool {
+    async fn erase_job(&self, runs: &[Arc<Run>], intent: &Intent, attempt: Attempt) -> bool {
         let Ok(cloud) = self.cloud(&intent.backend) else {
             tracing::error!(
                 job = intent.job,
@@ -63,12 +66,14 @@ impl Engine {
             },
         };
         let Some(handle) = handle else { return true };
-        if *run.busy.borrow() {
+        if runs.iter().any(|run| *run.busy.borrow()) {
             if let Err(error) = self.end_job(cloud, &handle).await {
                 tracing::error!(job = intent.job, %error, "a job cannot be ended; it is tried again when the daemon starts");
                 return false;
             }
-            run.busy.send_replace(false);
+            for run in runs {
+                run.busy.send_replace(false);
+            }
         }
         let deleted = cloud.insist("delete", tuning::DELETE_BACKOFF, || cloud.backend.delete(&handle)).await;
         match deleted {
@@ -112,7 +117,7 @@ impl Engine {
 
 /// How far the making of a job came.
 #[derive(Debug)]
-pub(super) enum Attempt {
+pub(crate) enum Attempt {
     /// The cloud has heard of nothing.
     None,
     /// It may have made the job.

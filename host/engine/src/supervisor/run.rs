@@ -3,20 +3,20 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex as SyncMutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        Arc, Mutex as SyncMutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
 use sockerless_ports::{
     Link,
-    backend::{JobHandle, JobStatus},
+    backend::JobStatus,
     link::{Admission, AgentEvents, Digest, LinkError, RunId},
 };
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::Intent;
-use crate::{Engine, Result};
+use super::{Intent, intent::Ledger};
+use crate::{Engine, Result, pods::Seat};
 
 /// One job of one container, from its first effect until it is gone, with the runs that it hosts one after the other.
 pub(crate) struct Run {
@@ -32,8 +32,12 @@ pub(crate) struct Run {
     pub line: watch::Sender<bool>,
     /// A process of the container may run there: the agent was told to start one, and nobody has seen the end.
     pub busy: watch::Sender<bool>,
-    /// What is kept of the job, once it is decided on.
-    pub intent: Mutex<Option<Intent>>,
+    /// What is kept of a job of its own.
+    own: Ledger,
+    /// Its place in the job of a pod, if it has one.
+    seat: OnceLock<Arc<Seat>>,
+    /// It is decided whether it has.
+    decided: AtomicBool,
 }
 
 /// What a run's task is told.
@@ -68,7 +72,9 @@ impl Run {
             signals,
             line: watch::Sender::new(false),
             busy: watch::Sender::new(busy),
-            intent: Mutex::new(intent),
+            own: Ledger::new(intent),
+            seat: OnceLock::new(),
+            decided: AtomicBool::new(false),
         };
         (Arc::new(run), Orders { commands: commands_rx, signals: signals_rx })
     }
@@ -93,31 +99,37 @@ impl Run {
         let _ = self.signals.send((run, signal));
     }
 
-    /// Keeps the job's handle when it is a new one; its spec, with the ticket, is not needed any more.
-    pub async fn keep_handle(&self, engine: &Engine, handle: &JobHandle) -> Result<()> {
-        self.change(engine, |intent| {
-            intent.handle = Some(handle.clone());
-            intent.spec = None;
-        })
-        .await
+    /// What is kept of its job, of which it may be one of several.
+    pub fn ledger(&self) -> &Ledger {
+        self.seat().map_or(&self.own, |seat| &seat.pod.ledger)
+    }
+
+    /// Its place in a pod.
+    pub fn seat(&self) -> Option<&Arc<Seat>> {
+        self.seat.get()
+    }
+
+    /// Has its place in a pod from now on; once.
+    pub fn sit(&self, seat: &Arc<Seat>) {
+        // The first one stays.
+        let _ = self.seat.set(Arc::clone(seat));
+    }
+
+    /// It is clear in which job it is.
+    pub fn decide(&self) {
+        self.decided.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_decided(&self) -> bool {
+        self.decided.load(Ordering::SeqCst)
     }
 
     /// Keeps the hash of the agent's secret.
     pub async fn keep_secret(&self, engine: &Engine, secret: Digest) -> Result<()> {
-        self.change(engine, |intent| intent.secret = Some(secret)).await
-    }
-
-    async fn change(&self, engine: &Engine, change: impl FnOnce(&mut Intent)) -> Result<()> {
-        let mut guard = self.intent.lock().await;
-        if let Some(before) = guard.as_ref() {
-            let mut intent = before.clone();
-            change(&mut intent);
-            if *before != intent {
-                engine.commit(vec![intent.put()?]).await?;
-                *guard = Some(intent);
-            }
+        match self.seat() {
+            Some(seat) => seat.keep_secret(engine, secret).await,
+            None => self.own.change(engine, |intent| intent.secret = Some(secret)).await,
         }
-        Ok(())
     }
 
     /// Lets the job's agent in, if it has one, for the run that it does now.
@@ -142,9 +154,12 @@ impl Run {
 
     /// The agent is the same for all runs of the job, and so is its secret.
     async fn admission(&self, generation: u32) -> Option<Admission> {
-        let intent = self.intent.lock().await;
-        let intent = intent.as_ref()?;
-        Some(Admission { run: self.id(generation), ticket: intent.ticket?, secret: intent.secret })
+        let intent = self.ledger().get().await?;
+        let (ticket, secret) = match self.seat() {
+            Some(seat) => intent.seats.get(seat.index).map(|kept| (kept.ticket, kept.secret))?,
+            None => (intent.ticket?, intent.secret),
+        };
+        Some(Admission { run: self.id(generation), ticket, secret })
     }
 
     /// Waits until no process of the container can run there any more.
@@ -163,7 +178,7 @@ fn forget(runs: &mut HashMap<RunId, Arc<Run>>, run: &Arc<Run>, generation: u32) 
 }
 
 /// Passes signals on, one after the other: while the line is down they wait.
-pub(super) async fn pass_signals(link: Arc<dyn Link>, mut signals: mpsc::UnboundedReceiver<(RunId, i32)>) {
+pub(crate) async fn pass_signals(link: Arc<dyn Link>, mut signals: mpsc::UnboundedReceiver<(RunId, i32)>) {
     while let Some((run, signal)) = signals.recv().await {
         // An error says that the process, or the run, was faster.
         let _ = link.signal(&run, signal).await;

@@ -12,6 +12,7 @@ mod linger;
 mod lists;
 mod many;
 mod networks;
+mod pods;
 mod ports;
 mod runs;
 mod stops;

@@ -14,7 +14,7 @@ use crate::{
 pub async fn tell(link: &AgentLink, run: &Run, idle: bool) {
     run.events.line(&run.id, true).await;
     let mut told = Ok(());
-    if idle {
+    if idle && wanted(run).await {
         told = launch(link, run).await;
     }
     while told.is_ok() {
@@ -36,6 +36,22 @@ pub async fn tell(link: &AgentLink, run: &Run, idle: bool) {
         state.rejection = Some(Rejection::finally(reason));
         drop(state);
         run.to_send.notify_one();
+    }
+}
+
+/// Waits until there is something for the agent to do; false when the connection ends before.
+async fn wanted(run: &Run) -> bool {
+    let mut wanted = std::pin::pin!(run.events.wanted(&run.id));
+    loop {
+        let more = run.to_tell.notified();
+        if run.state().closing {
+            return false;
+        }
+        tokio::select! {
+            biased;
+            () = &mut wanted => return true,
+            () = more => {}
+        }
     }
 }
 

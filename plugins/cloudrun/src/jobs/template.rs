@@ -53,6 +53,13 @@ fn check(spec: &Spec) -> Result<()> {
     if spec.containers.is_empty() {
         return Err(Error::invalid("a workload has at least one container"));
     }
+    if spec.containers.len() > limits::CONTAINERS_MAX {
+        return Err(Error::invalid(format!(
+            "Cloud Run has at most {} containers in a task, not {}",
+            limits::CONTAINERS_MAX,
+            spec.containers.len()
+        )));
+    }
     if let Some(accelerator) = spec.accelerator.as_ref().filter(|accelerator| accelerator.count != 1) {
         return Err(Error::new(
             ErrorCode::Unsupported,
@@ -321,6 +328,20 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_is_a_task_of_several_containers_that_share_its_volumes() {
+        let mut spec = Spec { kind: WorkloadKind::Pod, ..spec() };
+        let mut other = spec.containers[0].clone();
+        other.name = "member-1".into();
+        other.resources = Resources { cpu_millis: Some(1000), memory_bytes: Some(1 << 30) };
+        spec.containers.push(other);
+        let task = job(&config(), &spec).unwrap()["template"]["template"].clone();
+        let names: Vec<_> = task["containers"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+        assert_eq!(names, ["main", "member-1"]);
+        assert_eq!(task["containers"][1]["resources"]["limits"], json!({"cpu": "1", "memory": "1024Mi"}));
+        assert!(task["containers"][0].get("resources").is_none());
+    }
+
+    #[test]
     fn a_connector_carries_private_ranges_only_unless_asked() {
         let config = Config { vpc: Some(Vpc::Connector("c".into())), ..config() };
         let job = job(&config, &spec()).unwrap();
@@ -344,6 +365,8 @@ mod tests {
         assert_eq!(refused(Spec { kind: WorkloadKind::Service, ..spec() }), ErrorCode::Unsupported);
         assert_eq!(refused(Spec { containers: vec![], ..spec() }), ErrorCode::InvalidArgument);
         assert_eq!(refused(Spec { name: "Bad_Name".into(), ..spec() }), ErrorCode::InvalidArgument);
+        let named = |index| Container { name: format!("c{index}"), ..spec().containers[0].clone() };
+        assert_eq!(refused(Spec { containers: (0..11).map(named).collect(), ..spec() }), ErrorCode::InvalidArgument);
         let two = Some(Accelerator { kind: "nvidia-l4".into(), count: 2 });
         assert_eq!(refused(Spec { accelerator: two, ..spec() }), ErrorCode::Unsupported);
         let through = Network { all_traffic: true, zones: vec![] };

@@ -47,7 +47,8 @@ fn member(name: &str, places: &[Spot<'_>]) -> Member {
         aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
         links: links.iter().map(owned).collect(),
     };
-    Member { run: run(name), names: vec![name.into()], places: places.iter().map(place).collect() }
+    let places = places.iter().map(place).collect();
+    Member { run: run(name), names: vec![name.into()], places, guests: Vec::new() }
 }
 
 fn resolve(fabric: &Fabric, from: &str, name: &str) -> Vec<Ipv4Addr> {
@@ -198,4 +199,16 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn whoever_has_the_stack_of_a_member_reaches_what_that_reaches_as_that() {
+    let guest = run("guest");
+    let root = Member { guests: vec![guest.clone()], ..member("root", &[(1, 2, &[], &[])]) };
+    let fabric = Fabric::new([network(1, &[])], vec![root, member("db", &[(1, 3, &[], &[])])]);
+    assert_eq!(fabric.networks(&guest), fabric.networks(&run("root")));
+    assert_eq!(fabric.route(&guest, address(1, 3)), Route::To { run: run("db"), from: address(1, 2) });
+    assert_eq!(fabric.route(&run("db"), address(1, 2)), Route::To { run: run("root"), from: address(1, 3) });
+    let concerned: Vec<_> = fabric.concerned(&["net-1".to_owned()]).cloned().collect();
+    assert!(concerned.contains(&guest));
 }

@@ -18,6 +18,8 @@ pub struct Agent {
     pub link: Arc<FakeLink>,
     pub cloud: Arc<FakeCloud>,
     pub job: String,
+    /// Its end is the job's.
+    pub main: bool,
     pub run: RunId,
     pub ticket: [u8; 32],
 }
@@ -55,6 +57,17 @@ impl Agent {
     async fn one(&self, door: &mut Door) -> End {
         let mut orders = self.link.agent(&self.run);
         let launch = loop {
+            tokio::select! {
+                biased;
+                () = door.events.wanted(&self.run) => {}
+                fate = self.link.fate(&self.run, door.number) => match fate {
+                    Fate::Dismissed => return End::Silence,
+                    _ => {
+                        *door = self.come_in(Some(door.number)).await;
+                        continue;
+                    }
+                },
+            }
             match door.events.launch(&self.run).await {
                 Ok(launch) => break launch,
                 Err(refusal) if refusal.0.contains("shutting down") => {
@@ -64,8 +77,8 @@ impl Agent {
             }
         };
         let program = launch.argv[0].clone();
-        let known =
-            ["exit", "echo", "env", "sockets", "cat", "sleep", "stubborn", "silent", "sh"].contains(&program.as_str());
+        let known = ["exit", "echo", "env", "sockets", "cat", "sleep", "stubborn", "silent", "sh"]
+            .contains(&program.as_str());
         if !known || self.link.is_broken(&self.run) {
             let message = format!("exec: \"{program}\": executable file not found in $PATH");
             loop {
@@ -92,7 +105,7 @@ impl Agent {
         }
         let mut written = Vec::new();
         let end = self.process(&launch, &mut orders, door, &mut written).await;
-        self.cloud.ends(&self.job);
+        self.cloud.ends(&self.job, &self.run.container);
         let code = match end {
             End::Exit(code) => code,
             End::Silence => return End::Silence,
@@ -207,8 +220,10 @@ impl Agent {
     }
 
     async fn end(&self, door: &Door, code: i32) {
-        self.cloud.ends(&self.job);
-        self.cloud.end(&self.job, code);
+        self.cloud.ends(&self.job, &self.run.container);
+        if self.main {
+            self.cloud.end(&self.job, code);
+        }
         self.link.connect(&self.run, false);
         door.events.line(&self.run, false).await;
     }

@@ -35,8 +35,8 @@ struct State {
     /// New jobs stay in this phase, and no agent comes.
     stuck: Option<Phase>,
     stops: Vec<String>,
-    /// Where a container's process runs: job to container.
-    processes: HashMap<String, String>,
+    /// Where a container's process runs: job and container.
+    processes: HashSet<(String, String)>,
     /// How often a container's process began while another one of the same container ran elsewhere.
     clashes: u32,
     logs: Vec<CloudLogEntry>,
@@ -52,6 +52,7 @@ struct Job {
 
 pub fn everything() -> Features {
     Features {
+        sidecars: true,
         start_on_create: true,
         run_as_user: true,
         hostname: true,
@@ -147,14 +148,19 @@ impl FakeCloud {
     /// A process of a container begins in a job.
     pub fn begins(&self, job: &str, container: &str) {
         let mut state = self.state.lock().unwrap();
-        if state.processes.values().any(|other| other == container) {
+        if state.processes.iter().any(|(_, other)| other == container) {
             state.clashes += 1;
         }
-        state.processes.insert(job.to_owned(), container.to_owned());
+        state.processes.insert((job.to_owned(), container.to_owned()));
     }
 
-    pub fn ends(&self, job: &str) {
-        self.state.lock().unwrap().processes.remove(job);
+    pub fn ends(&self, job: &str, container: &str) {
+        self.state.lock().unwrap().processes.remove(&(job.to_owned(), container.to_owned()));
+    }
+
+    /// Whether a process of a container runs.
+    pub fn runs(&self, container: &str) -> bool {
+        self.state.lock().unwrap().processes.iter().any(|(_, other)| other == container)
     }
 
     /// Waits until a job is ended by the cloud, or gone.
@@ -206,20 +212,23 @@ impl FakeCloud {
         }
         job.started = true;
         job.phase = stuck.unwrap_or(Phase::Running);
-        let main = &job.spec.containers[0];
-        let variable =
-            |name: &str| main.env.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        let (Some(run), None) = (variable("SOCKERLESS_RUN"), stuck) else { return };
-        assert_eq!(main.command, ["/.sockerless/sockerless-agent"]);
-        let (container, generation) = run.split_once('.').unwrap();
-        let agent = Agent {
-            link: Arc::clone(&self.link),
-            cloud: self.me.upgrade().unwrap(),
-            job: name.to_owned(),
-            run: RunId { container: container.into(), generation: generation.parse().unwrap() },
-            ticket: hex::decode(variable("SOCKERLESS_TICKET").unwrap()).unwrap().try_into().unwrap(),
-        };
-        tokio::spawn(agent.live());
+        for (index, container) in job.spec.containers.iter().enumerate() {
+            let variable = |name: &str| {
+                container.env.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+            };
+            let (Some(run), None) = (variable("SOCKERLESS_RUN"), stuck) else { return };
+            assert_eq!(container.command, ["/.sockerless/sockerless-agent"]);
+            let (container, generation) = run.split_once('.').unwrap();
+            let agent = Agent {
+                link: Arc::clone(&self.link),
+                cloud: self.me.upgrade().unwrap(),
+                job: name.to_owned(),
+                main: index == 0,
+                run: RunId { container: container.into(), generation: generation.parse().unwrap() },
+                ticket: hex::decode(variable("SOCKERLESS_TICKET").unwrap()).unwrap().try_into().unwrap(),
+            };
+            tokio::spawn(agent.live());
+        }
     }
 }
 
@@ -325,7 +334,7 @@ impl Jobs for FakeCloud {
         self.check("stop")?;
         let mut state = self.state.lock().unwrap();
         state.stops.push(job.name.clone());
-        state.processes.remove(&job.name);
+        state.processes.retain(|(other, _)| *other != job.name);
         if let Some(job) = state.jobs.get_mut(&job.name).filter(|job| !job.phase.is_final()) {
             job.phase = Phase::Cancelled;
         }
@@ -336,7 +345,7 @@ impl Jobs for FakeCloud {
         self.check("delete")?;
         let mut state = self.state.lock().unwrap();
         state.jobs.remove(&job.name);
-        state.processes.remove(&job.name);
+        state.processes.retain(|(other, _)| *other != job.name);
         drop(state);
         self.answer("delete", ())
     }
@@ -425,6 +434,7 @@ impl sockerless_ports::Backend for FakeCloud {
                 stop_grace_seconds: 10,
                 max_env: 1000,
             },
+            sizes: Vec::new(),
         })
     }
     async fn images(&self) -> Result<ImageSources> {
