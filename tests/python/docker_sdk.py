@@ -191,6 +191,56 @@ def files_part(client):
     equal(box.logs(), b"delivered ahead")
 
 
+def networks_part(client):
+    pool = docker.types.IPAMPool(subnet="10.77.0.0/24", gateway="10.77.0.1")
+    mine = client.networks.create(
+        "mine", driver="bridge", labels={"of": "test"}, ipam=docker.types.IPAMConfig(pool_configs=[pool]), check_duplicate=True
+    )
+    other = client.networks.create("other")
+    equal([network.name for network in client.networks.list(names=["mine"])], ["mine"])
+    equal(client.networks.get("mine").attrs["IPAM"]["Config"][0]["Subnet"], "10.77.0.0/24")
+    refused(lambda: client.networks.create("mine"), 409, "network with name mine already exists")
+
+    serve = "mkdir /tmp/w; echo {0} > /tmp/w/index.html; exec httpd -f -p 80 -h /tmp/w"
+    api = client.api
+    endpoint = api.create_endpoint_config(aliases=["api", "web"], ipv4_address="10.77.0.50")
+    made = api.create_container(
+        "busybox",
+        ["sh", "-c", serve.format("low level")],
+        name="low",
+        host_config=api.create_host_config(network_mode="mine"),
+        networking_config=api.create_networking_config({"mine": endpoint}),
+    )
+    api.start(made["Id"])
+    shown = api.inspect_container(made["Id"])["NetworkSettings"]["Networks"]["mine"]
+    equal(shown["IPAddress"], "10.77.0.50")
+    assert {"api", "web"} <= set(shown["Aliases"]), shown
+    high = client.containers.run("busybox", ["sh", "-c", serve.format("high level")], name="high", detach=True, network="other")
+    # Live, with names of its own.
+    mine.connect(high, aliases=["late"])
+    high.reload()
+    equal(sorted(high.attrs["NetworkSettings"]["Networks"]), ["mine", "other"])
+    mine.reload()
+    equal(sorted(container.name for container in mine.containers), ["high", "low"])
+
+    get = "until wget -qO- http://{0}/ 2>/dev/null; do sleep 0.1; done"
+    for network, name, said in [
+        ("mine", "api", b"low level\n"),
+        ("mine", "web", b"low level\n"),
+        ("mine", "10.77.0.50", b"low level\n"),
+        ("mine", "late", b"high level\n"),
+        ("other", "high", b"high level\n"),
+    ]:
+        heard = client.containers.run("busybox", ["sh", "-c", get.format(name)], network=network, remove=True)
+        equal((network, name, heard), (network, name, said))
+    refused(mine.remove, 403, "has active endpoints")
+    mine.disconnect(high)
+    for name in ["low", "high"]:
+        client.containers.get(name).remove(force=True)
+    mine.remove()
+    equal([pruned for pruned in client.networks.prune()["NetworksDeleted"]], ["other"])
+
+
 def main():
     part, address = sys.argv[1:]
     client = docker.DockerClient(base_url=address, timeout=PATIENCE_SECONDS)

@@ -44,3 +44,8 @@ fn a_container_with_a_published_port_can_be_reached() {
 fn archives_go_in_and_out_before_and_after_the_start() {
     part("files");
 }
+
+#[test]
+fn networks_with_aliases_are_made_by_both_levels_of_the_sdk() {
+    part("networks");
+}
