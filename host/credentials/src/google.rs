@@ -111,7 +111,7 @@ impl Provider for Google {
         Ok(Description { source: source.to_string(), principal: source.principal() })
     }
 
-    async fn registry_login(&self, name: &str) -> Result<RegistryLogin, CredentialError> {
+    async fn registry_login(&self, name: &str, _registry: &str) -> Result<RegistryLogin, CredentialError> {
         let password = self.token(name, CLOUD_PLATFORM).await?;
         Ok(RegistryLogin { username: REGISTRY_USER.to_owned(), password })
     }

@@ -6,15 +6,18 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod azure;
 mod config;
 mod error;
 mod fixed;
 mod google;
 mod secret;
 mod set;
+mod shared_key;
 mod signer;
 mod tuning;
 
+pub use azure::{Azure, AzureCloud, AzureConfig, AzureSource};
 pub use config::CredentialConfig;
 pub use error::{CredentialError, CredentialErrorKind};
 pub use fixed::Fixed;

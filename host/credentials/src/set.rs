@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::{CredentialConfig, CredentialError, CredentialErrorKind, Fixed, Google, Secret, Signer};
+use crate::{
+    Azure, AzureConfig, CredentialConfig, CredentialError, CredentialErrorKind, Fixed, Google, Secret, Signer,
+};
+
+/// The names of what Microsoft Entra vouches for: Resource Manager first, then the data planes.
+const AZURE: [&str; 3] = ["azure-arm", "azure-storage", "azure-logs"];
 
 /// What a credential stands for, as far as it may be known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +39,8 @@ pub trait Credentials: Send + Sync + 'static {
     /// Obtains the credential and describes it.
     async fn describe(&self, name: &str) -> Result<Description, CredentialError>;
 
-    /// A login for the provider's container registry.
-    async fn registry_login(&self, name: &str) -> Result<RegistryLogin, CredentialError>;
+    /// A login for one of the provider's container registries, given as `host` or `host:port`.
+    async fn registry_login(&self, name: &str, registry: &str) -> Result<RegistryLogin, CredentialError>;
 }
 
 /// One credential. The name is the one it was asked for by, for error messages.
@@ -48,7 +53,7 @@ pub trait Provider: Send + Sync + 'static {
     async fn describe(&self, name: &str) -> Result<Description, CredentialError>;
 
     /// See [`Credentials::registry_login`].
-    async fn registry_login(&self, name: &str) -> Result<RegistryLogin, CredentialError>;
+    async fn registry_login(&self, name: &str, registry: &str) -> Result<RegistryLogin, CredentialError>;
 }
 
 /// The credentials of a daemon.
@@ -63,16 +68,32 @@ impl CredentialSet {
         Self::default()
     }
 
-    /// What a daemon has without configuration: `google` by application default credentials.
+    /// What a daemon has without configuration: `google` by application default credentials, and Azure's by what
+    /// this machine has.
     pub fn default_providers() -> Self {
-        Self::new().with("google", Google::application_default())
+        Self::new().with("google", Google::application_default()).with_azure(AzureConfig::default())
+    }
+
+    /// Microsoft Entra under all the names that it is asked for by; they share tokens.
+    fn with_azure(mut self, config: AzureConfig) -> Self {
+        let azure: Arc<dyn Provider> = Arc::new(Azure::new(config));
+        for name in AZURE {
+            self.providers.insert(name.to_owned(), Arc::clone(&azure));
+        }
+        self
     }
 
     /// The default providers, replaced or extended by the configuration.
     pub fn from_config(config: BTreeMap<String, CredentialConfig>) -> Self {
         let mut set = Self::default_providers();
+        if let Some(CredentialConfig::Azure(azure)) = config.get(AZURE[0]) {
+            set = set.with_azure(azure.clone());
+        }
         for (name, credential) in config {
             let provider: Arc<dyn Provider> = match credential {
+                CredentialConfig::Azure(_) if name == AZURE[0] => continue,
+                CredentialConfig::Azure(azure) => Arc::new(Azure::new(azure)),
+                CredentialConfig::SharedKey { account, key } => Arc::new(Fixed::shared_key(account, key)),
                 CredentialConfig::Google { file: None } => Arc::new(Google::application_default()),
                 CredentialConfig::Google { file: Some(file) } => Arc::new(Google::file(file)),
                 CredentialConfig::Bearer { token, registry_user } => {
@@ -115,8 +136,8 @@ impl Credentials for CredentialSet {
         self.provider(name)?.describe(name).await
     }
 
-    async fn registry_login(&self, name: &str) -> Result<RegistryLogin, CredentialError> {
-        self.provider(name)?.registry_login(name).await
+    async fn registry_login(&self, name: &str, registry: &str) -> Result<RegistryLogin, CredentialError> {
+        self.provider(name)?.registry_login(name, registry).await
     }
 }
 
@@ -126,12 +147,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_name_says_which_names_there_are_and_where_to_add_one() {
-        let error = CredentialSet::default_providers().resolve("azure", None).await.unwrap_err();
+        let error = CredentialSet::default_providers().resolve("acme", None).await.unwrap_err();
         assert_eq!(error.kind, CredentialErrorKind::Unknown);
         assert_eq!(
             error.to_string(),
-            "credential \"azure\": there is none of that name; known are: google. \
-             Add a section [credentials.azure] to the daemon's configuration"
+            "credential \"acme\": there is none of that name; known are: azure-arm, azure-logs, azure-storage, google. \
+             Add a section [credentials.acme] to the daemon's configuration"
         );
     }
 
@@ -143,7 +164,7 @@ mod tests {
         )]);
         let set = CredentialSet::from_config(config);
         assert_eq!(set.resolve("google", None).await.unwrap(), Signer::Bearer(Secret::new("test")));
-        let login = set.registry_login("google").await.unwrap();
+        let login = set.registry_login("google", "r.test").await.unwrap();
         assert_eq!((login.username.as_str(), login.password.expose()), ("oauth2accesstoken", "test"));
     }
 }

@@ -6,11 +6,11 @@ use http::{
     header::{AUTHORIZATION, InvalidHeaderValue},
     request::Parts,
 };
+use jiff::Timestamp;
 
-use crate::Secret;
+use crate::{Secret, shared_key};
 
-/// A credential, ready to sign. Kinds that depend on the request (a storage account's shared key
-/// signs method, path, headers and length) fit in beside these: `sign` sees all of it.
+/// A credential, ready to sign. `sign` sees the whole request, since some kinds depend on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signer {
@@ -22,6 +22,13 @@ pub enum Signer {
         username: String,
         /// Password.
         password: Secret,
+    },
+    /// A signature over the request with a storage account's key.
+    SharedKey {
+        /// The account's name.
+        account: String,
+        /// In base64.
+        key: Secret,
     },
     /// A header of the provider's own (`x-api-key`).
     Header {
@@ -38,8 +45,11 @@ impl Signer {
     ///
     /// # Errors
     /// The secret has characters that no header can carry.
-    pub fn sign(&self, head: &mut Parts, _body: &[u8]) -> Result<(), InvalidHeaderValue> {
+    pub fn sign(&self, head: &mut Parts, body: &[u8]) -> Result<(), InvalidHeaderValue> {
         let (name, text) = match self {
+            Self::SharedKey { account, key } => {
+                return shared_key::sign(account, key, head, body, Timestamp::now());
+            }
             Self::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", token.expose())),
             Self::Basic { username, password } => {
                 let pair = STANDARD.encode(format!("{username}:{}", password.expose()));
@@ -58,6 +68,7 @@ impl Signer {
         match self {
             Self::Bearer(secret)
             | Self::Basic { password: secret, .. }
+            | Self::SharedKey { key: secret, .. }
             | Self::Header { value: secret, .. } => secret,
         }
     }

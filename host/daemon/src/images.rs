@@ -44,7 +44,7 @@ impl Logins for BackendLogins {
         registry: &str,
     ) -> std::result::Result<Option<Login>, ImageError> {
         let login =
-            self.0.registry_login(credential).await.map_err(|error| ImageError::Denied(error.to_string()))?;
+            self.0.registry_login(credential, registry).await.map_err(|error| ImageError::Denied(error.to_string()))?;
         Ok(Some(Login {
             username: login.username,
             password: login.password.expose().to_owned(),

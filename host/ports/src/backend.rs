@@ -123,6 +123,8 @@ pub enum ErrorCode {
     PermissionDenied,
     /// No credential that the provider accepts.
     Unauthenticated,
+    /// The provider is still at work on what the call needs: no fault.
+    NotReady,
     /// A quota or rate limit is used up.
     QuotaExceeded,
     /// Down for now.
@@ -138,7 +140,7 @@ pub enum ErrorCode {
 impl ErrorCode {
     /// Whether the same call may succeed later.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::QuotaExceeded | Self::Unavailable | Self::DeadlineExceeded)
+        matches!(self, Self::NotReady | Self::QuotaExceeded | Self::Unavailable | Self::DeadlineExceeded)
     }
 }
 
@@ -151,6 +153,7 @@ impl fmt::Display for ErrorCode {
             Self::Conflict => "conflict",
             Self::PermissionDenied => "permission denied",
             Self::Unauthenticated => "unauthenticated",
+            Self::NotReady => "not ready",
             Self::QuotaExceeded => "quota exceeded",
             Self::Unavailable => "unavailable",
             Self::DeadlineExceeded => "deadline exceeded",
@@ -186,6 +189,8 @@ pub struct Manifest {
     pub features: Features,
     /// How large.
     pub limits: Limits,
+    /// The sizes in between, ascending; empty where any can be had.
+    pub sizes: Vec<Size>,
 }
 
 /// One setting of a plugin.
@@ -251,6 +256,15 @@ pub struct Limits {
     pub stop_grace_seconds: u32,
     /// Environment variables in one container.
     pub max_env: u32,
+}
+
+/// One of the sizes that a cloud has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Thousandths of a processor.
+    pub cpu_millis: u32,
+    /// Bytes that go with them, least and most.
+    pub memory_bytes: (u64, u64),
 }
 
 /// Which images the cloud can fetch by itself.

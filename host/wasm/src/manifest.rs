@@ -69,6 +69,7 @@ pub(crate) mod tests {
                 stop_grace_seconds: 1,
                 max_env: 1,
             },
+            sizes: Vec::new(),
         }
     }
 

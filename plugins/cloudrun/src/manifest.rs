@@ -1,6 +1,6 @@
 //! Who this plugin is.
 
-use sockerless_plugin_sdk::plugin::{Feature, HttpGrant, Limits, Manifest, Setting};
+use sockerless_plugin_sdk::plugin::{Feature, HttpGrant, Limits, Manifest, Setting, Size};
 
 use crate::{google, limits};
 
@@ -109,6 +109,13 @@ pub fn manifest() -> Manifest {
             stop_grace_seconds: limits::STOP_GRACE_SECONDS,
             max_env: limits::ENV_MAX,
         },
+        sizes: limits::SIZES
+            .iter()
+            .map(|&(cpus, least, most)| Size {
+                cpu_millis: cpus * 1000,
+                memory_bytes: (mib(least), mib(most)),
+            })
+            .collect(),
     }
 }
 

@@ -26,6 +26,11 @@ impl Error {
         Self { retry_after_ms: Some(retry_after_ms), ..Self::new(ErrorCode::Unavailable, message) }
     }
 
+    /// The provider is still at work on what the call needs: the host asks again after so many milliseconds.
+    pub fn not_ready(message: impl Into<String>, retry_after_ms: u64) -> Self {
+        Self { retry_after_ms: Some(retry_after_ms), ..Self::new(ErrorCode::NotReady, message) }
+    }
+
     /// Puts what was being done before the message: `creating job a: …`.
     #[must_use]
     pub fn context(mut self, doing: &str) -> Self {

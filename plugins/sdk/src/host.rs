@@ -40,9 +40,10 @@ pub trait Host: Transport {
     /// `not-found` outside the grant, `unauthenticated` when it cannot be had.
     fn credential(&self, name: &str) -> Result<CredentialInfo>;
 
-    /// A text that the host replaces by the secret in the body of a request.
+    /// A text that the host replaces by the secret in the body of a request. The scope says what the secret is for,
+    /// where the credential stands for several.
     ///
     /// # Errors
     /// As [`Host::credential`].
-    fn placeholder(&self, name: &str) -> Result<String>;
+    fn placeholder(&self, name: &str, scope: Option<&str>) -> Result<String>;
 }

@@ -41,6 +41,7 @@
 //!                 stop_grace_seconds: 10,
 //!                 max_env: 100,
 //!             },
+//!             sizes: vec![],
 //!         }
 //!     }
 //!

@@ -101,6 +101,7 @@ mod tests {
                 stop_grace_seconds: 1,
                 max_env: 1,
             },
+            sizes: vec![],
         }
     }
 

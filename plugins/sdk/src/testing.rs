@@ -131,7 +131,8 @@ impl Host for FakeHost {
         }
     }
 
-    fn placeholder(&self, name: &str) -> Result<String> {
-        self.credential(name).map(|_| format!("placeholder-of-{name}"))
+    fn placeholder(&self, name: &str, scope: Option<&str>) -> Result<String> {
+        let of = scope.map(|scope| format!("-for-{scope}")).unwrap_or_default();
+        self.credential(name).map(|_| format!("placeholder-of-{name}{of}"))
     }
 }

@@ -38,8 +38,8 @@ impl Host for Daemon {
         credentials::describe(name)
     }
 
-    fn placeholder(&self, name: &str) -> Result<String> {
-        credentials::placeholder(name)
+    fn placeholder(&self, name: &str, scope: Option<&str>) -> Result<String> {
+        credentials::placeholder(name, scope)
     }
 }
 

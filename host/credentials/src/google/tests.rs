@@ -54,7 +54,7 @@ async fn a_user_file_gives_a_bearer_token_and_names_its_account() {
     // The endpoint answers once: the second use is from the cache.
     let description = google.describe("google").await.unwrap();
     assert_eq!(description.principal.as_deref(), Some("me@example.com"));
-    let login = google.registry_login("google").await.unwrap();
+    let login = google.registry_login("google", "x-docker.pkg.dev").await.unwrap();
     assert_eq!((login.username.as_str(), login.password.expose()), (REGISTRY_USER, "ya29.test"));
 }
 

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use sockerless_ports::{
     backend::{
-        JobContainer, JobSpec, JobVolume, Labels, Limits, Mount, MountPoint, VolumeSource, WorkloadKind,
+        JobContainer, JobSpec, JobVolume, Labels, Limits, Manifest, MountPoint, Size, VolumeSource,
+        WorkloadKind,
     },
     link::RunId,
 };
@@ -22,7 +23,6 @@ use crate::{
 const AGENT_FOLDER: &str = "/.sockerless";
 pub(crate) const AGENT: &str = "/.sockerless/sockerless-agent";
 
-impl Engine {
 /// A container as one of a job.
 pub(crate) struct Member {
     pub container: JobContainer,
@@ -32,10 +32,10 @@ pub(crate) struct Member {
     pub ticket: Option<[u8; 32]>,
 }
 
+impl Engine {
     /// Has image and agent where the cloud finds them, and writes the job's spec.
     pub(super) async fn prepare(&self, entry: &Entry, run: &RunId) -> Result<Intent> {
         let view = entry.view();
-        let spec = &view.spec;
         let spec = &view.spec;
         let callback = self.link.callback_url().filter(|_| view.state.agent);
         let Member { container, volumes, ticket } = self.member(&view, run, callback).await?;
@@ -61,6 +61,7 @@ pub(crate) struct Member {
 
     /// Has a container's image and the agent where the cloud finds them. Without an address to call back it has no agent.
     pub(crate) async fn member(&self, view: &View, run: &RunId, callback: Option<String>) -> Result<Member> {
+        let spec = &view.spec;
         self.check_sockets(&spec.mounts)?;
         let cloud = self.cloud(&spec.backend)?;
         let image = cloud.provide(self.registry.as_ref(), &spec.image_id);
@@ -228,7 +229,37 @@ impl Engine {
             );
             return Err(Error::new(ErrorKind::Invalid, message));
         }
+        warnings.extend(self.rounded(spec, memory, &cloud.manifest())?);
         Ok(warnings)
+    }
+
+    /// What becomes of the wishes for processors and memory where a cloud has fixed sizes.
+    fn rounded(&self, spec: &Spec, memory: u64, manifest: &Manifest) -> Result<Option<String>> {
+        let (backend, limits) = (&manifest.name, &manifest.limits);
+        let millis = cpu_millis(spec).unwrap_or(0);
+        if manifest.sizes.is_empty() || (millis == 0 && memory == 0) {
+            return Ok(None);
+        }
+        let needed = if memory == 0 { 0 } else { fit_memory(memory, self.options.agent_memory, limits) };
+        let fits = |size: &&Size| millis <= size.cpu_millis && needed <= size.memory_bytes.1;
+        let Some(size) = manifest.sizes.iter().find(fits) else {
+            let message = format!(
+                "the backend {backend} has no size with {:.2} CPUs and {needed} bytes of memory together",
+                f64::from(millis) / 1000.0
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        };
+        let given = needed.max(size.memory_bytes.0);
+        // A limit below the smallest has a warning of its own.
+        let more_memory = memory >= limits.memory_bytes.0 && given > needed;
+        let more_cpus = millis > 0 && size.cpu_millis > millis;
+        Ok((more_memory || more_cpus).then(|| {
+            format!(
+                "the backend {backend} has fixed sizes: the container gets {} CPUs and at least {given} bytes of memory, the smallest that \
+                 holds what it asks for",
+                f64::from(size.cpu_millis) / 1000.0
+            )
+        }))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use sockerless_ports::backend;
+use sockerless_ports::backend::{self, ErrorCode};
 use tokio::time::Instant;
 
 use crate::tuning::{BACKOFF, BREAKER_FAILURES, BREAKER_PAUSE};
@@ -100,14 +100,25 @@ where
         }
         let result = call().await;
         let transient = matches!(&result, Err(error) if error.code.is_transient());
-        breaker.record(operation, transient, Instant::now());
+        let working = matches!(&result, Err(error) if error.code == ErrorCode::NotReady);
+        breaker.record(operation, transient && !working, Instant::now());
         let error = match result {
             Err(error) if transient => error,
             result => return result,
         };
-        let pause = backoff.pause(error.retry_after_ms);
+        // A provider at work is no provider in trouble: it is asked again when it said.
+        let pause = match error.retry_after_ms {
+            Some(asked) if working => Duration::from_millis(asked).max(BACKOFF.0 / 2),
+            asked => backoff.pause(asked),
+        };
         if patience.is_some_and(|patience| begin.elapsed() + pause > patience) {
             return Err(error);
+        }
+        if working {
+            tracing::debug!(operation, %error, ?pause, "the cloud is still at work on what a call needs");
+            last = Some(error);
+            tokio::time::sleep(pause).await;
+            continue;
         }
         tracing::warn!(operation, %error, code = %error.code, ?pause, "a call to the cloud failed and is tried again");
         last = Some(error);

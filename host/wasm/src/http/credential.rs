@@ -1,6 +1,6 @@
 //! Credentials on requests: named by the guest, attached by the host.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
 use http::{
@@ -15,7 +15,7 @@ use super::grant::Admission;
 pub(crate) const NAME_HEADER: HeaderName = HeaderName::from_static("x-sockerless-credential");
 
 /// A credential that a request names.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) name: String,
     pub(crate) scope: Option<String>,
@@ -64,24 +64,32 @@ fn parse(text: &str) -> Option<Named> {
 /// a guest that asked can contain one.
 pub(crate) struct Placeholders {
     prefix: String,
-    issued: AtomicBool,
+    /// What each stands for. Plugins ask for a few, again and again.
+    issued: RwLock<Vec<Named>>,
 }
 
 impl Placeholders {
     pub(crate) fn new() -> Self {
         let prefix = format!("sockerless-placeholder-{}-", hex::encode(rand::random::<[u8; 16]>()));
-        Self { prefix, issued: AtomicBool::new(false) }
+        Self { prefix, issued: RwLock::default() }
     }
 
     /// The text that stands for a credential.
-    pub(crate) fn issue(&self, credential: &str) -> String {
-        self.issued.store(true, Ordering::Release);
-        self.text(credential)
+    pub(crate) fn issue(&self, name: &str, scope: Option<&str>) -> String {
+        let named = Named { name: name.to_owned(), scope: scope.map(str::to_owned) };
+        // A list that only grows is whole at any moment, so a panic elsewhere does not spoil it.
+        let mut issued = self.issued.write().unwrap_or_else(PoisonError::into_inner);
+        let known = issued.iter().position(|known| *known == named);
+        let number = known.unwrap_or_else(|| {
+            issued.push(named);
+            issued.len() - 1
+        });
+        self.text(number)
     }
 
-    fn text(&self, credential: &str) -> String {
-        // The end mark keeps one name from being the beginning of another.
-        format!("{}{credential}-end", self.prefix)
+    fn text(&self, number: usize) -> String {
+        // The end mark keeps one number from being the beginning of another.
+        format!("{}{number}-end", self.prefix)
     }
 
     /// Replaces the placeholders of the credentials that may go to this host.
@@ -91,14 +99,15 @@ impl Placeholders {
         admission: &Admission,
         credentials: &dyn Credentials,
     ) -> Result<Bytes, CredentialError> {
-        if !self.issued.load(Ordering::Acquire) || find(&body, self.prefix.as_bytes()).is_none() {
+        let issued = self.issued.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if issued.is_empty() || find(&body, self.prefix.as_bytes()).is_none() {
             return Ok(body);
         }
         let mut body = body;
-        for name in &admission.credentials {
-            let text = self.text(name);
-            if find(&body, text.as_bytes()).is_some() {
-                let signer = credentials.resolve(name, None).await?;
+        for (number, Named { name, scope }) in issued.iter().enumerate() {
+            let text = self.text(number);
+            if admission.credentials.contains(name) && find(&body, text.as_bytes()).is_some() {
+                let signer = credentials.resolve(name, scope.as_deref()).await?;
                 body = replace(&body, text.as_bytes(), signer.secret().expose().as_bytes());
             }
         }
@@ -167,7 +176,7 @@ mod tests {
     async fn a_placeholder_becomes_the_secret_for_granted_hosts_only() {
         let placeholders = Placeholders::new();
         let set = CredentialSet::new().with("key", Fixed::bearer(Secret::new("s3cret")));
-        let body = Bytes::from(format!("{{\"key\":\"{}\"}}", placeholders.issue("key")));
+        let body = Bytes::from(format!("{{\"key\":\"{}\"}}", placeholders.issue("key", None)));
         let there = placeholders.substitute(body.clone(), &admission(&["key"]), &set).await.unwrap();
         assert_eq!(&there[..], b"{\"key\":\"s3cret\"}");
         let elsewhere = placeholders.substitute(body.clone(), &admission(&[]), &set).await.unwrap();

@@ -18,6 +18,7 @@ impl From<types::Error> for ports::Error {
                 Wit::Conflict => ports::ErrorCode::Conflict,
                 Wit::PermissionDenied => ports::ErrorCode::PermissionDenied,
                 Wit::Unauthenticated => ports::ErrorCode::Unauthenticated,
+                Wit::NotReady => ports::ErrorCode::NotReady,
                 Wit::QuotaExceeded => ports::ErrorCode::QuotaExceeded,
                 Wit::Unavailable => ports::ErrorCode::Unavailable,
                 Wit::DeadlineExceeded => ports::ErrorCode::DeadlineExceeded,
@@ -51,6 +52,11 @@ impl From<plugin::Manifest> for ports::Manifest {
                 stop_grace_seconds: manifest.limits.stop_grace_seconds,
                 max_env: manifest.limits.max_env,
             },
+            sizes: manifest
+                .sizes
+                .into_iter()
+                .map(|size| ports::Size { cpu_millis: size.cpu_millis, memory_bytes: size.memory_bytes })
+                .collect(),
         }
     }
 }

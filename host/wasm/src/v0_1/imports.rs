@@ -57,9 +57,9 @@ impl credentials::Host for State {
         }
     }
 
-    fn placeholder(&mut self, name: String) -> std::result::Result<String, Error> {
+    fn placeholder(&mut self, name: String, scope: Option<String>) -> std::result::Result<String, Error> {
         self.granted(&name)?;
-        Ok(self.call.shared.placeholders.issue(&name))
+        Ok(self.call.shared.placeholders.issue(&name, scope.as_deref()))
     }
 }
 

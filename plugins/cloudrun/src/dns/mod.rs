@@ -235,7 +235,7 @@ impl CloudRun {
         let refused = google::error(doing, answer, self.host.now());
         Error {
             provider_status: refused.provider_status,
-            ..Error::unavailable(refused.message, limits::NOT_READY_RETRY_MS)
+            ..Error::not_ready(refused.message, limits::NOT_READY_RETRY_MS)
         }
     }
 }

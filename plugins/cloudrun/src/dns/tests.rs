@@ -119,8 +119,8 @@ fn whoever_comes_between_makes_the_host_come_again() {
         _ => refusal(412, "conditionNotMet"),
     });
     let error = plugin.upsert("z".into(), record(&["10.0.0.2"])).unwrap_err();
-    assert_eq!((error.code, error.provider_status), (ErrorCode::Unavailable, Some(412)));
-    assert_eq!(plugin.remove_record("z".into(), "db".into()).unwrap_err().code, ErrorCode::Unavailable);
+    assert_eq!((error.code, error.provider_status), (ErrorCode::NotReady, Some(412)));
+    assert_eq!(plugin.remove_record("z".into(), "db".into()).unwrap_err().code, ErrorCode::NotReady);
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Jobs for CloudRun {
         }
         if job.reconciling {
             let why = format!("{doing}: Cloud Run is still creating it");
-            return Err(Error::unavailable(why, limits::NOT_READY_RETRY_MS));
+            return Err(Error::not_ready(why, limits::NOT_READY_RETRY_MS));
         }
         let answer =
             self.send(Request::post(self.config.run_url(&format!("{path}:run"))).json(&json!({})))?;
@@ -113,7 +113,7 @@ impl Jobs for CloudRun {
                 let why = format!("{}; it can be stopped once it has begun", refused.message);
                 Err(Error {
                     provider_status: refused.provider_status,
-                    ..Error::unavailable(why, limits::NOT_READY_RETRY_MS)
+                    ..Error::not_ready(why, limits::NOT_READY_RETRY_MS)
                 })
             }
         }
@@ -140,7 +140,7 @@ impl Jobs for CloudRun {
                 let why = format!("{}; its execution is being cancelled first", refused.message);
                 Err(Error {
                     provider_status: refused.provider_status,
-                    ..Error::unavailable(why, limits::NOT_READY_RETRY_MS)
+                    ..Error::not_ready(why, limits::NOT_READY_RETRY_MS)
                 })
             }
             (Phase::Absent, _) => Ok(()),
@@ -183,11 +183,11 @@ impl CloudRun {
         let answer = self.send(Request::get(self.config.run_url(&job_path(self, &spec.name))))?;
         let Some(job) = read::<Job>(self, "asking for a job", &answer)? else {
             let why = format!("{}; but now it is gone", refused.message);
-            return Err(Error::unavailable(why, limits::NOT_READY_RETRY_MS));
+            return Err(Error::not_ready(why, limits::NOT_READY_RETRY_MS));
         };
         if !job.delete_time.is_empty() {
             let why = format!("{}; it is being deleted", refused.message);
-            return Err(Error::unavailable(why, limits::NOT_READY_RETRY_MS));
+            return Err(Error::not_ready(why, limits::NOT_READY_RETRY_MS));
         }
         if job.annotations.get(names::SPEC) != Some(&names::fingerprint(spec)) {
             return Err(Error { message: format!("{}; another spec made it", refused.message), ..refused });

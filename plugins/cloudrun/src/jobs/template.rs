@@ -366,7 +366,10 @@ mod tests {
         assert_eq!(refused(Spec { containers: vec![], ..spec() }), ErrorCode::InvalidArgument);
         assert_eq!(refused(Spec { name: "Bad_Name".into(), ..spec() }), ErrorCode::InvalidArgument);
         let named = |index| Container { name: format!("c{index}"), ..spec().containers[0].clone() };
-        assert_eq!(refused(Spec { containers: (0..11).map(named).collect(), ..spec() }), ErrorCode::InvalidArgument);
+        assert_eq!(
+            refused(Spec { containers: (0..11).map(named).collect(), ..spec() }),
+            ErrorCode::InvalidArgument
+        );
         let two = Some(Accelerator { kind: "nvidia-l4".into(), count: 2 });
         assert_eq!(refused(Spec { accelerator: two, ..spec() }), ErrorCode::Unsupported);
         let through = Network { all_traffic: true, zones: vec![] };

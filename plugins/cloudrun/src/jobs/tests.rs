@@ -73,7 +73,7 @@ fn a_job_that_is_being_deleted_is_waited_for() {
         _ => response(200, json!({"deleteTime": "2026-01-01T00:00:00Z"})),
     });
     let refused = plugin.create(spec()).unwrap_err();
-    assert_eq!(refused.code, ErrorCode::Unavailable);
+    assert_eq!(refused.code, ErrorCode::NotReady);
     assert!(refused.retry_after_ms.is_some());
 }
 
@@ -236,7 +236,7 @@ fn start_runs_a_job_once() {
 fn a_job_that_is_still_being_created_is_started_later() {
     let (plugin, _) = plugin(|_| response(200, json!({"name": "a", "reconciling": true})));
     let refused = plugin.start(Handle { started: false, ..started("") }).unwrap_err();
-    assert_eq!((refused.code, refused.retry_after_ms), (ErrorCode::Unavailable, Some(200)));
+    assert_eq!((refused.code, refused.retry_after_ms), (ErrorCode::NotReady, Some(200)));
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn stopping_what_ended_or_is_gone_is_no_error() {
 fn what_has_not_begun_is_stopped_later() {
     let (plugin, _) = plugin(holding(vec![("operations/1", json!({"name": "o"}))]));
     let refused = plugin.stop(started(&format!(r#"{{"o":"{PARENT}/operations/1"}}"#)), 0).unwrap_err();
-    assert_eq!((refused.code, refused.retry_after_ms), (ErrorCode::Unavailable, Some(200)));
+    assert_eq!((refused.code, refused.retry_after_ms), (ErrorCode::NotReady, Some(200)));
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn a_job_that_runs_is_cancelled_before_it_is_deleted() {
         _ => inner(request),
     });
     let refused = plugin.delete(started("")).unwrap_err();
-    assert_eq!(refused.code, ErrorCode::Unavailable);
+    assert_eq!(refused.code, ErrorCode::NotReady);
     assert!(host.requests().last().unwrap().url.ends_with(":cancel"));
 }
 

@@ -57,6 +57,7 @@ impl Plugin for Probe {
                 stop_grace_seconds: 10,
                 max_env: 100,
             },
+            sizes: vec![],
         }
     }
 
