@@ -1,7 +1,7 @@
 //! What is measured, and what we promise.
 
 use super::{
-    measure::{agents, daemon, exec, files, output, ports},
+    measure::{agents, daemon, exec, files, mesh, output, ports},
     subject::Subject,
 };
 use crate::Result;
@@ -39,6 +39,8 @@ pub enum Goal {
     PartOf(f64),
     /// At most so much, in the unit.
     AtMost(f64),
+    /// At most so much more than what dockerd takes, in the unit.
+    Added(f64),
 }
 
 impl Figure {
@@ -130,6 +132,17 @@ pub const MEASUREMENTS: &[Measurement] = &[
             Figure::less("published port, 64 bytes and back: p99", "ms"),
         ],
         ports::latency,
+    ),
+    Measurement::both(
+        &[
+            Figure::more("mesh, redis GET over 50 connections", "requests/s").goal(Goal::Times(0.3)),
+            Figure::less("mesh, redis GET over 50 connections: p50", "ms"),
+            Figure::less("mesh, redis GET over 50 connections: p99", "ms"),
+            Figure::more("mesh, redis GET over 1 connection", "requests/s"),
+            Figure::less("mesh, redis GET over 1 connection: p50", "ms").goal(Goal::Added(0.5)),
+            Figure::less("mesh, redis GET over 1 connection: p99", "ms"),
+        ],
+        mesh::redis,
     ),
     Measurement::ours(
         &[

@@ -33,6 +33,7 @@ impl Row {
             Some(Goal::Times(goal)) => format!("≥ {goal} ×"),
             Some(Goal::PartOf(goal)) => format!("≤ {goal} × dockerd's"),
             Some(Goal::AtMost(most)) => format!("≤ {most} {}", self.figure.unit),
+            Some(Goal::Added(most)) => format!("≤ dockerd's + {most} {}", self.figure.unit),
         }
     }
 
@@ -43,6 +44,7 @@ impl Row {
             Some(Goal::Times(goal)) => self.times().is_some_and(|times| times >= goal),
             Some(Goal::PartOf(goal)) => self.peer.is_some_and(|peer| self.ours <= goal * peer),
             Some(Goal::AtMost(most)) => self.ours <= most,
+            Some(Goal::Added(most)) => self.peer.is_some_and(|peer| self.ours <= peer + most),
         };
         match (reached, self.figure.why) {
             (true, _) => "reached".to_owned(),
@@ -71,7 +73,8 @@ impl Table {
         let mut text = format!(
             "# Benchmarks\n\nWritten by `./x bench`: the daemon with the embedded simulator beside {}, one after the other in the\n\
              same run on the same machine. Times differ from machine to machine; the ratio is what counts. `×` is how\n\
-             many times better than dockerd. A published port is measured beside dockerd's userland proxy. {NOTHING} stands where\n\
+             many times better than dockerd. A published port is measured beside dockerd's userland proxy,\n\
+             what goes between containers beside its bridge. {NOTHING} stands where\n\
              there is no goal, or nothing of dockerd's to compare with.\n\n\
              | measurement | unit | sockerless | {} | × | goal | |\n|---|---|---:|---:|---:|---|---|\n",
             self.peer, self.peer
@@ -124,6 +127,8 @@ mod tests {
         assert!(row(Some(Goal::Times(2.0)), 5.1, Some(10.0)).end().starts_with("missed"));
         assert_eq!(row(Some(Goal::PartOf(0.6)), 6.0, Some(10.0)).end(), "reached");
         assert!(row(Some(Goal::PartOf(0.6)), 6.1, Some(10.0)).end().starts_with("missed"));
+        assert_eq!(row(Some(Goal::Added(0.5)), 0.6, Some(0.125)).end(), "reached");
+        assert!(row(Some(Goal::Added(0.5)), 0.7, Some(0.125)).end().starts_with("missed"));
         assert_eq!(row(Some(Goal::AtMost(6.0)), 6.0, None).end(), "reached");
         assert!(row(Some(Goal::AtMost(6.0)), 6.1, Some(100.0)).end().starts_with("missed"));
     }

@@ -4,6 +4,7 @@ pub mod agents;
 pub mod daemon;
 pub mod exec;
 pub mod files;
+pub mod mesh;
 pub mod output;
 pub mod ports;
 
