@@ -35,6 +35,11 @@ pub enum Command {
     /// Each finding comes with a remedy. The test container costs what a few seconds in the cloud cost. Exit code 1 when a
     /// check fails.
     Doctor(DoctorArgs),
+    /// Merge the bind mounts of a running container with this machine's files, both ways.
+    ///
+    /// That happens by itself before a container starts (in) and at its end (back). A container that has only read-only ones
+    /// gets what has changed here.
+    Sync(SyncArgs),
     /// Look at the backends, which are WebAssembly components.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -125,6 +130,20 @@ pub struct DoctorArgs {
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `sockerless sync`
+#[derive(Debug, Clone, Args)]
+pub struct SyncArgs {
+    /// What other subcommands take as well.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// The unix socket of the Docker API
+    #[arg(long, env = "SOCKERLESS_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Names or ids of containers.
+    #[arg(required = true, value_name = "CONTAINER")]
+    pub containers: Vec<String>,
 }
 
 /// `sockerless plugin`

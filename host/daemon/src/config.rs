@@ -11,7 +11,7 @@ use std::{
 use serde::Deserialize;
 use sockerless_credentials::CredentialConfig;
 
-use crate::cli::{CommonArgs, DoctorArgs, ServeArgs};
+use crate::cli::{CommonArgs, DoctorArgs, ServeArgs, SyncArgs};
 
 /// The backend that is used when nobody names one.
 const DEFAULT_BACKEND: &str = "cloudrun";
@@ -58,6 +58,8 @@ pub struct File {
     pub containers: Containers,
     /// Networks.
     pub networks: Networks,
+    /// Bind mounts.
+    pub binds: Binds,
     /// The embedded simulator.
     pub simulator: Simulator,
     /// Credentials by the name that plugins know them by.
@@ -95,6 +97,30 @@ pub struct Networks {
     pub zones: Option<bool>,
     /// The address of this machine that containers reach as `host.docker.internal`.
     pub host_gateway: Option<IpAddr>,
+}
+
+/// `[binds]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Binds {
+    /// Only what is below these folders may be mounted.
+    pub allow: Option<Vec<PathBuf>>,
+    /// Bytes of one mount that are sent into a container.
+    pub size_limit: Option<u64>,
+    /// The file in a directory that says what of it stays at home; empty for none.
+    pub ignore: Option<String>,
+}
+
+impl Binds {
+    /// With the defaults for what the file does not say.
+    pub fn options(&self) -> sockerless_engine::BindOptions {
+        let default = sockerless_engine::BindOptions::default();
+        sockerless_engine::BindOptions {
+            allow: self.allow.clone().unwrap_or(default.allow),
+            size_limit: self.size_limit.unwrap_or(default.size_limit),
+            ignore: self.ignore.clone().unwrap_or(default.ignore),
+        }
+    }
 }
 
 /// `[simulator]`
@@ -209,6 +235,12 @@ impl Config {
     /// For subcommands that do not serve.
     pub fn common(args: CommonArgs) -> Result<Self, ConfigError> {
         Self::serve(ServeArgs { common: args, ..ServeArgs::default() })
+    }
+
+    /// For `sync`.
+    pub fn sync(args: SyncArgs) -> Result<(Self, Vec<String>), ConfigError> {
+        let SyncArgs { common, socket, containers } = args;
+        Ok((Self::serve(ServeArgs { common, socket, ..ServeArgs::default() })?, containers))
     }
 
     /// For `doctor`.
@@ -379,6 +411,15 @@ mod tests {
         let config = from_text(text, args).unwrap();
         assert_eq!(config.docker_socket, DockerSocket::Serve);
         assert_eq!(config.host_gateway, Some("10.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn bind_mounts_may_be_kept_to_some_folders_and_to_a_size() {
+        let options = |text: &str| from_text(text, ServeArgs::default()).unwrap().file.binds.options();
+        assert_eq!(options(""), sockerless_engine::BindOptions::default());
+        let given = options("[binds]\nallow = ['/home', '/srv']\nsize_limit = 5\nignore = '.dockerignore'");
+        assert_eq!(given.allow, [PathBuf::from("/home"), PathBuf::from("/srv")]);
+        assert_eq!((given.size_limit, given.ignore.as_str()), (5, ".dockerignore"));
     }
 
     #[test]

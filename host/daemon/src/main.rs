@@ -11,6 +11,7 @@ mod images;
 mod plugin;
 mod serve;
 mod simulator;
+mod sync;
 
 use std::{io, process::ExitCode};
 
@@ -49,6 +50,7 @@ async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Serve(args) => serve::run(&Config::serve(args)?).await?,
         Command::Doctor(args) => return doctor::run(args).await,
+        Command::Sync(args) => sync::run(args).await?,
         Command::Plugin(command) => plugin::run(command).await?,
         Command::Simulator(command) => simulate(command).await?,
         Command::Version => plugin::version(),

@@ -42,6 +42,7 @@ pub async fn run(config: &Config) -> Result {
             callback_fingerprint: callback.as_ref().and_then(|callback| callback.fingerprint.clone()),
             linger: config.linger()?.unwrap_or(EngineOptions::default().linger),
             files_limit: config.file.files_limit.unwrap_or(EngineOptions::default().files_limit),
+            binds: config.file.binds.options(),
             network_pool: config.file.networks.pool.unwrap_or(EngineOptions::default().network_pool),
             network_zones: config.file.networks.zones.unwrap_or(EngineOptions::default().network_zones),
             socket: std::path::absolute(&config.socket)?,

@@ -47,6 +47,8 @@ pub struct EngineOptions {
     /// Bytes that the daemon keeps of one container's files while no agent has them: what was copied in, and what its last
     /// run changed.
     pub files_limit: u64,
+    /// Bind mounts.
+    pub binds: crate::BindOptions,
     /// How long an agent may need to dial back once its job runs.
     pub agent_patience: Duration,
     /// How long the agent of an ended container stays when its label `sockerless.linger` does not say.
@@ -76,6 +78,7 @@ impl Default for EngineOptions {
             timeout: None,
             callback_fingerprint: None,
             files_limit: crate::tuning::FILES_LIMIT,
+            binds: crate::BindOptions::default(),
             agent_patience: crate::tuning::AGENT_PATIENCE,
             linger: crate::tuning::LINGER,
             agent_memory: crate::tuning::AGENT_MEMORY,

@@ -35,6 +35,7 @@ pub use containers::{
 pub use dependencies::*;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
+pub use files::BindOptions;
 pub use images::ProgressStream;
 pub use networks::{Subnet, SubnetError};
 pub use requests::*;

@@ -174,6 +174,23 @@ pub const SUMMARY: usize = 1280;
 /// less than a disk has.
 pub const FILES_LIMIT: u64 = 20 << 30;
 
+/// Bytes of one bind mount that are sent into a container unless the operator says otherwise: they go over the line before each
+/// start in a new job, and where the cloud's disk is memory they take it from the container's.
+pub const BIND_SIZE: u64 = 1 << 30;
+
+/// The file in a bind mount's directory that says what of it stays at home.
+pub const BIND_IGNORE: &str = ".sockerlessignore";
+
+/// Bind mounts are merged no more often than this.
+pub const BIND_PERIOD: Duration = Duration::from_secs(1);
+
+/// Bytes of names in one request about a bind mount, each with [`BIND_NAME_EACH`] more: with escapes in JSON that is a part
+/// of what one message may hold.
+pub const BIND_NAMES: usize = 1 << 20;
+
+/// What is counted for each name beside its own bytes.
+pub const BIND_NAME_EACH: usize = 8;
+
 /// Bytes of files that are read or written at once.
 pub const FILE_PIECE: usize = 256 * 1024;
 

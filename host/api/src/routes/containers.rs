@@ -36,6 +36,7 @@ pub fn routes() -> Router<App> {
         .route("/containers/{id}/kill", post(kill))
         .route("/containers/{id}/pause", post(pause))
         .route("/containers/{id}/unpause", post(unpause))
+        .route("/containers/{id}/sync", post(sync))
         .route("/containers/{id}/wait", post(wait))
         .route("/containers/{id}/rename", post(rename))
         .route("/containers/{id}/resize", post(resize))
@@ -94,6 +95,12 @@ async fn kill(State(daemon): State<App>, Id(id): Id, params: Params) -> Answer {
 
 async fn pause(State(daemon): State<App>, Id(id): Id) -> Answer {
     daemon.pause(&id).await?;
+    Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+/// Not of Docker's: merges bind mounts with what they are of.
+async fn sync(State(daemon): State<App>, Id(id): Id) -> Answer {
+    daemon.sync_binds(&id).await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 

@@ -193,6 +193,10 @@ impl Daemon for Fake {
         self.note(format!("unpause {reference}"))
     }
 
+    async fn sync_binds(&self, reference: &str) -> Result<()> {
+        self.note(format!("sync {reference}"))
+    }
+
     async fn update(&self, reference: &str, changes: HostConfig) -> Result<ContainerUpdateResponse> {
         let changes = serde_json::to_string(&changes).unwrap();
         self.note(format!("update {reference} {changes}"))?;

@@ -44,6 +44,11 @@ impl Api {
         started.map(drop)
     }
 
+    /// Merges a container's bind mounts. Errors: the daemon's words.
+    pub async fn sync(&self, container: &str) -> Result {
+        self.done("POST", &format!("/containers/{container}/sync"), "").await.map(drop)
+    }
+
     async fn done(&self, method: &str, path: &str, body: &str) -> Result<String> {
         let (status, answer) = self.call(method, path, body).await?;
         if status < 400 {

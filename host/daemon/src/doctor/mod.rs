@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use sockerless_ports::backend::Verdict;
 
 use crate::{Result, backends, cli::DoctorArgs, config::Config, simulator};
+pub use api::Api;
 use report::{Report, fail, skip};
 
 /// Looks at everything and prints what it found. Fails when a check does.

@@ -88,8 +88,6 @@ impl Engine {
         let mut mounts = mounts::read(&config, &host, |container| self.shared_mounts(container))?;
         self.find_sockets(&mut mounts)?;
         self.check_gateway(&host)?;
-        mounts::refuse(&mounts)?;
-        self.have_volumes(&mounts, &backend, host.mounts.as_deref().unwrap_or_default()).await?;
         let spec = Arc::new(Spec {
             created: Timestamp::now(),
             image: named,
@@ -106,6 +104,9 @@ impl Engine {
             mounts,
             id,
         });
+        self.check_binds(&spec).await?;
+        let asked = spec.host.mounts.as_deref().unwrap_or_default();
+        self.have_volumes(&spec.mounts, &spec.backend, asked).await?;
         warnings.extend(self.check_size(&spec)?);
         if self.link.callback_url().is_none() {
             if !publish::wanted(&spec).is_empty() {

@@ -28,7 +28,7 @@ use super::{
     unread::Unread,
     write::Writer,
 };
-use crate::{Engine, Error, ErrorKind, Result, containers::Entry};
+use crate::{Engine, Error, ErrorKind, Result, containers::Entry, volumes::mounts::Source};
 
 const WHAT: &str = "comparing a container with its image";
 
@@ -73,6 +73,9 @@ impl Engine {
     async fn survey(&self, entry: &Entry, run: &RunId) -> std::result::Result<Vec<Change>, Problem> {
         let image = self.image_tree(&entry.spec.image_id).await.map_err(Problem::Own)?;
         let list = reader(self.fetch(run, Request::Walk).await?);
+        // Files of the user's are no part of the container.
+        let mounts = entry.spec.mounts.iter().filter(|mounted| matches!(mounted.source, Source::Bind(_)));
+        let binds: Vec<_> = mounts.map(|mounted| mounted.destination.clone()).collect();
         let compared = blocking(move || {
             let mut seen = Seen::default();
             let failed =
@@ -83,6 +86,9 @@ impl Engine {
                 );
             }
             for path in MAINTAINED {
+                seen.close(path);
+            }
+            for path in &binds {
                 seen.close(path);
             }
             Ok(differences(&image, &seen))

@@ -8,6 +8,7 @@
 
 mod agent;
 mod archive;
+mod binds;
 mod changes;
 mod commit;
 mod disk;
@@ -37,6 +38,7 @@ use std::{
 
 use tokio::sync::Mutex;
 
+pub use self::binds::BindOptions;
 use crate::{Engine, Error, ErrorKind, Result};
 
 /// What the daemon keeps of files.
@@ -47,6 +49,7 @@ pub(crate) struct Files {
     making: Mutex<()>,
     /// By container: held while what is kept of its files changes, or is delivered.
     gates: SyncMutex<HashMap<String, Arc<Mutex<()>>>>,
+    binds: binds::Binds,
 }
 
 impl Files {
@@ -57,6 +60,7 @@ impl Files {
             trees: image::Trees::default(),
             making: Mutex::default(),
             gates: SyncMutex::default(),
+            binds: binds::Binds::default(),
         }
     }
 
@@ -67,6 +71,7 @@ impl Files {
 
     fn forget(&self, container: &str) {
         self.gates.lock().unwrap_or_else(PoisonError::into_inner).remove(container);
+        self.binds.forget(container);
     }
 }
 

@@ -51,11 +51,18 @@ impl Agents {
         self.run.busy.send_replace(false);
     }
 
-    /// Puts the container's files back into a new job.
+    /// Puts the container's files back into a new job, and sends what the user has changed into any.
     async fn furnish(&self, engine: &Engine, entry: &Arc<Entry>, run: &RunId) -> Result<(), Refusal> {
+        let is_first = self.run.host == *run;
         let furnished = async {
-            engine.fill_volumes(entry, run).await?;
-            engine.restore(entry, run).await
+            if is_first {
+                engine.fill_volumes(entry, run).await?;
+            }
+            engine.send_binds(entry, run).await?;
+            if is_first {
+                engine.restore(entry, run).await?;
+            }
+            Ok::<_, crate::Error>(())
         };
         let Err(error) = furnished.await else { return Ok(()) };
         let message = format!("the container's files could not be put back: {}", error.message);
@@ -88,12 +95,11 @@ impl AgentEvents for Agents {
             self.run.busy.send_replace(false);
             return Err(Refusal("the container is not being started".into()));
         }
-        if self.run.host == *run {
-            self.furnish(&engine, &entry, run).await?;
-            if !wanted() {
-                return Err(Refusal("the container is not being started".into()));
-            }
+        self.furnish(&engine, &entry, run).await?;
+        if !wanted() {
+            return Err(Refusal("the container is not being started".into()));
         }
+        engine.keep_binds(&entry, run);
         let features =
             engine.cloud(&entry.spec.backend).map_err(|error| Refusal(error.message))?.manifest().features;
         let mut launch = containers::launch(&entry.spec, features);
@@ -147,6 +153,11 @@ impl AgentEvents for Agents {
     }
 
     async fn exited(&self, run: &RunId, exit: Exit) {
+        if let Ok(engine) = self.engine()
+            && let Some(entry) = self.container(&engine)
+        {
+            engine.bring_binds_back(&entry, run).await;
+        }
         self.tell_end(Event::Exited { generation: run.generation, exit }).await;
     }
 
@@ -168,6 +179,9 @@ impl AgentEvents for Agents {
             && let Ok(cloud) = engine.cloud(&intent.backend)
         {
             cloud.poller.hurry(&job);
+        }
+        if let Some(entry) = self.container(&engine).filter(|entry| up && entry.view().state.pid > 0) {
+            engine.keep_binds(&entry, run);
         }
         self.tell(Event::Line { generation: run.generation, up }).await;
     }

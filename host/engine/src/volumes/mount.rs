@@ -24,6 +24,7 @@ impl Engine {
         container: &mut JobContainer,
         volumes: &mut Vec<JobVolume>,
     ) -> Result<()> {
+        self.mount_binds(spec, container, volumes).await?;
         let cloud = self.cloud(&spec.backend)?;
         for (index, mounted) in spec.mounts.iter().enumerate() {
             let Some(volume) = self.kept_volume(mounted, &spec.backend).await? else { continue };

@@ -214,16 +214,3 @@ async fn volumes_from_another_container_are_had_too() {
     from("ghost")(&mut request);
     assert_eq!(world.engine.create(request).await.unwrap_err().message, "No such container: ghost");
 }
-
-#[tokio::test(start_paused = true)]
-async fn paths_of_this_machine_are_refused_with_a_way_out() {
-    let world = World::new().await;
-    let refused = async |bind: &str| {
-        let mut request = request("box", &["sleep"]);
-        request.host.binds = Some(vec![bind.to_owned()]);
-        world.engine.create(request).await.unwrap_err()
-    };
-    let error = refused("/src:/work").await;
-    assert_eq!(error.kind, ErrorKind::Unsupported);
-    assert!(error.message.contains("/src:/work") && error.message.contains("docker cp"), "{error}");
-}

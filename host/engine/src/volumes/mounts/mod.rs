@@ -127,17 +127,6 @@ pub(crate) fn read(
     Ok(mounts.into_values().collect())
 }
 
-/// Errors: 501 for what would be silently something else.
-pub(crate) fn refuse(mounts: &[Mounted]) -> Result<()> {
-    let bind = mounts.iter().find_map(|mounted| match &mounted.source {
-        Source::Bind(path) => Some((path, &mounted.destination)),
-        Source::Volume(_) | Source::Own(_) | Source::Socket(_) => None,
-    });
-    let Some((path, destination)) = bind else { return Ok(()) };
-    let what = "a cloud's job cannot see this machine's files: copy them in (docker cp before the start), or use a named volume";
-    Err(Error::new(ErrorKind::Unsupported, format!("bind mount {path}:{destination}: {what}")))
-}
-
 fn once(asked: &mut BTreeMap<String, Mounted>, mounted: Mounted) -> Result<()> {
     if asked.contains_key(&mounted.destination) {
         return Err(Error::new(

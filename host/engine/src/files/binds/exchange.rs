@@ -1,0 +1,440 @@
+//! What goes between both sides: lists and archives, each in one stream.
+
+use std::{
+    io::{self, Read},
+    path::Path,
+};
+
+use futures_util::StreamExt;
+use sockerless_ports::link::{
+    RunId,
+    listing::{Listed, Reader},
+    request::{Fault, FaultKind, Name, Put, Reply, Request},
+};
+
+use super::{
+    disk::{Disk, Dress},
+    merge::{Base, Plan, Tree},
+    scan::{self, Scope},
+};
+use crate::{
+    Engine, Error, ErrorKind, Result,
+    files::{
+        agent::Problem,
+        member::{Kind, Meta, What},
+        pipe::{blocking, pipe, reader},
+        read::{self, Stream},
+        write::Writer,
+    },
+    tuning,
+};
+
+/// A place in a container.
+#[derive(Debug, Clone)]
+pub(super) struct Inside {
+    pub run: RunId,
+    /// Where the mount is; links are followed.
+    pub path: String,
+}
+
+/// The container's side at this moment.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// What stands in the mount's own place.
+    pub root: Option<Listed>,
+    pub tree: Tree,
+}
+
+impl Inside {
+    /// The directory that the mount is in, and its name there.
+    pub fn split(&self) -> (&str, &str) {
+        match self.path.rsplit_once('/') {
+            Some(("", name)) => ("/", name),
+            Some(split) => split,
+            None => ("/", &self.path),
+        }
+    }
+
+    /// What names of an archive, or of a request, begin from.
+    fn names(&self, scope: &Scope, paths: &[Vec<u8>]) -> (String, Vec<Name>) {
+        if scope.is_file {
+            let (folder, name) = self.split();
+            return (folder.to_owned(), paths.iter().map(|_| Name(name.as_bytes().to_vec())).collect());
+        }
+        (self.path.clone(), paths.iter().cloned().map(Name).collect())
+    }
+}
+
+/// Names in parts that a request can hold.
+fn parts(names: Vec<Name>) -> Vec<Vec<Name>> {
+    let mut parts: Vec<Vec<Name>> = Vec::new();
+    let mut bytes = usize::MAX;
+    for name in names {
+        let size = name.0.len() + tuning::BIND_NAME_EACH;
+        match parts.last_mut() {
+            Some(part) if bytes + size <= tuning::BIND_NAMES => {
+                part.push(name);
+                bytes += size;
+            }
+            _ => {
+                parts.push(vec![name]);
+                bytes = size;
+            }
+        }
+    }
+    parts
+}
+
+impl Engine {
+    /// Where a mount really is in a run's container.
+    pub(super) async fn bind_inside(&self, run: &RunId, destination: &str) -> Result<Inside> {
+        let path = match self.agent_ask(run, Request::Stat { path: destination.to_owned() }).await {
+            Ok((Reply::Stat(stat), _)) if !stat.link.is_empty() => stat.link,
+            Ok((Reply::Stat(_), _)) | Err(Problem::Fault(Fault { kind: FaultKind::NotFound, .. })) => {
+                destination.to_owned()
+            }
+            Ok(_) => return Err(Problem::Unexpected.plain()),
+            Err(problem) => return Err(problem.plain()),
+        };
+        Ok(Inside { run: run.clone(), path })
+    }
+
+    /// Lists the container's side. Errors: the agent's; a list that no honest agent sends.
+    pub(super) async fn bind_seen(&self, inside: &Inside, scope: &Scope) -> Result<Seen> {
+        let except = scope.except.iter().cloned().map(Name).collect();
+        let request = Request::Scan { path: inside.path.clone(), except };
+        let mut list = match self.fetch(&inside.run, request).await {
+            Ok(list) => list,
+            Err(Problem::Fault(Fault { kind: FaultKind::NotFound, .. })) => return Ok(Seen::default()),
+            Err(problem) => return Err(problem.plain()),
+        };
+        let failed = |error: String| {
+            Error::new(ErrorKind::Internal, format!("the list of what {} holds: {error}", inside.path))
+        };
+        let (mut reader, mut seen) = (Reader::default(), Seen::default());
+        while let Some(piece) = list.next().await {
+            reader.push(&piece.map_err(|error| failed(error.to_string()))?);
+            while let Some(listed) = reader.next().map_err(|error| failed(error.to_string()))? {
+                if listed.path.is_empty() {
+                    seen.root = Some(listed.clone());
+                    if !scope.is_file {
+                        continue;
+                    }
+                } else if !is_path(&listed.path) {
+                    return Err(failed("a path that leads elsewhere".into()));
+                }
+                if scan::is_copied(&listed) && scope.has(&listed.path) {
+                    seen.tree.insert(listed.path.clone(), listed);
+                }
+            }
+        }
+        reader.finish().map_err(|error| failed(error.to_string()))?;
+        Ok(seen)
+    }
+
+    /// Has the directory that a mount is in.
+    pub(super) async fn bind_parent(&self, inside: &Inside) -> Result<()> {
+        let (parent, _) = inside.split();
+        let mut there = parent;
+        let mut missing = Vec::new();
+        while there != "/" {
+            match self.agent_ask(&inside.run, Request::Stat { path: there.to_owned() }).await {
+                Ok(_) => break,
+                Err(Problem::Fault(Fault { kind: FaultKind::NotFound, .. })) => {
+                    missing.push(there);
+                    there = there
+                        .rsplit_once('/')
+                        .map_or("/", |(above, _)| if above.is_empty() { "/" } else { above });
+                }
+                Err(problem) => return Err(problem.plain()),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut writer = Writer::new(Vec::new(), false);
+        for path in missing.into_iter().rev() {
+            let relative = path.strip_prefix(there).unwrap_or(path).trim_start_matches('/');
+            writer
+                .append(relative.as_bytes(), &Meta::directory(), io::empty())
+                .map_err(|error| own(&error))?;
+        }
+        let archive = writer.finish().map_err(|error| own(&error))?;
+        let archive = futures_util::stream::iter([Ok(archive.into())]).boxed();
+        self.send(&inside.run, put(there), archive).await.map_err(Problem::plain)
+    }
+
+    /// Sends what a plan says. `root`: with the directory itself.
+    pub(super) async fn bind_send(
+        &self,
+        inside: &Inside,
+        scope: &Scope,
+        user: Tree,
+        paths: &[Vec<u8>],
+        root: bool,
+    ) -> Result<()> {
+        let (parent, name) = inside.split();
+        let (pipe, archive) = pipe();
+        let breaker = pipe.breaker();
+        let (scope, name, paths) = (scope.clone(), name.as_bytes().to_vec(), paths.to_vec());
+        let packing = tokio::task::spawn_blocking(move || {
+            let packed = pack(pipe, &scope, &name, &user, &paths, root);
+            if let Err(error) = &packed {
+                // Nobody reads any more: that is why it failed.
+                let _ = breaker.blocking_send(Err(io::Error::other(error.to_string())));
+            }
+        });
+        let sent = self.send(&inside.run, put(parent), archive).await.map_err(Problem::plain);
+        packing.await.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+        sent
+    }
+
+    /// Removes what a plan says in the container.
+    pub(super) async fn bind_remove(&self, inside: &Inside, scope: &Scope, paths: &[Vec<u8>]) -> Result<()> {
+        let (path, names) = inside.names(scope, paths);
+        for names in parts(names) {
+            let request = Request::Remove { path: path.clone(), names };
+            match self.agent_ask(&inside.run, request).await {
+                Ok((Reply::Ready, _)) => {}
+                Ok(_) => return Err(Problem::Unexpected.plain()),
+                // Nothing is there any more.
+                Err(Problem::Fault(Fault { kind: FaultKind::NotFound, .. })) => {}
+                Err(problem) => return Err(problem.plain()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Does on the user's side what a plan says; gives what is there then of what was brought.
+    pub(super) async fn bind_bring(&self, inside: &Inside, scope: &Scope, work: Bringing) -> Result<Tree> {
+        let wanted: Vec<Vec<u8>> = work.plan.bring.keys().cloned().collect();
+        let (path, names) = inside.names(scope, &wanted);
+        let (source, is_file, tag) = (scope.source.clone(), scope.is_file, scope.tag.clone());
+        let (mut disk, mut work) = blocking(move || {
+            if !is_file {
+                // The user may have taken the whole directory away.
+                super::disk::make(&source).map_err(|error| at(&source, &error))?;
+            }
+            let mut disk = Disk::open(&source, is_file, &tag).map_err(|error| at(&source, &error))?;
+            work.delete(&mut disk)?;
+            Ok((disk, work))
+        })
+        .await?;
+        for names in parts(names) {
+            let request = Request::Pick { path: path.clone(), names };
+            let (archive, unread) =
+                self.fetch_readable(&inside.run, request).await.map_err(Problem::plain)?;
+            let input = reader(archive);
+            (disk, work) = blocking(move || {
+                work.take(&mut disk, input, is_file)?;
+                Ok((disk, work))
+            })
+            .await?;
+            unread
+                .await
+                .unwrap_or_default()
+                .warn(&inside.run.container, "what is brought back of a bind mount");
+        }
+        blocking(move || {
+            disk.finish().map_err(|error| own(&error))?;
+            work.look(&mut disk)
+        })
+        .await
+    }
+}
+
+/// What is brought, and what both sides were.
+pub(super) struct Bringing {
+    pub plan: Plan,
+    pub base: Base,
+    pub user: Tree,
+    pub container: Tree,
+    /// Where it was put.
+    pub placed: Vec<Vec<u8>>,
+}
+
+impl Bringing {
+    fn delete(&self, disk: &mut Disk) -> Result<()> {
+        for path in &self.plan.delete {
+            disk.delete(path).map_err(|error| shown(disk, path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Takes an archive's members to their places. What nobody asked for is left out.
+    fn take(&mut self, disk: &mut Disk, input: impl Read, is_file: bool) -> Result<()> {
+        let mut archive = read::Archive::new(Stream(input));
+        let broken = |error: io::Error| {
+            Error::new(ErrorKind::Internal, format!("what the container changed could not be read: {error}"))
+        };
+        let path_of = |name: &[u8]| match is_file {
+            true => Vec::new(),
+            false => name.strip_suffix(b"/").unwrap_or(name).to_vec(),
+        };
+        while let Some(member) = archive.next().map_err(broken)? {
+            let path = path_of(&member.name);
+            let Some(to) = self.plan.bring.get(&path).cloned() else { continue };
+            let placed = match member.what {
+                What::Thing(meta) => {
+                    let dress = self.dress(&path, &to, &meta);
+                    disk.place(&to, &meta, dress, &mut archive)
+                }
+                What::Hard(target) => match self.plan.bring.get(&path_of(&target)) {
+                    Some(target) => disk.link(&to, target).map(|()| true),
+                    None => Ok(false),
+                },
+                What::Other => Ok(false),
+            };
+            if placed.map_err(|error| shown(disk, &to, &error))? {
+                self.placed.push(to);
+            }
+        }
+        archive.drain().map_err(broken)
+    }
+
+    /// What the container left as it was stays what the user has: it may be what could not be kept on the way there.
+    fn dress(&self, path: &[u8], to: &[u8], meta: &Meta) -> Dress {
+        let (before, now) = (self.base.container.get(path), self.container.get(path));
+        let theirs = self.user.get(to);
+        let kept = |same: fn(&Listed, &Listed) -> bool| {
+            let is_kept = before.zip(now).is_some_and(|(before, now)| same(before, now));
+            theirs.filter(|_| is_kept)
+        };
+        let number = |id: u64| u32::try_from(id).unwrap_or_default();
+        let permissions = kept(|before, now| before.permissions() == now.permissions());
+        let owner = kept(|before, now| (before.uid, before.gid) == (now.uid, now.gid));
+        let is_known = meta.kind == Kind::Directory && theirs.is_some();
+        Dress {
+            permissions: permissions.map_or(meta.mode & 0o7777, Listed::permissions),
+            owner: Some(
+                owner.map_or((number(meta.uid), number(meta.gid)), |theirs| (theirs.uid, theirs.gid)),
+            ),
+            modified: (!is_known).then_some(meta.modified),
+        }
+    }
+
+    fn look(&self, disk: &mut Disk) -> Result<Tree> {
+        let mut tree = Tree::new();
+        for path in &self.placed {
+            if let Some(listed) = disk.look(path).map_err(|error| shown(disk, path, &error))? {
+                tree.insert(path.clone(), listed);
+            }
+        }
+        Ok(tree)
+    }
+}
+
+/// Writes an archive of the user's side.
+fn pack(
+    out: impl io::Write,
+    scope: &Scope,
+    name: &[u8],
+    user: &Tree,
+    paths: &[Vec<u8>],
+    root: bool,
+) -> io::Result<()> {
+    let mut disk = Disk::open(&scope.source, scope.is_file, &scope.tag)?;
+    let mut writer = Writer::new(out, true);
+    if root {
+        let listed = Listed::new(b"", &std::fs::metadata(&scope.source)?);
+        writer.append(name, &meta(&listed), io::empty())?;
+    }
+    for path in paths {
+        let Some(listed) = user.get(path) else { continue };
+        let member = if path.is_empty() { name.to_vec() } else { [name, b"/", path].concat() };
+        if !listed.is_file() {
+            writer.append(&member, &meta(listed), io::empty())?;
+            continue;
+        }
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", disk_path(scope, path)));
+        // It has gone since it was listed, or become something else.
+        let Some((file, now)) = disk.read(path).map_err(named)? else { continue };
+        // A header's promise is kept should the file shrink; the next merge sees that it was changed.
+        writer.append(&member, &meta(&now), file.chain(io::repeat(0))).map_err(named)?;
+    }
+    writer.finish().map(drop)
+}
+
+fn disk_path(scope: &Scope, path: &[u8]) -> String {
+    format!("{}/{}", scope.source.display(), String::from_utf8_lossy(path))
+}
+
+fn meta(listed: &Listed) -> Meta {
+    let kind = match (listed.is_directory(), listed.is_symlink(), listed.is_fifo()) {
+        (true, ..) => Kind::Directory,
+        (_, true, _) => Kind::Symlink,
+        (.., true) => Kind::Fifo,
+        _ => Kind::File,
+    };
+    Meta {
+        kind,
+        mode: listed.permissions(),
+        uid: listed.uid.into(),
+        gid: listed.gid.into(),
+        size: listed.size,
+        modified: listed.modified,
+        target: listed.target.clone(),
+        ..Meta::default()
+    }
+}
+
+fn put(path: &str) -> Request {
+    Request::Put(Put { path: path.to_owned(), keep_kind: false, owners: true, layer: false })
+}
+
+/// Whether a path stays in its directory.
+fn is_path(path: &[u8]) -> bool {
+    path.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b"..") && !part.contains(&0))
+}
+
+fn shown(disk: &Disk, path: &[u8], error: &io::Error) -> Error {
+    Error::new(ErrorKind::Internal, format!("{}: {error}", disk.show(path)))
+}
+
+fn at(path: &Path, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Internal, format!("{}: {error}", path.display()))
+}
+
+fn own(error: &io::Error) -> Error {
+    Error::new(ErrorKind::Internal, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_lead_elsewhere_are_told_apart() {
+        for good in ["a", "a/b", "a/..b", "...", "a b/\u{fc}"] {
+            assert!(is_path(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "/a", "a/", "a//b", "..", "a/../b", "./a", "a\0b"] {
+            assert!(!is_path(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_go_in_parts_that_fit() {
+        let names: Vec<Name> = (0..300_000).map(|number| Name(format!("{number:08}").into_bytes())).collect();
+        let all = parts(names.clone());
+        assert!(all.len() > 1);
+        for part in &all {
+            let bytes: usize = part.iter().map(|name| name.0.len() + tuning::BIND_NAME_EACH).sum();
+            assert!(bytes <= tuning::BIND_NAMES);
+        }
+        assert_eq!(all.concat(), names);
+        assert!(parts(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn a_mount_is_a_name_in_a_directory() {
+        let split = |path: &str| {
+            let inside = Inside { run: RunId { container: "c".into(), generation: 1 }, path: path.into() };
+            let (folder, name) = inside.split();
+            (folder.to_owned(), name.to_owned())
+        };
+        assert_eq!(split("/work"), ("/".into(), "work".into()));
+        assert_eq!(split("/etc/nginx/conf"), ("/etc/nginx".into(), "conf".into()));
+    }
+}

@@ -1,0 +1,132 @@
+//! What an agent does for bind mounts, in a folder that stands for a container's file system.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sockerless_ports::link::{
+    Output,
+    listing::Listed,
+    request::{End, Fault, FaultKind, Name, PathStat, Reply, Request},
+};
+
+use crate::world::*;
+
+/// A container's file system.
+#[derive(Clone)]
+pub struct Inside(Arc<tempfile::TempDir>);
+
+impl Inside {
+    /// That of all containers of a world.
+    pub fn of(world: &World) -> Self {
+        let inside = Self(Arc::new(tempfile::tempdir().unwrap()));
+        let served = inside.clone();
+        world.link.serve(move |request, end: AgentEnd| {
+            let inside = served.clone();
+            async move { inside.answer(request, end).await }
+        });
+        inside
+    }
+
+    pub fn at(&self, path: &str) -> PathBuf {
+        self.0.path().join(path.trim_start_matches('/'))
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.at(path)).unwrap()
+    }
+
+    pub fn write(&self, path: &str, content: &str) {
+        fs::create_dir_all(self.at(path).parent().unwrap()).unwrap();
+        fs::write(self.at(path), content).unwrap();
+    }
+
+    async fn answer(&self, request: Request, end: AgentEnd) {
+        match request {
+            Request::Stat { path } => match fs::symlink_metadata(self.at(&path)) {
+                Ok(_) => end.reply(Reply::Stat(PathStat::default())),
+                Err(_) => end.reply(missing()),
+            },
+            Request::Scan { path, except } => {
+                let from = self.at(&path);
+                if !from.exists() {
+                    return end.reply(missing());
+                }
+                let mut list = Vec::new();
+                scan(&from, &from, &except, &mut list);
+                end.reply(Reply::Ready);
+                for piece in list.chunks(1000) {
+                    end.write(Output::Stdout, piece.to_vec()).await;
+                }
+                end.end(End::Done);
+            }
+            Request::Put(put) => {
+                if !self.at(&put.path).is_dir() {
+                    return end.reply(missing());
+                }
+                end.reply(Reply::Ready);
+                let archive = end.read_all().await;
+                let mut archive = tar::Archive::new(archive.as_slice());
+                archive.set_preserve_permissions(true);
+                for entry in archive.entries().unwrap() {
+                    let mut entry = entry.unwrap();
+                    entry.unpack_in(self.at(&put.path)).unwrap();
+                }
+                end.end(End::Done);
+            }
+            Request::Pick { path, names } => {
+                end.reply(Reply::Ready);
+                let mut archive = tar::Builder::new(Vec::new());
+                archive.follow_symlinks(false);
+                for Name(name) in names {
+                    let name = String::from_utf8(name).unwrap();
+                    let from = self.at(&path).join(&name);
+                    match fs::symlink_metadata(&from) {
+                        Ok(meta) if meta.is_dir() => archive.append_dir(&name, &from).unwrap(),
+                        Ok(_) => archive.append_path_with_name(&from, &name).unwrap(),
+                        Err(_) => {}
+                    }
+                }
+                let archive = archive.into_inner().unwrap();
+                for piece in archive.chunks(1000) {
+                    end.write(Output::Stdout, piece.to_vec()).await;
+                }
+                end.end(End::Done);
+            }
+            Request::Remove { path, names } => {
+                for Name(name) in names {
+                    let from = self.at(&path).join(String::from_utf8(name).unwrap());
+                    let removed = if from.is_dir() { fs::remove_dir(&from) } else { fs::remove_file(&from) };
+                    assert!(!removed.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied));
+                }
+                end.reply(Reply::Ready);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn missing() -> Reply {
+    Reply::Failed(Fault { kind: FaultKind::NotFound, message: "no such file or directory".into() })
+}
+
+fn scan(from: &Path, path: &Path, except: &[Name], list: &mut Vec<u8>) {
+    use std::os::unix::ffi::OsStrExt;
+    let relative = path.strip_prefix(from).unwrap().as_os_str().as_bytes();
+    if except.iter().any(|name| name.0 == relative) {
+        return;
+    }
+    let meta = fs::symlink_metadata(path).unwrap();
+    let mut listed = Listed::new(relative, &meta);
+    if meta.is_symlink() {
+        listed.target = fs::read_link(path).unwrap().into_os_string().as_bytes().to_vec();
+    }
+    listed.encode(list);
+    if meta.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            scan(from, &entry.unwrap().path(), except, list);
+        }
+    }
+}
