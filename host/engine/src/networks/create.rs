@@ -1,6 +1,6 @@
 //! `docker network create`: a subnet, a zone in the cloud, a record; or nothing of the three.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use bollard_stubs::models::{IpamConfig, NetworkCreateRequest, NetworkCreateResponse};
 use jiff::Timestamp;
@@ -44,6 +44,7 @@ impl Engine {
     /// A network with name and subnet of its own, that nobody knows of yet.
     fn reserve_network(&self, wanted: Wanted) -> Result<Network> {
         let Wanted { request, mut ipam, addresses, .. } = wanted;
+        let backend = self.chosen_backend(request.options.as_ref().unwrap_or(&HashMap::new()))?;
         let mut table = self.networks.table();
         let used = table.subnets();
         let plan = match addresses {
@@ -91,6 +92,7 @@ impl Engine {
             builtin: false,
             zone: None,
             cleanup: None,
+            backend: Some(backend),
         };
         table.reserve(&network)?;
         Ok(network)
@@ -98,7 +100,8 @@ impl Engine {
 
     async fn make_network(self: &Arc<Self>, network: &mut Network) -> Result<()> {
         if self.options.network_zones {
-            let cloud = Arc::clone(self.cloud(&self.default_backend)?);
+            let backend = network.backend.as_ref().unwrap_or(&self.default_backend);
+            let cloud = Arc::clone(self.cloud(backend)?);
             network.zone = self.make_zone(&cloud, network).await?;
         }
         let kept = match network.put() {

@@ -112,6 +112,7 @@ impl Engine {
         let address = asked(&settings);
         let aliased = settings.aliases.as_ref().is_some_and(|aliases| !aliases.is_empty());
         check_rules(key, address.is_some(), aliased)?;
+        self.check_backend(view, network.as_deref().unwrap_or(key))?;
         if address.is_some() {
             let table = self.networks.table();
             let meant = table.find_usable(network.as_deref().unwrap_or(key))?;

@@ -4,6 +4,7 @@
 //! part of the container's settings; its places there (an address, a MAC address) are active from the beginning of a run to
 //! its end, as in dockerd, and are kept with the container's state, so that they survive the daemon.
 
+mod backend;
 mod connect;
 mod create;
 mod endpoint;
@@ -35,6 +36,7 @@ use std::{
 
 pub use subnet::{Subnet, SubnetError};
 
+pub(crate) use backend::BACKEND_OPTION;
 pub(crate) use endpoint::{Endpoint, Joined};
 pub(crate) use ipam::Plan;
 use leases::Want;

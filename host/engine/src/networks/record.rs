@@ -37,6 +37,9 @@ pub(crate) struct Network {
     pub zone: Option<Place>,
     /// It was removed, but its zone could not be deleted yet: why.
     pub cleanup: Option<String>,
+    /// The backend whose containers may be on it; none for those of any.
+    #[serde(default)]
+    pub backend: Option<String>,
 }
 
 /// Where a network's zone is.
@@ -87,6 +90,7 @@ impl Network {
             builtin: true,
             zone: None,
             cleanup: None,
+            backend: None,
         }
     }
 

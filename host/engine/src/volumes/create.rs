@@ -6,7 +6,7 @@ use bollard_stubs::models;
 use jiff::Timestamp;
 
 use super::{ANONYMOUS, DRIVER, Mounted, Volume, mounts::Source, name};
-use crate::{Engine, Error, ErrorKind, Result};
+use crate::{Engine, Error, ErrorKind, Result, networks::BACKEND_OPTION};
 
 /// Options of dockerd's local driver, which say what the kernel is to mount.
 const KERNELS: [&str; 3] = ["type", "o", "device"];
@@ -30,8 +30,11 @@ impl Engine {
                 labels.insert(ANONYMOUS.into(), String::new());
                 hex::encode(rand::random::<[u8; 32]>())
             });
-            let options = driver_opts.unwrap_or_default();
-            let volume = engine.named_volume(&name, driver.as_deref(), options, labels, None).await?;
+            let mut options = driver_opts.unwrap_or_default();
+            let backend = engine.chosen_backend(&options)?;
+            options.remove(BACKEND_OPTION);
+            let volume =
+                engine.named_volume(&name, driver.as_deref(), options, labels, Some(&backend)).await?;
             Ok(volume.model())
         };
         self.complete(create).await
@@ -69,6 +72,7 @@ impl Engine {
             );
             return Err(refused(Error::new(ErrorKind::Unsupported, words)));
         }
+        let options = super::synced::options(options, self.options.consistency).map_err(refused)?;
         let backend = backend.unwrap_or(&self.default_backend).to_owned();
         let volume = Volume {
             name: name.to_owned(),
@@ -76,6 +80,7 @@ impl Engine {
             labels,
             options,
             backend: backend.clone(),
+            version: None,
         };
         let cloud = self.cloud(&backend)?;
         let wanted = volume.for_backend(&self.owner);

@@ -25,6 +25,7 @@ fn network(number: u8, options: &[(&str, &str)]) -> Network {
         builtin: false,
         zone: None,
         cleanup: None,
+        backend: None,
     }
 }
 
