@@ -9,6 +9,7 @@ mod machine;
 mod schemas;
 mod test;
 mod up;
+mod vendors;
 
 use std::{path::PathBuf, process::ExitCode};
 

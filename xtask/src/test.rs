@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{
     Result, build,
     command::{self, cargo, root},
-    machine,
+    machine, vendors,
 };
 
 /// Formatting, lints and tests; with a filter only the tests that match.
@@ -17,6 +17,7 @@ pub fn run(filter: Option<&str>) -> Result {
         for folder in [&root, &plugins] {
             command::run(cargo(folder).args(["fmt", "--all", "--check"]))?;
         }
+        vendors::check(&root)?;
     }
     let dist: PathBuf = build::all(false)?;
     if filter.is_none() {

@@ -13,7 +13,7 @@ use crate::config::{CallbackTls, DockerSocket};
 /// A Docker daemon whose containers run on serverless clouds.
 ///
 /// Point the docker CLI, compose, Testcontainers or a CI runner at it with DOCKER_HOST. Without a
-/// cloud account it starts a simulator of Google Cloud Run on this machine and runs containers there.
+/// cloud account it starts the simulator of the default backend on this machine and runs containers there.
 #[derive(Debug, Parser)]
 #[command(name = "sockerless", version, arg_required_else_help = true, max_term_width = 100)]
 pub struct Cli {

@@ -63,6 +63,13 @@ pub const RESTART_HOLD: Duration = Duration::from_secs(30);
 /// a line that is cut comes back within half a minute.
 pub const SUCCEED_PATIENCE: Duration = Duration::from_secs(45);
 
+/// How often a volume is tried to be brought back before the container's end is told without it.
+pub const VOLUME_TRIES: u32 = 3;
+
+/// How long a synced volume's storage keeps what its last two versions do not need: longer than any turn of an agent takes
+/// that asks for a version in vain, since its daemon is gone.
+pub const VOLUME_KEEP: Duration = Duration::from_secs(3600);
+
 /// How long what a container has changed may take to be saved: gigabytes over a slow line.
 pub const SAVE_PATIENCE: Duration = Duration::from_secs(1800);
 
@@ -227,7 +234,7 @@ pub const REMOVAL_PAUSE: Duration = Duration::from_secs(30);
 /// Between two rounds of telling agents of their neighbours: changes that come meanwhile go together.
 pub const NEIGHBOURS_PAUSE: Duration = Duration::from_millis(20);
 
-/// Containers in one job: what Cloud Run has in an instance at most (its documentation of sidecars), which is more than
+/// Containers in one job: the most that a cloud with sidecars has in an instance, by its documentation, which is more than
 /// another cloud's.
 pub const POD_MEMBERS: usize = 10;
 /// An agent of a pod whose line is down for so long while those of others are up is taken for lost: longer than an agent's

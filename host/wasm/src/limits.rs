@@ -92,7 +92,7 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// Until the first byte of an answer, and between two of its bytes, unless the guest asks for less.
 pub(crate) const HTTP_SILENCE: Duration = Duration::from_secs(60);
 
-/// How long an unused connection is kept. Google's and Azure's front ends close theirs later.
+/// How long an unused connection is kept. The clouds' front ends close theirs later.
 pub(crate) const POOL_IDLE: Duration = Duration::from_secs(90);
 
 /// Unused connections kept for each host.

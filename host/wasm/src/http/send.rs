@@ -126,7 +126,7 @@ async fn collect(call: &CallContext, what: &str, body: WasiBody) -> Result<Bytes
 fn frame(head: &mut http::request::Parts, body: &Bytes) {
     head.headers.remove(HOST);
     head.headers.remove(CONTENT_LENGTH);
-    // Google's front end answers 411 to a POST without a length.
+    // Front ends of clouds answer 411 to a POST without a length.
     if body.is_empty() && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
