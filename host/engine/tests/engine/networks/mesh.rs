@@ -1,8 +1,8 @@
 //! What agents are told of their neighbours, and where the engine lets them through.
 
-use std::net::Ipv4Addr;
+use std::{collections::HashMap, net::Ipv4Addr};
 
-use sockerless_ports::link::{MeshView, Route};
+use sockerless_ports::link::{MeshView, Route, Rung};
 
 use super::{start::run, *};
 
@@ -72,12 +72,40 @@ async fn names_of_the_users_own_are_told_too() {
         on(&["a"])(request);
         request.host.extra_hosts = Some(vec!["Db:10.0.0.7".into()]);
         request.host.dns = Some(vec!["1.1.1.1".into()]);
+        request.host.dns_search = Some(vec!["a.b".into()]);
+        request.config.hostname = Some("front".into());
+        request.config.domainname = Some("example.org".into());
     };
     world.create_with("web", &["sleep"], wish).await;
     world.engine.start("web").await.unwrap();
     let view = world.link.mesh().unwrap().view(&run(&world, "web"));
     assert_eq!(view.hosts["db"][0].to_string(), "10.0.0.7");
     assert_eq!(view.name_servers[0].to_string(), "1.1.1.1");
+    assert_eq!((&view.search[..], view.rung), (&["a.b".to_owned()][..], None));
+    assert_eq!(view.own_names, ["front.example.org", "front"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_connections_are_caught_is_asked_for_by_a_label() {
+    let world = World::new().await;
+    make(&world, "a").await;
+    let with = |rung: &'static str| {
+        move |request: &mut CreateRequest| {
+            on(&["a"])(request);
+            let label = ("sockerless.mesh".to_owned(), rung.to_owned());
+            request.config.labels = Some(HashMap::from([label]));
+        }
+    };
+    for (word, rung) in [("seccomp", Rung::Seccomp), ("tun", Rung::Tun), ("loopback", Rung::Loopback)] {
+        world.create_with(word, &["sleep"], with(word)).await;
+        world.engine.start(word).await.unwrap();
+        let view = world.link.mesh().unwrap().view(&run(&world, word));
+        assert_eq!(view.rung, Some(rung));
+    }
+    let mut request = request("bird", &["sleep"]);
+    with("pigeon")(&mut request);
+    let error = world.engine.create(request).await.unwrap_err();
+    assert_eq!(error.message, "invalid label sockerless.mesh=pigeon: seccomp, tun or loopback");
 }
 
 #[tokio::test(start_paused = true)]
