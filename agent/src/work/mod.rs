@@ -42,7 +42,7 @@ async fn work(shared: Rc<Shared>, channel: Channel, request: Request) {
         Request::Stat { path } => archive::stat(channel, path).await,
         Request::Get { path } => archive::get(channel, path).await,
         Request::Put(put) => archive::put(channel, put).await,
-        Request::Export => walk::export(channel).await,
+        Request::Export { except } => walk::export(channel, except).await,
         Request::Walk => walk::walk(channel).await,
         Request::Changed => walk::changed(channel).await,
         Request::Scan { path, except } => binds::scan(channel, path, except).await,

@@ -31,9 +31,12 @@ pub async fn walk(channel: Channel) {
     transfer::send(channel, |out| list(&Root::container(), &Mounts::read(), clock::since(), out)).await;
 }
 
-/// Archives everything, as `docker export` does.
-pub async fn export(channel: Channel) {
-    transfer::send(channel, |out| archive(&Root::container(), &Mounts::read(), clock::since(), out)).await;
+/// Archives everything, as `docker export` does, but for what is in some directories.
+pub async fn export(channel: Channel, except: Vec<String>) {
+    transfer::send(channel, |out| {
+        archive(&Root::container(), &Mounts::read().with(except), clock::since(), out)
+    })
+    .await;
 }
 
 /// Archives what has changed since the agent began.

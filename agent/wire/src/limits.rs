@@ -71,7 +71,7 @@ pub const fn windows(request: &Request) -> Windows {
         Request::Reach(reach) => Windows { input: MESH_INPUT, output: reach.window, errors: false },
         // As much as output: with 30 ms to a cloud and back that is 140 MB/s.
         Request::Get { .. }
-        | Request::Export
+        | Request::Export { .. }
         | Request::Walk
         | Request::Changed
         | Request::Scan { .. }

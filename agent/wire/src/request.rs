@@ -33,7 +33,10 @@ pub enum Request {
     /// directory is there; end when everything is unpacked.
     Put(Put),
     /// The whole file system as a tar stream, without what is mounted into it (`docker export`). Reply: [`Reply::Ready`].
-    Export,
+    Export {
+        /// Directories that are as good as mounted: the container's own volumes. Absolute.
+        except: Vec<String>,
+    },
     /// Lists the whole file system, without what is mounted into it: one JSON [`Entry`] in a line. Reply: [`Reply::Ready`].
     Walk,
     /// A tar stream of everything that is newer than the agent, without what is mounted. Reply: [`Reply::Ready`].

@@ -60,6 +60,8 @@ pub struct File {
     pub networks: Networks,
     /// Bind mounts.
     pub binds: Binds,
+    /// Volumes.
+    pub volumes: Volumes,
     /// The embedded simulator.
     pub simulator: Simulator,
     /// Credentials by the name that plugins know them by.
@@ -119,6 +121,34 @@ impl Binds {
             allow: self.allow.clone().unwrap_or(default.allow),
             size_limit: self.size_limit.unwrap_or(default.size_limit),
             ignore: self.ignore.clone().unwrap_or(default.ignore),
+        }
+    }
+}
+
+/// `[volumes]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Volumes {
+    /// What volumes are whose options do not say.
+    pub consistency: Consistency,
+}
+
+/// When what a container writes to a volume is seen by others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Consistency {
+    /// Within seconds: the cloud's storage is mounted.
+    #[default]
+    Cached,
+    /// When it ends: the volume is on the container's own disk.
+    Synced,
+}
+
+impl From<Consistency> for sockerless_engine::Consistency {
+    fn from(consistency: Consistency) -> Self {
+        match consistency {
+            Consistency::Cached => Self::Cached,
+            Consistency::Synced => Self::Synced,
         }
     }
 }
@@ -411,6 +441,14 @@ mod tests {
         let config = from_text(text, args).unwrap();
         assert_eq!(config.docker_socket, DockerSocket::Serve);
         assert_eq!(config.host_gateway, Some("10.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn volumes_may_be_synced_unless_they_say_otherwise() {
+        let consistency = |text: &str| from_text(text, ServeArgs::default()).unwrap().file.volumes.consistency;
+        assert_eq!(consistency(""), Consistency::Cached);
+        assert_eq!(consistency("[volumes]\nconsistency = 'synced'"), Consistency::Synced);
+        assert!(from_text("[volumes]\nconsistency = 'quick'", ServeArgs::default()).is_err());
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub async fn run(config: &Config) -> Result {
             linger: config.linger()?.unwrap_or(EngineOptions::default().linger),
             files_limit: config.file.files_limit.unwrap_or(EngineOptions::default().files_limit),
             binds: config.file.binds.options(),
+            consistency: config.file.volumes.consistency.into(),
             network_pool: config.file.networks.pool.unwrap_or(EngineOptions::default().network_pool),
             network_zones: config.file.networks.zones.unwrap_or(EngineOptions::default().network_zones),
             socket: std::path::absolute(&config.socket)?,

@@ -49,6 +49,8 @@ pub struct EngineOptions {
     pub files_limit: u64,
     /// Bind mounts.
     pub binds: crate::BindOptions,
+    /// What volumes are whose options do not say.
+    pub consistency: crate::Consistency,
     /// How long an agent may need to dial back once its job runs.
     pub agent_patience: Duration,
     /// How long the agent of an ended container stays when its label `sockerless.linger` does not say.
@@ -79,6 +81,7 @@ impl Default for EngineOptions {
             callback_fingerprint: None,
             files_limit: crate::tuning::FILES_LIMIT,
             binds: crate::BindOptions::default(),
+            consistency: crate::Consistency::default(),
             agent_patience: crate::tuning::AGENT_PATIENCE,
             linger: crate::tuning::LINGER,
             agent_memory: crate::tuning::AGENT_MEMORY,

@@ -41,3 +41,4 @@ pub use networks::{Subnet, SubnetError};
 pub use requests::*;
 pub use system::{API_VERSION, MIN_API_VERSION};
 pub use trial::{Step, TRIAL_COMMAND, failed_step};
+pub use volumes::Consistency;

@@ -18,7 +18,7 @@ use sockerless_agent_wire::request::{End, Health, HealthCheck, Reply, Request};
 pub use sockerless_agent_wire::{
     listing,
     mesh::{Catching, MeshNetwork, MeshView, Rung},
-    request,
+    request, sync,
 };
 
 pub use sockerless_agent_wire::mesh::{Reach, Target};
@@ -145,11 +145,11 @@ pub trait AgentEvents: Send + Sync + 'static {
     /// secret's hash is durable: from then on only who knows the secret may return.
     async fn bound(&self, run: &RunId, secret: Digest) -> Result<(), Refusal>;
 
-    /// The agent has nothing to do yet and asks for it.
     /// Waits until an agent that has nothing to do yet can be told what: [`Self::launch`] follows. Of an agent that is there
     /// before its container is started this lasts. May be broken off at any time, and is asked again on the next line.
     async fn wanted(&self, _run: &RunId) {}
 
+    /// The agent has nothing to do yet and asks for it.
     async fn launch(&self, run: &RunId) -> Result<Launch, Refusal>;
 
     /// The process runs.

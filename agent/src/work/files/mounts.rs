@@ -66,6 +66,12 @@ impl Mounts {
         mounts
     }
 
+    /// With directories that are to be taken for mounts.
+    pub fn with(mut self, directories: Vec<String>) -> Self {
+        self.points.extend(directories.into_iter().map(|path| (path.into(), false)));
+        self
+    }
+
     /// Reads a table of mounts (`man 5 proc`, mountinfo).
     pub fn parse(table: &[u8], agent: Option<&Path>) -> Self {
         let mut points = BTreeMap::new();

@@ -107,6 +107,7 @@ impl Engine {
         self.check_binds(&spec).await?;
         let asked = spec.host.mounts.as_deref().unwrap_or_default();
         self.have_volumes(&spec.mounts, &spec.backend, asked).await?;
+        self.check_synced(&spec.mounts)?;
         warnings.extend(self.check_size(&spec)?);
         if self.link.callback_url().is_none() {
             if !publish::wanted(&spec).is_empty() {
@@ -123,9 +124,9 @@ impl Engine {
                 .extend(lost.iter().filter(|(wanted, _)| *wanted).map(|(_, what)| needs_agent(what).message));
         }
         let entry = self.add(spec, name).await?;
-        self.events.container(&entry, &entry.view().name, "create", &[]);
         warnings.extend(self.warn_of_pod(&entry.view()));
         self.make_room(&entry.view()).await;
+        self.events.container(&entry, &entry.view().name, "create", &[]);
         Ok(ContainerCreateResponse { id: entry.id().to_owned(), warnings })
     }
 

@@ -25,7 +25,7 @@ impl Engine {
             created: Some(spec.created.to_string()),
             path: Some(spec.path.clone()),
             args: Some(spec.args.clone()),
-            state: Some(self.with_note(entry.id(), state(&view))),
+            state: Some(self.with_volumes_note(entry.id(), self.with_note(entry.id(), state(&view)))),
             image: Some(spec.image_id.clone()),
             resolv_conf_path: no_file.clone(),
             hostname_path: no_file.clone(),

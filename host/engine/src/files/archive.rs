@@ -156,7 +156,14 @@ impl Engine {
             Some(owner) => owner::given_to(body, owner),
             None => body,
         };
+        let run = match &place {
+            Place::Agent(run) | Place::Lingering(run) => Some(run.clone()),
+            Place::Kept => None,
+        };
         self.write_to(&entry, place, asked, &request, body).await?;
+        if let Some(run) = run {
+            self.volumes_written(&entry, &run).await;
+        }
         self.events.container(&entry, &entry.view().name, "extract-to-dir", &[]);
         Ok(())
     }

@@ -28,13 +28,36 @@ use super::{
     unread::Unread,
     write::Writer,
 };
-use crate::{Engine, Error, ErrorKind, Result, containers::Entry, volumes::mounts::Source};
+use crate::{
+    Engine, Error, ErrorKind, Result,
+    containers::Entry,
+    volumes::{Mounted, mounts::Source},
+};
 
 const WHAT: &str = "comparing a container with its image";
 
 /// Files that whoever runs a container writes into it; for Docker no part of it.
 const MAINTAINED: [&str; 6] =
     ["/.dockerenv", "/.sockerless", "/etc/hostname", "/etc/hosts", "/etc/mtab", "/etc/resolv.conf"];
+
+/// Whether the volumes of the container's own count, which live in its file system: they are kept with it, and are no part
+/// of it for Docker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Own {
+    Too,
+    Not,
+}
+
+/// Where a container has volumes of its own.
+pub(super) fn own_volumes(entry: &Entry) -> impl Iterator<Item = &str> {
+    let own = |mounted: &&Mounted| matches!(mounted.source, Source::Own(_));
+    entry.spec.mounts.iter().filter(own).map(|mounted| mounted.destination.as_str())
+}
+
+/// The parts of a path.
+pub(super) fn names(path: &str) -> Vec<Name> {
+    path::parts(path.as_bytes()).map(Name::from).collect()
+}
 
 impl Engine {
     /// `GET /containers/{id}/changes`, sorted.
@@ -43,8 +66,8 @@ impl Engine {
     pub async fn changes(&self, reference: &str) -> Result<Vec<FilesystemChange>> {
         let entry = self.containers.find(reference)?;
         let changes = match self.place(&entry, WHAT).await? {
-            Place::Agent(run) => self.survey(&entry, &run).await.map_err(Problem::plain)?,
-            Place::Lingering(run) => match self.survey(&entry, &run).await {
+            Place::Agent(run) => self.survey(&entry, &run, Own::Not).await.map_err(Problem::plain)?,
+            Place::Lingering(run) => match self.survey(&entry, &run, Own::Not).await {
                 Err(Problem::Link(LinkError::Unknown)) => self.kept_changes(&entry).await?,
                 changes => changes.map_err(Problem::plain)?,
             },
@@ -66,16 +89,30 @@ impl Engine {
             return Err(lost(entry));
         }
         let view = self.view(entry).await?;
-        Ok(differences(&view.image, &view.tree.root))
+        let mut changes = differences(&view.image, &view.tree.root);
+        // Docker's anonymous volumes are no part of the container.
+        let own: Vec<Vec<Name>> = own_volumes(entry).map(|path| names(path)).collect();
+        changes.retain(|change| {
+            !own.iter().any(|own| change.place.len() > own.len() && change.place.starts_with(own))
+        });
+        Ok(changes)
     }
 
     /// Compares what an agent sees with the image.
-    async fn survey(&self, entry: &Entry, run: &RunId) -> std::result::Result<Vec<Change>, Problem> {
+    async fn survey(
+        &self,
+        entry: &Entry,
+        run: &RunId,
+        own: Own,
+    ) -> std::result::Result<Vec<Change>, Problem> {
         let image = self.image_tree(&entry.spec.image_id).await.map_err(Problem::Own)?;
         let list = reader(self.fetch(run, Request::Walk).await?);
         // Files of the user's are no part of the container.
         let mounts = entry.spec.mounts.iter().filter(|mounted| matches!(mounted.source, Source::Bind(_)));
-        let binds: Vec<_> = mounts.map(|mounted| mounted.destination.clone()).collect();
+        let mut closed: Vec<_> = mounts.map(|mounted| mounted.destination.clone()).collect();
+        if own == Own::Not {
+            closed.extend(own_volumes(entry).map(str::to_owned));
+        }
         let compared = blocking(move || {
             let mut seen = Seen::default();
             let failed =
@@ -88,7 +125,7 @@ impl Engine {
             for path in MAINTAINED {
                 seen.close(path);
             }
-            for path in &binds {
+            for path in &closed {
                 seen.close(path);
             }
             Ok(differences(&image, &seen))
@@ -101,8 +138,8 @@ impl Engine {
     /// Errors: 409 when the changes of the last run are lost.
     pub(super) async fn layer(&self, entry: &Arc<Entry>) -> Result<Archive> {
         match self.place(entry, WHAT).await? {
-            Place::Agent(run) => self.agent_layer(entry, &run).await.map_err(Problem::plain),
-            Place::Lingering(run) => match self.agent_layer(entry, &run).await {
+            Place::Agent(run) => self.agent_layer(entry, &run, Own::Not).await.map_err(Problem::plain),
+            Place::Lingering(run) => match self.agent_layer(entry, &run, Own::Not).await {
                 Err(Problem::Link(LinkError::Unknown)) => self.kept_layer(entry).await,
                 layer => layer.map_err(Problem::plain),
             },
@@ -130,10 +167,11 @@ impl Engine {
         &self,
         entry: &Arc<Entry>,
         run: &RunId,
+        own: Own,
     ) -> std::result::Result<Archive, Problem> {
         let mut wanted = HashSet::new();
         let mut gone = Vec::new();
-        for Change { place, kind } in self.survey(entry, run).await? {
+        for Change { place, kind } in self.survey(entry, run, own).await? {
             let path = path::join(place.iter().map(AsRef::as_ref));
             match kind {
                 ChangeKind::Deleted => gone.push(path),

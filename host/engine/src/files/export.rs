@@ -12,6 +12,7 @@ use sockerless_ports::{
 
 use super::{
     agent::Problem,
+    changes::{names, own_volumes},
     emit::Plan,
     place::{Place, lost},
     unread::Lacking,
@@ -41,7 +42,8 @@ impl Engine {
     }
 
     async fn agent_export(&self, entry: &Arc<Entry>, run: &RunId) -> std::result::Result<Archive, Problem> {
-        match self.agent_ask(run, Request::Export).await? {
+        let except = own_volumes(entry).map(str::to_owned).collect();
+        match self.agent_ask(run, Request::Export { except }).await? {
             (Reply::Ready, channel) => self.completed(entry, channel, Lacking::Warned).map_err(Problem::Own),
             _ => Err(Problem::Unexpected),
         }
@@ -51,7 +53,10 @@ impl Engine {
         if self.is_lost(entry).await? {
             return Err(lost(entry));
         }
-        let view = self.view(entry).await?;
+        let mut view = self.view(entry).await?;
+        for path in own_volumes(entry) {
+            view.tree.clear(&names(path));
+        }
         let mut plan = Plan::default();
         plan.add_children(b"", &view.tree.root);
         Ok(plan.emit(view.sources))

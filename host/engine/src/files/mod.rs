@@ -25,6 +25,7 @@ mod place;
 mod read;
 mod save;
 mod seed;
+mod synced;
 mod tree;
 mod unread;
 mod view;

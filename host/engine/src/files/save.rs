@@ -12,6 +12,7 @@ use sockerless_ports::link::{
 
 use super::{
     agent::Problem,
+    changes::Own,
     disk::PieceKind,
     pipe::{blocking, reader},
     view::read_file,
@@ -31,7 +32,7 @@ impl Engine {
         if self.saved_generation(entry).await? == Some(run.generation) {
             return Ok(());
         }
-        let mut layer = reader(self.agent_layer(entry, run).await.map_err(Problem::plain)?);
+        let mut layer = reader(self.agent_layer(entry, run, Own::Too).await.map_err(Problem::plain)?);
         let (folder, limit, generation) = (self.folder(entry), self.options.files_limit, run.generation);
         blocking(move || {
             let mut draft = folder.draft(limit)?;

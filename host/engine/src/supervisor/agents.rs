@@ -58,6 +58,7 @@ impl Agents {
             if is_first {
                 engine.fill_volumes(entry, run).await?;
             }
+            engine.bring_volumes_in(entry, run).await?;
             engine.send_binds(entry, run).await?;
             if is_first {
                 engine.restore(entry, run).await?;
@@ -156,6 +157,7 @@ impl AgentEvents for Agents {
         if let Ok(engine) = self.engine()
             && let Some(entry) = self.container(&engine)
         {
+            engine.bring_volumes_back(&entry, run).await;
             engine.bring_binds_back(&entry, run).await;
         }
         self.tell_end(Event::Exited { generation: run.generation, exit }).await;
@@ -178,7 +180,7 @@ impl AgentEvents for Agents {
             && let Some(intent) = self.run.ledger().get().await
             && let Ok(cloud) = engine.cloud(&intent.backend)
         {
-            cloud.poller.hurry(&job);
+            cloud.poller.hurry(&intent.job);
         }
         if let Some(entry) = self.container(&engine).filter(|entry| up && entry.view().state.pid > 0) {
             engine.keep_binds(&entry, run);

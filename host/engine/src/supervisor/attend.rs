@@ -82,6 +82,8 @@ impl Engine {
                 () = at(unanswered.map(|(until, _)| until)) => {
                     if let Some((_, generation)) = unanswered.take()
                         && starting(entry)
+                        // One that has asked what to start is being furnished.
+                        && !*run.busy.borrow()
                     {
                         tracing::warn!(run = %run.id(generation), "the agent of the last run does not answer");
                         self.report(entry, Event::Unanswered { generation }).await;

@@ -149,7 +149,13 @@ impl Engine {
         match effect {
             Effect::BeginLog { .. } => {}
             Effect::Launch { generation } => {
-                self.supervise(Arc::clone(entry), run_id(entry, generation), generation, From::Nothing, false);
+                self.supervise(
+                    Arc::clone(entry),
+                    run_id(entry, generation),
+                    generation,
+                    From::Nothing,
+                    false,
+                );
             }
             Effect::Succeed { host, from, generation } => match self.runs.host(&run_id(entry, host)) {
                 Some(run) => run.command(Command::Succeed { from, generation, published: false }),
@@ -198,6 +204,7 @@ impl Engine {
         self.spawn(async move {
             tokio::time::sleep(tuning::KILL_PATIENCE).await;
             engine.binds_settled(entry.id()).await;
+            engine.volumes_settled(entry.id()).await;
             engine.report(&entry, Event::KillOverdue { generation }).await;
         });
     }

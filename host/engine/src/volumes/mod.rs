@@ -7,6 +7,7 @@ pub(crate) mod mounts;
 mod name;
 mod prune;
 mod remove;
+mod synced;
 mod table;
 mod users;
 
@@ -20,6 +21,7 @@ use sockerless_ports::{
     store::{Change, Kind, Record},
 };
 
+pub use self::synced::Consistency;
 pub(crate) use self::{
     mounts::{Mounted, Source},
     table::Volumes,
@@ -41,6 +43,9 @@ pub(crate) struct Volume {
     pub options: HashMap<String, String>,
     /// The backend whose storage has it.
     pub backend: String,
+    /// Of a synced volume, the version that counts; none as long as nobody has brought anything back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 impl Volume {
@@ -57,6 +62,7 @@ impl Volume {
             labels: HashMap::from([(ANONYMOUS.to_owned(), String::new())]),
             options: HashMap::new(),
             backend: spec.backend.clone(),
+            version: None,
         }
     }
 
@@ -85,7 +91,7 @@ impl Volume {
             name: self.name.clone(),
             owner: owner.to_owned(),
             labels: sorted(&self.labels),
-            options: sorted(&self.options),
+            options: sorted(&self.backends_options()),
         }
     }
 

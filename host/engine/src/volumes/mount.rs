@@ -37,6 +37,10 @@ impl Engine {
             let mount = cloud.call("mount", || cloud.backend.mount(&request)).await.map_err(|error| {
                 Error::from(error).prefixed(&format!("{}: volume mount {}", cloud.name, volume.name))
             })?;
+            if volume.is_synced() {
+                self.mount_synced(spec, index, mount, container, volumes).await?;
+                continue;
+            }
             let name = format!("volume-{index}");
             container.mounts.push(MountPoint {
                 volume: name.clone(),
@@ -70,7 +74,7 @@ impl Engine {
                 }
                 Source::Volume(name) => {
                     if mounted.copy && !mounted.read_only && mounted.subpath.is_none() {
-                        self.seed(entry, run, name, &mounted.destination).await?;
+                        self.seed(entry, run, name, mounted).await?;
                     }
                     name
                 }
@@ -89,12 +93,19 @@ impl Engine {
         Ok(())
     }
 
-    async fn seed(&self, entry: &Entry, run: &RunId, name: &str, destination: &str) -> Result<()> {
+    async fn seed(&self, entry: &Entry, run: &RunId, name: &str, mounted: &Mounted) -> Result<()> {
+        let destination = &mounted.destination;
         // Two containers that start at once do not both find it empty.
         let _gate = self.volumes.gate(name).await;
         let Some(volume) = self.volumes.get(name) else { return Ok(()) };
+        // On the container's own disk the image's files are there already.
+        if volume.is_synced()
+            && (volume.version.is_some() || !self.needs_memory(&entry.spec, mounted).await?)
+        {
+            return Ok(());
+        }
         let Some(content) = self.image_content(entry, destination).await? else { return Ok(()) };
-        if self.volume_usage(&volume).await?.files > 0 {
+        if !volume.is_synced() && self.volume_usage(&volume).await?.files > 0 {
             return Ok(());
         }
         let filled = self.fill(run, destination, content).await;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use super::Volume;
+use super::{Volume, synced::Gates};
 
 /// The volumes by name.
 #[derive(Default)]
@@ -13,6 +13,8 @@ pub(crate) struct Volumes {
     all: Mutex<BTreeMap<String, Arc<Volume>>>,
     /// Who changes a volume, or mounts it, holds the gate of its name.
     gates: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    /// Who brings a synced volume in or back.
+    pub synced: Gates,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,9 +1,6 @@
 //! What goes between both sides: lists and archives, each in one stream.
 
-use std::{
-    io::{self, Read},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use futures_util::StreamExt;
 use sockerless_ports::link::{
@@ -13,17 +10,18 @@ use sockerless_ports::link::{
 };
 
 use super::{
-    disk::{Disk, Dress},
-    merge::{Base, Plan, Tree},
+    bring::Bringing,
+    disk::{self, Disk},
+    merge::Tree,
+    pack::pack,
     scan::{self, Scope},
 };
 use crate::{
     Engine, Error, ErrorKind, Result,
     files::{
         agent::Problem,
-        member::{Kind, Meta, What},
+        member::Meta,
         pipe::{blocking, pipe, reader},
-        read::{self, Stream},
         write::Writer,
     },
     tuning,
@@ -213,7 +211,7 @@ impl Engine {
         let (mut disk, mut work) = blocking(move || {
             if !is_file {
                 // The user may have taken the whole directory away.
-                super::disk::make(&source).map_err(|error| at(&source, &error))?;
+                disk::make(&source).map_err(|error| at(&source, &error))?;
             }
             let mut disk = Disk::open(&source, is_file, &tag).map_err(|error| at(&source, &error))?;
             work.delete(&mut disk)?;
@@ -243,142 +241,6 @@ impl Engine {
     }
 }
 
-/// What is brought, and what both sides were.
-pub(super) struct Bringing {
-    pub plan: Plan,
-    pub base: Base,
-    pub user: Tree,
-    pub container: Tree,
-    /// Where it was put.
-    pub placed: Vec<Vec<u8>>,
-}
-
-impl Bringing {
-    fn delete(&self, disk: &mut Disk) -> Result<()> {
-        for path in &self.plan.delete {
-            disk.delete(path).map_err(|error| shown(disk, path, &error))?;
-        }
-        Ok(())
-    }
-
-    /// Takes an archive's members to their places. What nobody asked for is left out.
-    fn take(&mut self, disk: &mut Disk, input: impl Read, is_file: bool) -> Result<()> {
-        let mut archive = read::Archive::new(Stream(input));
-        let broken = |error: io::Error| {
-            Error::new(ErrorKind::Internal, format!("what the container changed could not be read: {error}"))
-        };
-        let path_of = |name: &[u8]| match is_file {
-            true => Vec::new(),
-            false => name.strip_suffix(b"/").unwrap_or(name).to_vec(),
-        };
-        while let Some(member) = archive.next().map_err(broken)? {
-            let path = path_of(&member.name);
-            let Some(to) = self.plan.bring.get(&path).cloned() else { continue };
-            let placed = match member.what {
-                What::Thing(meta) => {
-                    let dress = self.dress(&path, &to, &meta);
-                    disk.place(&to, &meta, dress, &mut archive)
-                }
-                What::Hard(target) => match self.plan.bring.get(&path_of(&target)) {
-                    Some(target) => disk.link(&to, target).map(|()| true),
-                    None => Ok(false),
-                },
-                What::Other => Ok(false),
-            };
-            if placed.map_err(|error| shown(disk, &to, &error))? {
-                self.placed.push(to);
-            }
-        }
-        archive.drain().map_err(broken)
-    }
-
-    /// What the container left as it was stays what the user has: it may be what could not be kept on the way there.
-    fn dress(&self, path: &[u8], to: &[u8], meta: &Meta) -> Dress {
-        let (before, now) = (self.base.container.get(path), self.container.get(path));
-        let theirs = self.user.get(to);
-        let kept = |same: fn(&Listed, &Listed) -> bool| {
-            let is_kept = before.zip(now).is_some_and(|(before, now)| same(before, now));
-            theirs.filter(|_| is_kept)
-        };
-        let number = |id: u64| u32::try_from(id).unwrap_or_default();
-        let permissions = kept(|before, now| before.permissions() == now.permissions());
-        let owner = kept(|before, now| (before.uid, before.gid) == (now.uid, now.gid));
-        let is_known = meta.kind == Kind::Directory && theirs.is_some();
-        Dress {
-            permissions: permissions.map_or(meta.mode & 0o7777, Listed::permissions),
-            owner: Some(
-                owner.map_or((number(meta.uid), number(meta.gid)), |theirs| (theirs.uid, theirs.gid)),
-            ),
-            modified: (!is_known).then_some(meta.modified),
-        }
-    }
-
-    fn look(&self, disk: &mut Disk) -> Result<Tree> {
-        let mut tree = Tree::new();
-        for path in &self.placed {
-            if let Some(listed) = disk.look(path).map_err(|error| shown(disk, path, &error))? {
-                tree.insert(path.clone(), listed);
-            }
-        }
-        Ok(tree)
-    }
-}
-
-/// Writes an archive of the user's side.
-fn pack(
-    out: impl io::Write,
-    scope: &Scope,
-    name: &[u8],
-    user: &Tree,
-    paths: &[Vec<u8>],
-    root: bool,
-) -> io::Result<()> {
-    let mut disk = Disk::open(&scope.source, scope.is_file, &scope.tag)?;
-    let mut writer = Writer::new(out, true);
-    if root {
-        let listed = Listed::new(b"", &std::fs::metadata(&scope.source)?);
-        writer.append(name, &meta(&listed), io::empty())?;
-    }
-    for path in paths {
-        let Some(listed) = user.get(path) else { continue };
-        let member = if path.is_empty() { name.to_vec() } else { [name, b"/", path].concat() };
-        if !listed.is_file() {
-            writer.append(&member, &meta(listed), io::empty())?;
-            continue;
-        }
-        let named =
-            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", disk_path(scope, path)));
-        // It has gone since it was listed, or become something else.
-        let Some((file, now)) = disk.read(path).map_err(named)? else { continue };
-        // A header's promise is kept should the file shrink; the next merge sees that it was changed.
-        writer.append(&member, &meta(&now), file.chain(io::repeat(0))).map_err(named)?;
-    }
-    writer.finish().map(drop)
-}
-
-fn disk_path(scope: &Scope, path: &[u8]) -> String {
-    format!("{}/{}", scope.source.display(), String::from_utf8_lossy(path))
-}
-
-fn meta(listed: &Listed) -> Meta {
-    let kind = match (listed.is_directory(), listed.is_symlink(), listed.is_fifo()) {
-        (true, ..) => Kind::Directory,
-        (_, true, _) => Kind::Symlink,
-        (.., true) => Kind::Fifo,
-        _ => Kind::File,
-    };
-    Meta {
-        kind,
-        mode: listed.permissions(),
-        uid: listed.uid.into(),
-        gid: listed.gid.into(),
-        size: listed.size,
-        modified: listed.modified,
-        target: listed.target.clone(),
-        ..Meta::default()
-    }
-}
-
 fn put(path: &str) -> Request {
     Request::Put(Put { path: path.to_owned(), keep_kind: false, owners: true, layer: false })
 }
@@ -386,10 +248,6 @@ fn put(path: &str) -> Request {
 /// Whether a path stays in its directory.
 fn is_path(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b"..") && !part.contains(&0))
-}
-
-fn shown(disk: &Disk, path: &[u8], error: &io::Error) -> Error {
-    Error::new(ErrorKind::Internal, format!("{}: {error}", disk.show(path)))
 }
 
 fn at(path: &Path, error: &io::Error) -> Error {

@@ -7,11 +7,13 @@
 //! A mount that is read-only is sent and never brought back.
 
 mod base;
+mod bring;
 mod disk;
 mod exchange;
 mod ignore;
 mod memory;
 mod merge;
+mod pack;
 mod scan;
 mod source;
 mod step;

@@ -7,7 +7,8 @@ use sockerless_ports::link::RunId;
 use super::{
     base::{self, Kept, Place},
     binds,
-    exchange::{Bringing, Inside, Seen},
+    bring::Bringing,
+    exchange::{Inside, Seen},
     merge::{self, Base, Plan, Tree},
     scan::{Found, Scope},
     source::Wanted,

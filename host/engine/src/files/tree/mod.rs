@@ -104,6 +104,14 @@ impl Tree {
         parent.children.insert(last.clone(), Arc::new(node));
     }
 
+    /// Takes away what is in a directory.
+    pub fn clear(&mut self, names: &[Name]) {
+        let at = || names.iter().map(AsRef::as_ref);
+        if self.get(at()).is_some_and(|node| node.is_directory()) {
+            self.directory(at()).children.clear();
+        }
+    }
+
     /// Takes away what is at a place.
     fn remove(&mut self, names: &[Name]) {
         if let Some((last, parents)) = names.split_last()

@@ -74,7 +74,7 @@ pub async fn act(asked: Arc<Asked>, request: Request, end: AgentEnd) {
             asked.bodies.lock().unwrap().push(body);
             end.end(End::Done);
         }
-        Request::Export => {
+        Request::Export { .. } => {
             end.reply(Reply::Ready);
             end.write(Output::Stdout, tar(&["bin/", "everything x"])).await;
             end.end(End::Done);

@@ -55,7 +55,7 @@ fn without(names: &[(&str, &str)]) -> End {
 async fn act(request: Request, end: AgentEnd) {
     let stat = |mode| Reply::Stat(PathStat { mode, ..PathStat::default() });
     let (reply, bytes, last) = match request {
-        Request::Export => (
+        Request::Export { .. } => (
             Reply::Ready,
             tar(&["etc/", "etc/passwd 1", "new made", "root/"]),
             without(&[("etc/shadow", "/etc/shadow"), ("own", "/own"), ("root", "/root")]),

@@ -1,0 +1,122 @@
+//! When synced volumes are brought in and back.
+
+use std::sync::Arc;
+
+use bollard_stubs::models::ContainerState;
+use sockerless_ports::link::RunId;
+
+use super::turn::Way;
+use crate::{Engine, Error, ErrorKind, Result, containers::Entry, supervisor::run_id, tuning};
+
+impl Engine {
+    /// Brings a container's volumes in before its process starts; also over what an earlier run left on the same disk: then
+    /// what has changed since is merged.
+    ///
+    /// Errors: with the volume.
+    pub(crate) async fn bring_volumes_in(&self, entry: &Arc<Entry>, run: &RunId) -> Result<()> {
+        let synced = self.synced(entry);
+        if synced.is_empty() {
+            return Ok(());
+        }
+        let _gate = self.volumes.synced.container(entry.id()).await;
+        for (index, ..) in synced {
+            self.synced_turn(entry, run, index, Way::Both).await?;
+        }
+        self.volumes.synced.note(entry.id(), None);
+        Ok(())
+    }
+
+    /// Brings back what a run changed, before its end is told. What fails is told to whoever inspects the container, and to
+    /// the log; as long as the agent is there it is tried again when it is to go, at the next start, and when somebody asks.
+    pub(crate) async fn bring_volumes_back(&self, entry: &Arc<Entry>, run: &RunId) {
+        let wanted = || {
+            let state = &entry.view().state;
+            // It was told before, or by the cloud meanwhile.
+            state.generation == run.generation && state.is_live()
+        };
+        if wanted() {
+            self.return_volumes(entry, run, wanted).await;
+        }
+    }
+
+    /// Tries once more what failed, before a lingering agent goes.
+    pub(crate) async fn retry_volumes(&self, entry: &Arc<Entry>, run: &RunId) {
+        if self.volumes.synced.noted(entry.id()).is_some() {
+            self.return_volumes(entry, run, || true).await;
+        }
+    }
+
+    async fn return_volumes(&self, entry: &Arc<Entry>, run: &RunId, wanted: impl Fn() -> bool) {
+        let synced = self.synced(entry);
+        if synced.is_empty() {
+            return;
+        }
+        let _gate = self.volumes.synced.container(entry.id()).await;
+        let mut note = None;
+        for (index, ..) in synced {
+            let insist = async {
+                let mut tries = 0;
+                loop {
+                    tries += 1;
+                    match self.synced_turn(entry, run, index, Way::Back).await {
+                        Err(error) if tries < tuning::VOLUME_TRIES && wanted() => {
+                            tracing::warn!(%run, %error, "a volume could not be brought back and is tried again");
+                            tokio::time::sleep(tuning::BACKOFF.1 / 10).await;
+                        }
+                        done => return done.map(drop),
+                    }
+                }
+            };
+            let done = tokio::time::timeout(tuning::SAVE_PATIENCE, insist).await;
+            let late = || Error::new(ErrorKind::Unavailable, "it took too long");
+            if let Err(error) = done.unwrap_or_else(|_| Err(late())) {
+                tracing::error!(%run, %error, "what a container changed in a volume is not brought back");
+                note = Some(format!("what the container changed could not be brought back: {error}"));
+            }
+        }
+        self.volumes.synced.note(entry.id(), note);
+    }
+
+    /// Brings a container's volumes in and back while it runs, or while its agent is still there.
+    ///
+    /// Errors: 404; 409 when neither is so; those of the volumes.
+    pub async fn sync_volumes(&self, reference: &str) -> Result<()> {
+        let entry = self.containers.find(reference)?;
+        let engine = self.shared()?;
+        let sync = async move {
+            let state = entry.view().state.clone();
+            if !(state.pid > 0 || state.linger.is_some_and(|linger| !linger.saving)) {
+                let message = format!("container {} is not running", entry.id());
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
+            engine.bring_volumes_in(&entry, &run_id(&entry, state.serves.max(state.generation))).await
+        };
+        self.complete(sync).await
+    }
+
+    /// After something was copied into a container: what of it is in a volume is there for others, too.
+    pub(crate) async fn volumes_written(&self, entry: &Arc<Entry>, run: &RunId) {
+        let synced = self.synced(entry);
+        if synced.is_empty() {
+            return;
+        }
+        let _gate = self.volumes.synced.container(entry.id()).await;
+        for (index, ..) in synced {
+            if let Err(error) = self.synced_turn(entry, run, index, Way::Back).await {
+                tracing::warn!(%run, %error, "what was copied into a container is brought back when it ends");
+            }
+        }
+    }
+
+    /// Waits until nothing is brought in or back.
+    pub(crate) async fn volumes_settled(&self, container: &str) {
+        drop(self.volumes.synced.container(container).await);
+    }
+
+    /// A state with what could not be brought back of the last run, where nothing else is the matter.
+    pub(crate) fn with_volumes_note(&self, container: &str, state: ContainerState) -> ContainerState {
+        let note = || self.volumes.synced.noted(container);
+        let error = state.error.filter(|error| !error.is_empty()).or_else(note).unwrap_or_default();
+        ContainerState { error: Some(error), ..state }
+    }
+}

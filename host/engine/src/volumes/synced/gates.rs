@@ -1,0 +1,59 @@
+//! Who waits for whom.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// What is known of synced volumes beside their records.
+#[derive(Default)]
+pub(crate) struct Gates {
+    /// By volume: held while one container brings it in or back.
+    volumes: SyncMutex<HashMap<String, Arc<Mutex<()>>>>,
+    /// By container: held while its volumes are brought in or back.
+    containers: SyncMutex<HashMap<String, Arc<Mutex<()>>>>,
+    /// By container: what could not be brought back, and why.
+    notes: SyncMutex<HashMap<String, String>>,
+}
+
+fn lock<T>(mutex: &SyncMutex<T>) -> MutexGuard<'_, T> {
+    // Each change is one insertion or removal: a panic leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn gate(gates: &SyncMutex<HashMap<String, Arc<Mutex<()>>>>, name: &str) -> OwnedMutexGuard<()> {
+    let gate = {
+        let mut gates = lock(gates);
+        // Whom nobody holds or waits for.
+        gates.retain(|_, gate| Arc::strong_count(gate) > 1);
+        Arc::clone(gates.entry(name.to_owned()).or_default())
+    };
+    gate.lock_owned().await
+}
+
+impl Gates {
+    /// One container at a time.
+    pub async fn volume(&self, name: &str) -> OwnedMutexGuard<()> {
+        gate(&self.volumes, name).await
+    }
+
+    /// One turn of a container at a time.
+    pub async fn container(&self, id: &str) -> OwnedMutexGuard<()> {
+        gate(&self.containers, id).await
+    }
+
+    /// What is to be told of a container's last run, if anything.
+    pub fn note(&self, container: &str, note: Option<String>) {
+        match note {
+            Some(note) => drop(lock(&self.notes).insert(container.to_owned(), note)),
+            None => drop(lock(&self.notes).remove(container)),
+        }
+    }
+
+    /// What could not be brought back of a container's last run.
+    pub fn noted(&self, container: &str) -> Option<String> {
+        lock(&self.notes).get(container).cloned()
+    }
+}
