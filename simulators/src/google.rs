@@ -1,15 +1,15 @@
 //! `sockerless-simulators google`.
 
-use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use sockerless_simulator_google::{Config, Info, Profile, Server};
-use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use clap::Args;
+use serde::Serialize;
+use sockerless_simulator_google::{Config, Server};
+
+use crate::process::{self, Cloud, Latency};
 
 /// Google Cloud: Cloud Run jobs, Cloud Storage, Cloud Logging, Cloud DNS, OAuth, the metadata server, Artifact Registry.
 ///
@@ -76,85 +76,24 @@ pub struct Arguments {
     log_reads_per_minute: u32,
 }
 
-/// How long things take.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Latency {
-    /// A few milliseconds for each operation
-    Fast,
-    /// As long as in the cloud: 1 to 2 s for a job, 5 to 10 s for a cold start
-    Realistic,
-}
-
 /// Runs the simulator until it is told to end.
 pub fn main(arguments: Arguments) -> ExitCode {
-    detach();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-        // Whoever read standard error may be dead: that is no reason to end.
-        .log_internal_errors(false)
-        .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "no async runtime");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(run(arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Leaves the session of whoever started this process, whose end and whose Ctrl-C are none of ours.
-fn detach() {
-    match nix::unistd::setsid() {
-        // The leader of a process group has one of its own already.
-        Ok(_) | Err(nix::errno::Errno::EPERM) => {}
-        Err(error) => eprintln!("no session of its own: {error}"),
-    }
-}
-
-async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    // The terminal goes with whoever started this process.
-    let mut hang_up = signal(SignalKind::hangup())?;
     let ready_file = arguments.ready_file.clone();
-    let server: Server = sockerless_simulator_google::start(config(arguments)).await?;
-    if let Some(file) = &ready_file {
-        write_ready(file, server.info())?;
+    process::main(ready_file, async move { sockerless_simulator_google::start(config(arguments)).await })
+}
+
+impl Cloud for Server {
+    fn info(&self) -> impl Serialize {
+        Server::info(self)
     }
-    tracing::info!(google = server.info().google, project = server.info().project, "ready");
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hang_up.recv() => {}
-        }
+
+    async fn shutdown(self) {
+        Server::shutdown(self).await;
     }
-    tracing::info!("ending");
-    server.shutdown().await;
-    if let Some(file) = &ready_file
-        && let Err(error) = std::fs::remove_file(file)
-    {
-        tracing::warn!(%error, "the ready file cannot be removed");
-    }
-    Ok(())
 }
 
 fn config(arguments: Arguments) -> Config {
-    let profile = match arguments.profile {
-        Latency::Fast => Profile::Fast,
-        Latency::Realistic => Profile::Realistic,
-    };
-    let mut config = Config::new(arguments.state, profile);
+    let mut config = Config::new(arguments.state, arguments.profile.into());
     config.listen = arguments.listen;
     config.projects = arguments.projects;
     config.region = arguments.region;
@@ -165,16 +104,4 @@ fn config(arguments: Arguments) -> Config {
     config.quotas.runs_per_minute = arguments.runs_per_minute.unwrap_or(config.quotas.runs_per_minute);
     config.quotas.entries_list_per_minute = arguments.log_reads_per_minute;
     config
-}
-
-/// Written whole or not at all: readers may poll for it. It holds the token, so it is the owner's alone.
-fn write_ready(file: &Path, info: &Info) -> io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let draft = file.with_extension(format!("{}.tmp", info.pid));
-    let mut out =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    out.write_all(&serde_json::to_vec(info)?)?;
-    out.sync_all()?;
-    std::fs::rename(&draft, file)
 }

@@ -2,7 +2,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod azure;
 mod google;
+mod process;
 
 use std::process::ExitCode;
 
@@ -21,12 +23,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Cloud {
+    Azure(Box<azure::Arguments>),
     Google(Box<google::Arguments>),
 }
 
 fn main() -> ExitCode {
     sockerless_executor::init();
     match Arguments::parse().cloud {
+        Cloud::Azure(arguments) => azure::main(*arguments),
         Cloud::Google(arguments) => google::main(*arguments),
     }
 }

@@ -89,7 +89,7 @@ SERVED = {
     },
 }
 
-SCALARS = {str: "string", int: "int32", float: "double", bool: "bool", datetime.datetime: "timestamp"}
+SCALARS = {str: "string", int: "integer", float: "double", bool: "bool", datetime.datetime: "timestamp"}
 SCALARS |= {bytes: "bytes", datetime.timedelta: "string", datetime.date: "date", datetime.time: "string"}
 
 
@@ -174,7 +174,7 @@ class Tables:
         for parameter, kind, needed in re.findall(
             r'_params\["([^"]+)"\] = _SERIALIZER\.query\([^"]*"[^"]+", \w+, "(\w+)"(.*)', body
         ):
-            query[parameter] = {"str": "string", "int": "int32", "bool": "bool"}[kind]
+            query[parameter] = {"str": "string", "int": "integer", "bool": "bool"}[kind]
         query["api-version"] = "string req"
         version = re.search(r'_params\.pop\("api-version", "([^"]+)"\)', body).group(1)
         entry = {

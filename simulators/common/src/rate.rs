@@ -29,6 +29,11 @@ impl Bucket {
         self.level >= amount
     }
 
+    /// What is in it.
+    pub fn level(&self) -> f64 {
+        self.level
+    }
+
     /// Takes out.
     pub fn take(&mut self, amount: f64) {
         self.level -= amount;

@@ -1,0 +1,70 @@
+//! From a template to what the executor runs.
+
+use serde_json::Value;
+use sockerless_executor::TaskSpec;
+use sockerless_simulator_common::runner::CAPABILITIES;
+
+use super::{image, mounts, rules};
+use crate::ids;
+use crate::server::Simulator;
+
+/// What a replica is of.
+pub struct Replica<'a> {
+    /// The simulator.
+    pub simulator: &'a Simulator,
+    /// Containers, init containers and volumes.
+    pub template: &'a Value,
+    /// Secrets.
+    pub configuration: &'a Value,
+    /// The environment's id.
+    pub environment: &'a str,
+    /// Its own name, which is its host name too.
+    pub name: &'a str,
+    /// Variables that the service adds.
+    pub variables: Vec<(String, String)>,
+    /// The template has several containers, or folders that they share.
+    pub together: bool,
+}
+
+/// Whether a template's containers need a network or folders in common.
+pub fn together(template: &Value) -> bool {
+    let several = |list: &str| template[list].as_array().map_or(0, Vec::len);
+    let volumes = template["volumes"].as_array().into_iter().flatten();
+    let mut empty = volumes.filter(|volume| volume["storageType"] == "EmptyDir");
+    several("containers") > 1 || several("initContainers") > 0 || empty.next().is_some()
+}
+
+/// A container's specification.
+///
+/// # Errors
+/// Why a mount fails.
+pub fn container(replica: &Replica<'_>, container: &Value) -> Result<TaskSpec, String> {
+    let text = |field: &str| container[field].as_str().unwrap_or_default();
+    let strings = |field: &str| {
+        let list = container[field].as_array().into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut env = replica.variables.clone();
+    for variable in container["env"].as_array().into_iter().flatten() {
+        let name = variable["name"].as_str().unwrap_or_default().to_owned();
+        let value = match variable["secretRef"].as_str().filter(|name| !name.is_empty()) {
+            Some(secret) => mounts::secret(replica.configuration, secret).unwrap_or_default(),
+            None => variable["value"].as_str().unwrap_or_default(),
+        };
+        env.push((name, value.to_owned()));
+    }
+    Ok(TaskSpec {
+        id: format!("{}-{}-{}", replica.name, text("name"), ids::suffix(4)),
+        image: image::pull(text("image"), &replica.simulator.info.registry),
+        command: strings("command"),
+        args: strings("args"),
+        env,
+        working_dir: None,
+        cpu_millis: rules::millis(&container["resources"]["cpu"]),
+        memory_bytes: container["resources"]["memory"].as_str().and_then(rules::bytes),
+        mounts: mounts::of(replica, container)?,
+        capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
+        hostname: Some(replica.name.chars().take(63).collect()),
+        pod: None,
+    })
+}

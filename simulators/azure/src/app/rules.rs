@@ -1,0 +1,365 @@
+//! What jobs and apps have to obey beyond the models.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use super::{environments, image, storages};
+use crate::arm::store;
+use crate::error::{ArmError, Result};
+use crate::limits;
+use crate::server::Simulator;
+
+fn invalid(message: impl Into<String>) -> ArmError {
+    ArmError::bad("InvalidParameterValueInContainerTemplate", message)
+}
+
+/// The fields of an object that a list's entries have as names.
+fn names<'a>(list: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
+    let field = field.to_owned();
+    list.as_array().into_iter().flatten().map(move |entry| entry[&field].as_str().unwrap_or_default())
+}
+
+/// Checks a job, and fills in what is left out.
+///
+/// # Errors
+/// 400 in the provider's words.
+pub fn job(simulator: &Simulator, doc: &mut Value) -> Result<()> {
+    let name = doc["name"].as_str().unwrap_or_default().to_owned();
+    environment(simulator, &doc["properties"]["environmentId"])?;
+    let configuration = &mut doc["properties"]["configuration"];
+    if !configuration.is_object() {
+        return Err(ArmError::bad(
+            "JobConfigurationRequired",
+            format!("The job '{name}' has no configuration."),
+        ));
+    }
+    if configuration["triggerType"] != "Manual" {
+        let message = format!(
+            "The trigger type '{}' is not simulated; only 'Manual' is.",
+            configuration["triggerType"]
+        );
+        return Err(ArmError::bad("JobTriggerTypeNotSupported", message));
+    }
+    number(configuration, "replicaTimeout", (1, limits::REPLICA_TIMEOUT), None)?;
+    number(configuration, "replicaRetryLimit", (0, limits::RETRIES), Some(0))?;
+    if configuration["manualTriggerConfig"].is_null() {
+        configuration["manualTriggerConfig"] = json!({});
+    }
+    let manual = &mut configuration["manualTriggerConfig"];
+    number(manual, "parallelism", (1, limits::REPLICAS), Some(1))?;
+    number(manual, "replicaCompletionCount", (1, limits::REPLICAS), Some(1))?;
+    self::configuration(configuration)?;
+    let configuration = configuration.clone();
+    let environment = doc["properties"]["environmentId"].clone();
+    let template = &mut doc["properties"]["template"];
+    self::template(simulator, template, &configuration)?;
+    volumes(simulator, template, &environment)
+}
+
+/// A whole number between two, or what it is when it is left out.
+fn number(object: &mut Value, field: &str, (low, high): (i64, i64), other: Option<i64>) -> Result<()> {
+    match (object[field].as_i64(), other) {
+        (None, Some(other)) => {
+            object[field] = json!(other);
+            Ok(())
+        }
+        (Some(number), _) if (low..=high).contains(&number) => Ok(()),
+        (given, _) => {
+            let given = given.map_or_else(|| "null".to_owned(), |number| number.to_string());
+            let message =
+                format!("Invalid value '{given}' for '{field}': it has to be between {low} and {high}.");
+            Err(ArmError::bad("InvalidRequestParameterWithDetails", message))
+        }
+    }
+}
+
+/// The environment has to exist.
+///
+/// # Errors
+/// 400.
+pub fn environment(simulator: &Simulator, id: &Value) -> Result<()> {
+    let Some(id) = id.as_str().filter(|id| !id.is_empty()) else {
+        return Err(ArmError::bad("EnvironmentIdRequired", "The property 'environmentId' is required."));
+    };
+    match environments::find(simulator, id)? {
+        Some(found) if found["type"] == "Microsoft.App/managedEnvironments" => Ok(()),
+        _ => {
+            Err(ArmError::bad("ManagedEnvironmentNotFound", format!("The environment '{id}' was not found.")))
+        }
+    }
+}
+
+/// Secrets and registries.
+///
+/// # Errors
+/// 400.
+pub fn configuration(configuration: &Value) -> Result<()> {
+    let secrets = &configuration["secrets"];
+    let mut known = HashSet::new();
+    for secret in secrets.as_array().into_iter().flatten() {
+        let name = secret["name"].as_str().unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+        let good = !name.is_empty()
+            && name.bytes().all(plain)
+            && !name.starts_with(['-', '.'])
+            && !name.ends_with(['-', '.']);
+        let valued = secret["value"].as_str().is_some_and(|value| !value.is_empty());
+        if !good || !valued || !known.insert(name) {
+            return Err(ArmError::bad(
+                "ContainerAppSecretInvalid",
+                format!(
+                    "Invalid Request: Container app secret(s) with name(s) '{name}' are invalid: name can contain only lower case \
+                     letters, digits, '-' and '.', once, and value should be provided (this simulator has no Key Vault)."
+                ),
+            ));
+        }
+    }
+    for registry in configuration["registries"].as_array().into_iter().flatten() {
+        let text = |field: &str| registry[field].as_str().unwrap_or_default();
+        let by_secret = !text("username").is_empty() && known.contains(text("passwordSecretRef"));
+        if text("server").is_empty() || (!by_secret && text("identity").is_empty()) {
+            return Err(ArmError::bad(
+                "ContainerAppRegistryInvalid",
+                format!(
+                    "The registry '{}' needs a server, and either an identity or a username with a passwordSecretRef that names a \
+                     secret.",
+                    text("server")
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Containers of a template, their images and resources; volumes are not looked at.
+///
+/// # Errors
+/// 400.
+pub fn template(simulator: &Simulator, template: &mut Value, configuration: &Value) -> Result<()> {
+    if template["containers"].as_array().is_none_or(Vec::is_empty) {
+        return Err(invalid(
+            "The following field(s) are either invalid or missing. Field 'template.containers' is invalid with details: \
+             'Invalid value: null: at least one container is required'.",
+        ));
+    }
+    let mut known = HashSet::new();
+    let mut total = (0_u32, 0_u64);
+    for (list, main) in [("initContainers", false), ("containers", true)] {
+        for container in template[list].as_array_mut().into_iter().flatten() {
+            let name = container["name"].as_str().unwrap_or_default().to_owned();
+            let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            let good = (1..=63).contains(&name.len()) && name.bytes().all(plain);
+            if !good || name.starts_with('-') || name.ends_with('-') || !known.insert(name.clone()) {
+                return Err(field(
+                    list,
+                    &name,
+                    "name",
+                    &name,
+                    "a container's name is a DNS label that no other has",
+                ));
+            }
+            image::check(simulator, container, configuration).map_err(|why| {
+                field(list, &name, "image", container["image"].as_str().unwrap_or_default(), &why)
+            })?;
+            variables(container, configuration, list, &name)?;
+            let (cpu, memory) = resources(container, list, &name, main)?;
+            if main {
+                total = (total.0 + cpu, total.1 + memory);
+            }
+        }
+    }
+    pair(total)
+}
+
+fn field(list: &str, container: &str, field: &str, value: &str, why: &str) -> ArmError {
+    invalid(format!(
+        "The following field(s) are either invalid or missing. Field 'template.{list}.{container}.{field}' is invalid with \
+         details: 'Invalid value: \"{value}\": {why}';."
+    ))
+}
+
+fn variables(container: &Value, configuration: &Value, list: &str, name: &str) -> Result<()> {
+    for variable in container["env"].as_array().into_iter().flatten() {
+        let text = |field: &str| variable[field].as_str().unwrap_or_default();
+        if text("name").is_empty() || text("name").contains('=') {
+            return Err(field(list, name, "env", text("name"), "a variable needs a name"));
+        }
+        let secret = text("secretRef");
+        if !secret.is_empty() && !names(&configuration["secrets"], "name").any(|known| known == secret) {
+            let message = format!("SecretRef '{secret}' defined for container '{name}' not found.");
+            return Err(ArmError::bad("ContainerAppSecretRefNotFound", message));
+        }
+    }
+    Ok(())
+}
+
+/// A container's share, filled in where it says nothing.
+fn resources(container: &mut Value, list: &str, name: &str, main: bool) -> Result<(u32, u64)> {
+    if container["resources"].is_null() {
+        if !main {
+            return Ok((0, 0));
+        }
+        container["resources"] = json!({});
+    }
+    let resources = &mut container["resources"];
+    if resources["cpu"].is_null() && resources["memory"].is_null() {
+        resources["cpu"] = json!(0.5);
+        resources["memory"] = json!("1Gi");
+    }
+    let cpu = millis(&resources["cpu"]);
+    let memory = resources["memory"].as_str().and_then(bytes);
+    match (cpu, memory) {
+        (Some(cpu), Some(memory)) if cpu > 0 && memory > 0 => {
+            resources["ephemeralStorage"] = json!(ephemeral(cpu));
+            Ok((cpu, memory))
+        }
+        _ => Err(field(
+            list,
+            name,
+            "resources",
+            &resources.to_string(),
+            "cpu and memory are positive quantities",
+        )),
+    }
+}
+
+/// Thousandths of a processor.
+pub fn millis(cpu: &Value) -> Option<u32> {
+    let cpu = cpu.as_f64()?;
+    // A processor has at most four digits behind the point here; the cast holds below 2^32.
+    (0.0..1e6).contains(&cpu).then(|| (cpu * 1_000.0).round() as u32)
+}
+
+/// Bytes of a quantity: `0.5Gi`, `512Mi`.
+pub fn bytes(text: &str) -> Option<u64> {
+    let (number, unit) = match text.strip_suffix("Gi") {
+        Some(number) => (number, 30),
+        None => (text.strip_suffix("Mi")?, 20),
+    };
+    let number: f64 = number.parse().ok()?;
+    (0.0..1e6).contains(&number).then(|| (number * f64::from(1_u32 << unit)).round() as u64)
+}
+
+fn ephemeral(cpu_millis: u32) -> &'static str {
+    match cpu_millis {
+        0..=250 => "1Gi",
+        251..=500 => "2Gi",
+        501..=1_000 => "4Gi",
+        _ => "8Gi",
+    }
+}
+
+/// Processor and memory of a replica come in fixed pairs.
+fn pair((cpu, memory): (u32, u64)) -> Result<()> {
+    let wanted = u64::from(cpu) * limits::MEMORY_PER_CPU / 1_000;
+    if cpu.is_multiple_of(limits::CPU_STEP)
+        && (limits::CPU_STEP..=limits::CPU_MOST).contains(&cpu)
+        && memory == wanted
+    {
+        return Ok(());
+    }
+    let pairs: Vec<String> = (1..=limits::CPU_MOST / limits::CPU_STEP)
+        .map(|step| format!("[cpu: {}, memory: {}Gi]", f64::from(step) / 4.0, f64::from(step) / 2.0))
+        .collect();
+    Err(ArmError::bad(
+        "ContainerAppInvalidResourceTotal",
+        format!(
+            "The total requested CPU and memory resources for this application (CPU: {}, memory: {}Gi) is invalid. Total CPU and \
+             memory for all containers defined in a Container App must add up to one of the following CPU - Memory combinations: \
+             {}",
+            f64::from(cpu) / 1_000.0,
+            memory as f64 / f64::from(1 << 30),
+            pairs.join("; ")
+        ),
+    ))
+}
+
+/// What a replica holds, thousandths of a processor.
+pub fn cpu_millis(template: &Value) -> u32 {
+    let containers = template["containers"].as_array().into_iter().flatten();
+    containers.filter_map(|container| millis(&container["resources"]["cpu"])).fold(0, u32::saturating_add)
+}
+
+/// Volumes and their mounts.
+///
+/// # Errors
+/// 400.
+pub fn volumes(simulator: &Simulator, template: &mut Value, environment: &Value) -> Result<()> {
+    let mut known = HashSet::new();
+    for volume in template["volumes"].as_array_mut().into_iter().flatten() {
+        let name = volume["name"].as_str().unwrap_or_default().to_owned();
+        if name.is_empty() || !known.insert(name.clone()) {
+            return Err(invalid(format!("The volume name '{name}' is empty or used twice.")));
+        }
+        if volume["storageType"].is_null() {
+            volume["storageType"] = json!("EmptyDir");
+        }
+        match volume["storageType"].as_str() {
+            Some("AzureFile") => {
+                let storage = volume["storageName"].as_str().unwrap_or_default();
+                let id = format!("{}/storages/{storage}", environment.as_str().unwrap_or_default());
+                let found = store::get(&simulator.db, &id)?;
+                if found.is_none_or(|found| {
+                    found["type"].as_str().is_none_or(|kind| !kind.eq_ignore_ascii_case(storages::KIND))
+                }) {
+                    let message = format!(
+                        "The storage '{storage}' of the volume '{name}' was not found in the environment.",
+                    );
+                    return Err(ArmError::bad("ManagedEnvironmentStorageNotFound", message));
+                }
+            }
+            Some("NfsAzureFile") => {
+                return Err(invalid(format!("The volume '{name}': NFS shares are not simulated.")));
+            }
+            _ => {}
+        }
+    }
+    for list in ["initContainers", "containers"] {
+        for container in template[list].as_array().into_iter().flatten() {
+            let mut paths = HashSet::new();
+            for mount in container["volumeMounts"].as_array().into_iter().flatten() {
+                let text = |field: &str| mount[field].as_str().unwrap_or_default();
+                if !known.contains(text("volumeName")) {
+                    let message =
+                        format!("The volume '{}' that is mounted is not defined.", text("volumeName"));
+                    return Err(ArmError::bad("ContainerAppVolumeNotFound", message));
+                }
+                let path = text("mountPath");
+                if !path.starts_with('/')
+                    || path == "/"
+                    || path.contains(':')
+                    || !paths.insert(path.trim_end_matches('/'))
+                {
+                    return Err(invalid(format!("The mount path '{path}' is not absolute, or used twice.")));
+                }
+                let sub = text("subPath");
+                if sub.starts_with('/') || sub.split('/').any(|part| part == "..") {
+                    return Err(invalid(format!("The sub path '{sub}' leads out of the volume.")));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_and_memory_come_in_pairs() {
+        let of = |cpu: f64, memory: &str| pair((millis(&json!(cpu)).unwrap(), bytes(memory).unwrap()));
+        for (cpu, memory) in [(0.25, "0.5Gi"), (0.5, "1Gi"), (0.75, "1.5Gi"), (1.0, "2048Mi"), (4.0, "8Gi")] {
+            assert!(of(cpu, memory).is_ok(), "{cpu} {memory}");
+        }
+        for (cpu, memory) in [(0.25, "1Gi"), (0.3, "0.6Gi"), (4.25, "8.5Gi"), (1.0, "4Gi")] {
+            assert_eq!(
+                of(cpu, memory).unwrap_err().code,
+                "ContainerAppInvalidResourceTotal",
+                "{cpu} {memory}"
+            );
+        }
+        assert_eq!((bytes("1G"), bytes("x"), millis(&json!(-1))), (None, None, None));
+    }
+}
