@@ -43,7 +43,8 @@ impl Storage for ContainerApps {
                 if !folder.is_empty() {
                     check_path(folder)?;
                 }
-                let storage = self.known_share(&self.config.share, request.read_only)?;
+                // The host asks for it once in its life, and again after a start that failed: the account's key may be another.
+                let storage = self.known_share(&self.config.share, request.read_only, true)?;
                 let (read_write, read_only) =
                     if request.read_only { (String::new(), storage) } else { (storage, String::new()) };
                 Mount { read_write, read_only, folder: folder.to_owned(), options: options::BLOBS.to_owned() }

@@ -51,19 +51,13 @@ impl ContainerApps {
         format!("{}/storages/{name}", self.config.environment)
     }
 
-    /// Has the environment know a share, once; gives the name of its storage.
-    pub(super) fn known_share(&self, share: &str, read_only: bool) -> Result<String> {
+    /// Has the environment know a share, once, or anew with the key of now; gives the name of its storage.
+    pub(super) fn known_share(&self, share: &str, read_only: bool, anew: bool) -> Result<String> {
         let name = storage_name(self.config.account_name(), share, read_only);
         let doing = format!("registering the share {share} with the environment");
         let url = self.config.url(&self.storage_id(&name));
-        let answer = self.send(Request::get(url.as_str()))?;
-        if answer.status != 404 {
-            self.check(&doing, &answer)?;
-            let known: Value = answer.json()?;
-            let file = &known["properties"]["azureFile"];
-            if file["shareName"] == share && file["accessMode"] == mode(read_only) {
-                return Ok(name);
-            }
+        if !anew && self.knows(&url, share, read_only, &doing)? {
+            return Ok(name);
         }
         let mut file = json!({
             "accountName": self.config.account_name(),
@@ -83,6 +77,18 @@ impl ContainerApps {
         let answer = self.send(Request::put(url).json(&json!({"properties": {"azureFile": file}})))?;
         self.check(&doing, &answer)?;
         Ok(name)
+    }
+
+    /// Whether what the environment has under that name is the share in that mode.
+    fn knows(&self, url: &str, share: &str, read_only: bool, doing: &str) -> Result<bool> {
+        let answer = self.send(Request::get(url))?;
+        if answer.status == 404 {
+            return Ok(false);
+        }
+        self.check(doing, &answer)?;
+        let known: Value = answer.json()?;
+        let file = &known["properties"]["azureFile"];
+        Ok(file["shareName"] == share && file["accessMode"] == mode(read_only))
     }
 
     /// Has the environment forget a share, before that goes.

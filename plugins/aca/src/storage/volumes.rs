@@ -205,7 +205,7 @@ impl ContainerApps {
             Some(share) => (share.clone(), place),
             None => (place, String::new()),
         };
-        let storage = self.known_share(&share, read_only)?;
+        let storage = self.known_share(&share, read_only, false)?;
         let (read_write, read_only) =
             if read_only { (String::new(), storage) } else { (storage, String::new()) };
         Ok(Mount { read_write, read_only, folder, options })
