@@ -236,8 +236,13 @@ impl Engine {
             Err(rejection) => return Err(self.explain(entry, "kill", rejection)),
         };
         let generation = view.state.generation;
-        let ended = self.until(&mut changes, |view| view.state.ended >= generation);
-        if let Ok(ended) = tokio::time::timeout(tuning::REMOVE_PATIENCE, ended).await {
+        let mut ended = std::pin::pin!(self.until(&mut changes, |view| view.state.ended >= generation));
+        let mut waited = tokio::time::timeout(tuning::REMOVE_PATIENCE, &mut ended).await;
+        // The user's own files outlive the container: they come back first.
+        if waited.is_err() && self.binds_settled(entry.id()).await {
+            waited = tokio::time::timeout(tuning::REMOVE_PATIENCE, ended).await;
+        }
+        if let Ok(ended) = waited {
             return ended.map(|_| ());
         }
         self.report(entry, Event::Abandon { generation }).await;
