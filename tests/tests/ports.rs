@@ -119,6 +119,22 @@ fn a_connection_that_nobody_takes_in_the_container_is_closed() {
 }
 
 #[test]
+fn what_listens_on_127_0_0_1_alone_is_not_exposed_as_with_dockerd() {
+    let daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
+    let servers = format!("nc -ll -s 127.0.0.1 -p 8 -e cat & exec {ECHO}");
+    let publish = ["-p", "127.0.0.1::7", "-p", "127.0.0.1::8"];
+    docker
+        .args([&["run", "-d", "--name", "both"][..], &publish, &["busybox", "sh", "-c", &servers]].concat())
+        .ok();
+    listening(published(&docker, "both", "7"));
+    docker.args(["exec", "both", "sh", "-c", "until echo up | nc 127.0.0.1 8; do sleep 0.05; done"]).ok();
+    let mut stream = TcpStream::connect(published(&docker, "both", "8")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap_or_default(), 0);
+}
+
+#[test]
 fn a_port_in_use_is_dockerds_error_and_nothing_is_started() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();

@@ -11,9 +11,9 @@ use bollard_stubs::models::{
 };
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
 use sockerless_engine::{
-    AttachRequest, Attachment, CommitContainer, ContainerStats, CreateRequest, Engine, EventsRequest,
-    ExecStart, Filters, ListRequest, Listing, LogsRequest, Outcome, OutputStream, ProgressStream, PullImage,
-    PutArchive, RemoveRequest, Result, StatsRequest, WaitCondition,
+    AttachRequest, Attachment, CommitContainer, ContainerStats, CreateRequest, DiskUsage, DiskUsageRequest,
+    Engine, EventsRequest, ExecStart, Filters, ListRequest, Listing, LogsRequest, Outcome, OutputStream,
+    ProgressStream, PullImage, PutArchive, RemoveRequest, Result, StatsRequest, WaitCondition,
 };
 use sockerless_ports::{
     link::{TerminalSize, request::PathStat},
@@ -111,6 +111,7 @@ pub trait Daemon: Send + Sync + 'static {
 
     async fn login(&self, login: Login) -> Result<SystemAuthResponse>;
     async fn info(&self) -> Result<SystemInfo>;
+    async fn disk_usage(&self, request: DiskUsageRequest) -> Result<DiskUsage>;
     fn version(&self) -> SystemVersion;
     fn events(&self, request: EventsRequest) -> Result<BoxStream<'static, EventMessage>>;
 }
@@ -360,6 +361,10 @@ impl Daemon for Engine {
 
     async fn info(&self) -> Result<SystemInfo> {
         Engine::info(self).await
+    }
+
+    async fn disk_usage(&self, request: DiskUsageRequest) -> Result<DiskUsage> {
+        Engine::disk_usage(self, request).await
     }
 
     fn version(&self) -> SystemVersion {

@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeMap, time::SystemTime};
 
-use bollard_stubs::models::{ContainerConfig, HostConfig, NetworkingConfig};
+use bollard_stubs::models::{ContainerConfig, HostConfig, ImageSummary, NetworkingConfig, Volume};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use sockerless_ports::{
     link::{Output, TerminalSize},
     registry::Login,
 };
+
+use crate::Listing;
 
 /// Docker's `filters`: a name and the values of which one (or all, by name) has to match.
 pub type Filters = BTreeMap<String, Vec<String>>;
@@ -200,4 +202,28 @@ pub struct CommitContainer {
     pub changes: Vec<String>,
     /// The image's configuration in the place of the container's own.
     pub config: Option<ContainerConfig>,
+}
+
+/// `GET /system/df`: what to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskUsageRequest {
+    /// Images and their layers.
+    pub images: bool,
+    /// Containers.
+    pub containers: bool,
+    /// Volumes; each is asked for at its backend.
+    pub volumes: bool,
+}
+
+/// The answer; nothing for what was not to be counted.
+#[derive(Debug, Clone, Default)]
+pub struct DiskUsage {
+    /// Bytes of all layers of all images, each once.
+    pub layers_size: i64,
+    /// With how much they share and how many containers they have.
+    pub images: Option<Vec<ImageSummary>>,
+    /// All containers, with sizes.
+    pub containers: Option<Listing>,
+    /// With their use.
+    pub volumes: Option<Vec<Volume>>,
 }

@@ -124,6 +124,9 @@ pub const LOCAL_LOG: Bounds = Bounds { file_bytes: 20_000_000, files: 5 };
 /// The log of a container with the driver `none`: what clients that are attached have read is dropped soon.
 pub const LOG_BUFFER: Bounds = Bounds { file_bytes: 1024 * 1024, files: 2 };
 
+/// Volumes whose use is asked for at once.
+pub const USAGES: usize = 16;
+
 /// What a connection to a published port may have under way towards the client, bytes. Many at once, each with little.
 pub const PUBLISHED: u32 = 256 << 10;
 

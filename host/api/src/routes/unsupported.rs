@@ -18,12 +18,10 @@ const BUILD: &str = "building images is not supported yet: it comes with a later
 const PLUGIN: &str = "managing plugins through the Docker API is not supported yet: use `sockerless plugin`";
 const SWARM: &str = "Swarm is not supported: the cloud schedules containers";
 const SEARCH: &str = "searching registries is not supported: search on the registry's own site";
-const DISK: &str = "disk usage is not supported: images stay in their registries and volumes in the cloud; see `docker images`";
 const DISTRIBUTION: &str =
     "inspecting images in registries is not supported yet: pull the image, or use `skopeo inspect`";
 
 const OPERATIONS: &[(MethodFilter, &str, &str)] = &[
-    (MethodFilter::GET, "/system/df", DISK),
     (MethodFilter::POST, "/build", BUILD),
     (MethodFilter::POST, "/build/prune", BUILD),
     (MethodFilter::POST, "/session", BUILD),

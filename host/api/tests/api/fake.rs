@@ -467,6 +467,20 @@ impl Daemon for Fake {
         Ok(SystemInfo::default())
     }
 
+    async fn disk_usage(&self, request: DiskUsageRequest) -> Result<DiskUsage> {
+        self.note(format!(
+            "disk images={} containers={} volumes={}",
+            request.images, request.containers, request.volumes
+        ))?;
+        let listing = || Listing { json: br#"[{"Id":"abc","SizeRootFs":5}]"#.to_vec() };
+        Ok(DiskUsage {
+            layers_size: 7,
+            images: request.images.then(Vec::new),
+            containers: request.containers.then(listing),
+            volumes: request.volumes.then(Vec::new),
+        })
+    }
+
     fn version(&self) -> SystemVersion {
         SystemVersion { api_version: Some("1.51".into()), ..Default::default() }
     }

@@ -18,6 +18,12 @@ impl Engine {
         Ok(images.into_iter().map(|(image, names)| self.summary(image, names)).collect())
     }
 
+    /// All images, and how a listing shows them.
+    pub(crate) async fn images_with_names(&self) -> Result<Vec<(Image, ImageSummary)>> {
+        let all = self.matching(&Filters::new()).await?;
+        Ok(all.into_iter().map(|(image, names)| (image.clone(), self.summary(image, names))).collect())
+    }
+
     /// The images that match, newest first, with the names that match.
     pub(super) async fn matching(&self, filters: &Filters) -> Result<Vec<(Image, Shown)>> {
         let values = |name: &str| filters.get(name).cloned().unwrap_or_default();

@@ -1,5 +1,7 @@
 //! The daemon as a whole.
 
+mod disk;
+
 use std::collections::HashMap;
 
 use bollard_stubs::models::{

@@ -50,7 +50,7 @@ impl Engine {
     }
 
     /// How much a backend keeps for a volume.
-    pub(super) async fn volume_usage(&self, volume: &Volume) -> Result<Usage> {
+    pub(crate) async fn volume_usage(&self, volume: &Volume) -> Result<Usage> {
         let cloud = self.cloud(&volume.backend)?;
         cloud
             .call("usage", || cloud.backend.usage(&self.owner, &volume.name))
@@ -60,6 +60,6 @@ impl Engine {
 }
 
 /// Bytes.
-pub(super) fn size(usage: Usage) -> i64 {
+pub(crate) fn size(usage: Usage) -> i64 {
     i64::try_from(usage.bytes).unwrap_or(i64::MAX)
 }

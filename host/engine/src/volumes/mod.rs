@@ -23,6 +23,7 @@ use sockerless_ports::{
 
 pub use self::synced::Consistency;
 pub(crate) use self::{
+    list::size,
     mounts::{Mounted, Source},
     table::Volumes,
 };

@@ -38,7 +38,7 @@ impl Engine {
     }
 
     /// Containers that mount the volume, whether they run or not.
-    pub(super) fn users(&self, volume: &str) -> Vec<Arc<Entry>> {
+    pub(crate) fn users(&self, volume: &str) -> Vec<Arc<Entry>> {
         let mounts =
             |entry: &Arc<Entry>| entry.spec.mounts.iter().any(|mounted| mounted.volume() == Some(volume));
         self.containers.all().into_iter().filter(mounts).collect()

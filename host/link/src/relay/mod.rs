@@ -14,7 +14,7 @@ mod outside;
 mod say;
 mod table;
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use sockerless_agent_wire::mesh::Connected;
@@ -64,17 +64,35 @@ pub struct Note {
 
 /// Delivers notes, in order. No state may be locked.
 pub fn deliver(notes: impl IntoIterator<Item = Note>) {
-    for Note { to, channel, word } in notes {
-        // Nobody misses what is for a run that is gone.
-        match to {
+    let mut notes = notes.into_iter().peekable();
+    while let Some(note) = notes.next() {
+        // Nobody misses what is for somebody who is gone.
+        match &note.to {
             Peer::Run(run) => {
                 let Some(run) = run.upgrade() else { continue };
-                let to_send = run.state().overhear(channel, word);
+                let mut to_send = false;
+                {
+                    // One lock and one wake-up for all that a message brings: of many connections most lead to the same run.
+                    let mut state = run.state();
+                    let mut next = Some(note);
+                    while let Some(Note { channel, word, .. }) = next {
+                        to_send |= state.overhear(channel, word);
+                        next = notes.next_if(|note| note.is_for(&run));
+                    }
+                }
                 if to_send {
                     run.to_send.notify_one();
                 }
             }
-            Peer::Outside(outside) => outside.upgrade().iter().for_each(|outside| outside.overhear(&word)),
+            Peer::Outside(outside) => {
+                outside.upgrade().iter().for_each(|outside| outside.overhear(&note.word));
+            }
         }
+    }
+}
+
+impl Note {
+    fn is_for(&self, run: &Arc<Run>) -> bool {
+        matches!(&self.to, Peer::Run(to) if std::ptr::eq(to.as_ptr(), Arc::as_ptr(run)))
     }
 }

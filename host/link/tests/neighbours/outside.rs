@@ -74,7 +74,7 @@ async fn the_api_is_reached_by_the_run_that_has_its_socket_and_half_of_it_may_be
 }
 
 #[tokio::test]
-async fn a_forged_request_for_the_api_is_refused_and_reaches_nobody() {
+async fn point_5_a_forged_request_for_the_api_is_refused_and_reaches_nobody() {
     let world = world().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("api.sock");
