@@ -151,7 +151,7 @@ impl Reader {
     }
 
     /// The next record; none before more has come.
-    pub fn next(&mut self) -> Result<Option<Listed>, Damaged> {
+    pub fn take(&mut self) -> Result<Option<Listed>, Damaged> {
         let Some((length, rest)) = self.bytes.get(self.at..).and_then(<[u8]>::split_first_chunk) else {
             return Ok(None);
         };

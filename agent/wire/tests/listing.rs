@@ -34,7 +34,7 @@ proptest! {
         let (mut reader, mut read) = (Reader::default(), Vec::new());
         for piece in bytes.chunks(size) {
             reader.push(piece);
-            while let Some(listed) = reader.next().unwrap() {
+            while let Some(listed) = reader.take().unwrap() {
                 read.push(listed);
             }
         }
@@ -47,7 +47,7 @@ proptest! {
         let mut reader = Reader::default();
         reader.push(&bytes);
         // Whatever it says, it comes to an end.
-        while let Ok(Some(_)) = reader.next() {}
+        while let Ok(Some(_)) = reader.take() {}
     }
 
     #[test]
@@ -65,10 +65,10 @@ fn a_list_that_breaks_off_is_not_taken_for_whole() {
     Listed { path: b"a".to_vec(), ..Listed::default() }.encode(&mut bytes);
     let mut reader = Reader::default();
     reader.push(&bytes[..bytes.len() - 1]);
-    assert_eq!((reader.next(), reader.finish()), (Ok(None), Err(Damaged)));
+    assert_eq!((reader.take(), reader.finish()), (Ok(None), Err(Damaged)));
     reader.push(&bytes[bytes.len() - 1..]);
-    assert!(reader.next().unwrap().is_some());
+    assert!(reader.take().unwrap().is_some());
     assert_eq!(reader.finish(), Ok(()));
     reader.push(&u32::MAX.to_le_bytes());
-    assert_eq!(reader.next(), Err(Damaged));
+    assert_eq!(reader.take(), Err(Damaged));
 }

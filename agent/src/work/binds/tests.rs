@@ -35,7 +35,7 @@ fn listed(root: &Root, path: &str, except: &[&str]) -> Vec<Listed> {
     assert_eq!((reply, result), (Some(Reply::Ready), Ok(End::Done)));
     let mut reader = Reader::default();
     reader.push(&bytes);
-    std::iter::from_fn(|| reader.next().unwrap()).collect()
+    std::iter::from_fn(|| reader.take().unwrap()).collect()
 }
 
 #[test]

@@ -54,6 +54,12 @@ pub(super) fn own_volumes(entry: &Entry) -> impl Iterator<Item = &str> {
     entry.spec.mounts.iter().filter(own).map(|mounted| mounted.destination.as_str())
 }
 
+/// Where a container has files of the user's.
+pub(super) fn bind_mounts(entry: &Entry) -> impl Iterator<Item = &str> {
+    let bound = |mounted: &&Mounted| matches!(mounted.source, Source::Bind(_));
+    entry.spec.mounts.iter().filter(bound).map(|mounted| mounted.destination.as_str())
+}
+
 /// The parts of a path.
 pub(super) fn names(path: &str) -> Vec<Name> {
     path::parts(path.as_bytes()).map(Name::from).collect()
@@ -108,8 +114,7 @@ impl Engine {
         let image = self.image_tree(&entry.spec.image_id).await.map_err(Problem::Own)?;
         let list = reader(self.fetch(run, Request::Walk).await?);
         // Files of the user's are no part of the container.
-        let mounts = entry.spec.mounts.iter().filter(|mounted| matches!(mounted.source, Source::Bind(_)));
-        let mut closed: Vec<_> = mounts.map(|mounted| mounted.destination.clone()).collect();
+        let mut closed: Vec<_> = bind_mounts(entry).map(str::to_owned).collect();
         if own == Own::Not {
             closed.extend(own_volumes(entry).map(str::to_owned));
         }

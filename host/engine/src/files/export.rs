@@ -12,7 +12,7 @@ use sockerless_ports::{
 
 use super::{
     agent::Problem,
-    changes::{names, own_volumes},
+    changes::{bind_mounts, names, own_volumes},
     emit::Plan,
     place::{Place, lost},
     unread::Lacking,
@@ -42,7 +42,7 @@ impl Engine {
     }
 
     async fn agent_export(&self, entry: &Arc<Entry>, run: &RunId) -> std::result::Result<Archive, Problem> {
-        let except = own_volumes(entry).map(str::to_owned).collect();
+        let except = own_volumes(entry).chain(bind_mounts(entry)).map(str::to_owned).collect();
         match self.agent_ask(run, Request::Export { except }).await? {
             (Reply::Ready, channel) => self.completed(entry, channel, Lacking::Warned).map_err(Problem::Own),
             _ => Err(Problem::Unexpected),

@@ -292,3 +292,17 @@ async fn what_could_not_be_brought_back_is_told_to_who_inspects() {
     world.engine.start("box").await.unwrap();
     assert_eq!((world.error("box"), inside.read("work/dir/keep")), (String::new(), "here".into()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_by_force_waits_for_what_comes_back() {
+    let world = World::new().await;
+    let (inside, work) = (Inside::of(&world), tempfile::tempdir().unwrap());
+    world.create_with("box", &["stubborn"], bound(&[bind(work.path(), "/work")])).await;
+    world.engine.start("box").await.unwrap();
+    inside.write("work/result", "hard won");
+    inside.slow_down(60);
+    world.engine.remove("box", RemoveRequest { force: true, ..RemoveRequest::default() }).await.unwrap();
+    assert_eq!(read(&work, "result"), "hard won");
+    assert!(world.engine.inspect("box", false).is_err());
+    world.settled().await;
+}

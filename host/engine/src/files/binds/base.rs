@@ -103,7 +103,7 @@ fn read(mut from: impl BufRead) -> io::Result<Kept> {
             break;
         }
         reader.push(&piece[..count]);
-        while let Some(listed) = reader.next().map_err(broken)? {
+        while let Some(listed) = reader.take().map_err(broken)? {
             let tree = if base.user.len() < head.user { &mut base.user } else { &mut base.container };
             tree.insert(listed.path.clone(), listed);
         }

@@ -112,7 +112,7 @@ impl Engine {
         let (mut reader, mut seen) = (Reader::default(), Seen::default());
         while let Some(piece) = list.next().await {
             reader.push(&piece.map_err(|error| failed(error.to_string()))?);
-            while let Some(listed) = reader.next().map_err(|error| failed(error.to_string()))? {
+            while let Some(listed) = reader.take().map_err(|error| failed(error.to_string()))? {
                 if listed.path.is_empty() {
                     seen.root = Some(listed.clone());
                     if !scope.is_file {

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, ErrorKind, Result, containers::clean};
 
+/// How mounts of one side show on the other, in the words of a mode.
+const PROPAGATIONS: [&str; 6] = ["shared", "slave", "private", "rshared", "rslave", "rprivate"];
+
 /// A mount of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mounted {
@@ -73,7 +76,11 @@ impl Mounted {
         };
         let name = self.volume().map(str::to_owned);
         let driver = name.is_some().then(|| super::DRIVER.to_owned());
-        let propagation = if typ == MountPointTypeEnum::BIND { "rprivate" } else { "" };
+        let asked = || self.mode.split(',').find(|word| PROPAGATIONS.contains(word));
+        let propagation = match typ {
+            MountPointTypeEnum::BIND => asked().unwrap_or("rprivate"),
+            _ => "",
+        };
         MountPoint {
             typ: Some(typ),
             name,

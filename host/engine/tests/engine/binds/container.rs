@@ -3,7 +3,11 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use sockerless_ports::link::{
@@ -16,12 +20,16 @@ use crate::world::*;
 
 /// A container's file system.
 #[derive(Clone)]
-pub struct Inside(Arc<tempfile::TempDir>);
+pub struct Inside {
+    folder: Arc<tempfile::TempDir>,
+    /// Seconds that reading things takes.
+    slow: Arc<AtomicU64>,
+}
 
 impl Inside {
     /// That of all containers of a world.
     pub fn of(world: &World) -> Self {
-        let inside = Self(Arc::new(tempfile::tempdir().unwrap()));
+        let inside = Self { folder: Arc::new(tempfile::tempdir().unwrap()), slow: Arc::default() };
         let served = inside.clone();
         world.link.serve(move |request, end: AgentEnd| {
             let inside = served.clone();
@@ -31,7 +39,12 @@ impl Inside {
     }
 
     pub fn at(&self, path: &str) -> PathBuf {
-        self.0.path().join(path.trim_start_matches('/'))
+        self.folder.path().join(path.trim_start_matches('/'))
+    }
+
+    /// From now on.
+    pub fn slow_down(&self, seconds: u64) {
+        self.slow.store(seconds, Ordering::SeqCst);
     }
 
     pub fn read(&self, path: &str) -> String {
@@ -78,6 +91,7 @@ impl Inside {
             }
             Request::Pick { path, names } => {
                 end.reply(Reply::Ready);
+                tokio::time::sleep(Duration::from_secs(self.slow.load(Ordering::SeqCst))).await;
                 let mut archive = tar::Builder::new(Vec::new());
                 archive.follow_symlinks(false);
                 for Name(name) in names {
