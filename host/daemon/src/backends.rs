@@ -90,9 +90,14 @@ pub fn host(config: &Config, credentials: Arc<dyn Credentials>) -> Result<Plugin
 pub async fn load(config: &Config) -> Result<Backends> {
     let components = components(config)?;
     let environment: BTreeMap<String, String> = env::vars().collect();
-    let stand_in = stand_in(config, &components, &environment).await?;
+    let mut stand_ins = BTreeMap::new();
+    for name in std::iter::once(&config.backend).chain(&config.file.simulator.also) {
+        if let Some(found) = stand_in(config, name, &components, &environment).await? {
+            stand_ins.insert(name.clone(), found);
+        }
+    }
     let mut credentials = config.file.credentials.clone();
-    if let Some((simulator, profile)) = &stand_in {
+    for (simulator, profile) in stand_ins.values() {
         credentials.extend(profile.credentials(simulator)?);
     }
     let credentials: Arc<dyn Credentials> = Arc::new(CredentialSet::from_config(credentials));
@@ -101,7 +106,7 @@ pub async fn load(config: &Config) -> Result<Backends> {
     let mut loaded = BTreeMap::new();
     for (name, component) in components {
         let mut settings = config.settings(&name)?;
-        if let (true, Some((simulator, profile))) = (name == config.backend, &stand_in) {
+        if let Some((simulator, profile)) = stand_ins.get(&name) {
             for (setting, value) in profile.settings(simulator) {
                 settings.entry(setting).or_insert(value);
             }
@@ -111,42 +116,42 @@ pub async fn load(config: &Config) -> Result<Backends> {
             Ok(plugin) => {
                 loaded.insert(name, plugin);
             }
-            Err(error) if name == config.backend => return Err(error.into()),
+            Err(error) if name == config.backend || stand_ins.contains_key(&name) => return Err(error.into()),
             Err(error) => tracing::info!(backend = name, %error, "not available"),
         }
     }
-    Ok(Backends { loaded, credentials, simulator: stand_in.map(|(simulator, _)| simulator) })
+    let simulator = stand_ins.remove(&config.backend).map(|(simulator, _)| simulator);
+    Ok(Backends { loaded, credentials, simulator })
 }
 
-/// The simulator, if it stands in for the default backend's cloud.
+/// The simulator, if it stands in for a backend's cloud.
 async fn stand_in(
     config: &Config,
+    name: &str,
     components: &BTreeMap<String, PathBuf>,
     environment: &BTreeMap<String, String>,
 ) -> Result<Option<(Simulator, Profile)>> {
-    let Some(component) = components.get(&config.backend) else { return Ok(None) };
+    let Some(component) = components.get(name) else {
+        return Err(format!("simulator.also: there is no backend {name:?}").into());
+    };
     let mode = config.file.simulator.mode;
     if mode == SimulatorMode::Off {
         return Ok(None);
     }
     let Some(profile) = Profile::beside(component)? else {
         if mode == SimulatorMode::On {
-            return Err(format!(
-                "the backend {} has no simulator; set simulator.mode to off",
-                config.backend
-            )
-            .into());
+            return Err(format!("the backend {name} has no simulator; set simulator.mode to off").into());
         }
         return Ok(None);
     };
     if mode == SimulatorMode::Auto {
         let host = host(config, Arc::new(CredentialSet::new()))?;
-        let manifest = host.describe(&config.backend, component.clone()).await?;
-        if is_configured(&manifest, &config.settings(&config.backend)?, environment) {
+        let manifest = host.describe(name, component.clone()).await?;
+        if is_configured(&manifest, &config.settings(name)?, environment) {
             return Ok(None);
         }
     }
-    Ok(Some((simulator::ensure(config, &profile).await?, profile)))
+    Ok(Some((simulator::ensure(config, name, &profile).await?, profile)))
 }
 
 /// Starts the simulator of the default backend, if it has one.
@@ -155,7 +160,7 @@ pub async fn start_simulator(config: &Config) -> Result<Simulator> {
     let profile =
         components.get(&config.backend).map(|component| Profile::beside(component)).transpose()?.flatten();
     let profile = profile.ok_or_else(|| format!("the backend {} has no simulator", config.backend))?;
-    Ok(simulator::ensure(config, &profile).await?)
+    Ok(simulator::ensure(config, &config.backend, &profile).await?)
 }
 
 /// Whether the operator has given all that the backend requires.

@@ -14,7 +14,7 @@ use sockerless_credentials::CredentialConfig;
 use crate::cli::{CommonArgs, DoctorArgs, ServeArgs, SyncArgs};
 
 /// The backend that is used when nobody names one.
-const DEFAULT_BACKEND: &str = "cloudrun";
+pub const DEFAULT_BACKEND: &str = "cloudrun";
 
 /// The configuration file. An unknown key is an error: a typing mistake must not go unnoticed.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -161,6 +161,8 @@ pub struct Simulator {
     pub mode: SimulatorMode,
     /// Further arguments for it, as `["--profile", "realistic"]`.
     pub arguments: Vec<String>,
+    /// Other backends than the default one that run in simulators of their own, unless they are configured.
+    pub also: Vec<String>,
 }
 
 /// When containers run in the simulator.
@@ -445,7 +447,8 @@ mod tests {
 
     #[test]
     fn volumes_may_be_synced_unless_they_say_otherwise() {
-        let consistency = |text: &str| from_text(text, ServeArgs::default()).unwrap().file.volumes.consistency;
+        let consistency =
+            |text: &str| from_text(text, ServeArgs::default()).unwrap().file.volumes.consistency;
         assert_eq!(consistency(""), Consistency::Cached);
         assert_eq!(consistency("[volumes]\nconsistency = 'synced'"), Consistency::Synced);
         assert!(from_text("[volumes]\nconsistency = 'quick'", ServeArgs::default()).is_err());

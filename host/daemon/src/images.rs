@@ -43,8 +43,11 @@ impl Logins for BackendLogins {
         credential: &str,
         registry: &str,
     ) -> std::result::Result<Option<Login>, ImageError> {
-        let login =
-            self.0.registry_login(credential, registry).await.map_err(|error| ImageError::Denied(error.to_string()))?;
+        let login = self
+            .0
+            .registry_login(credential, registry)
+            .await
+            .map_err(|error| ImageError::Denied(error.to_string()))?;
         Ok(Some(Login {
             username: login.username,
             password: login.password.expose().to_owned(),

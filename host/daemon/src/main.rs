@@ -68,10 +68,10 @@ async fn simulate(command: SimulatorCommand) -> Result {
             println!("the simulator runs (process {})", backends::start_simulator(&config).await?.pid);
         }
         SimulatorCommand::Stop(args) => {
-            let stopped = simulator::stop(&Config::common(args)?).await?;
+            let stopped = simulator::stop_all(&Config::common(args)?).await?;
             println!("{}", if stopped { "simulator ended" } else { "no simulator runs" });
         }
-        SimulatorCommand::Status(args) => match simulator::running(&Config::common(args)?) {
+        SimulatorCommand::Status(args) => match simulator::of_default(&Config::common(args)?) {
             Some(simulator) => println!("{}", serde_json::to_string_pretty(&simulator)?),
             None => return Err("no simulator runs on this state".into()),
         },

@@ -22,7 +22,7 @@ use serde_json::Value;
 use sockerless_credentials::CredentialConfig;
 use tokio::process::Command;
 
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_BACKEND};
 
 /// How long the simulator may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -136,14 +136,27 @@ pub enum SimulatorError {
     Stuck(i32),
 }
 
-/// Where the simulator of a daemon's state lies.
-pub fn folder(config: &Config) -> PathBuf {
-    config.state.join("simulator")
+/// What the folders of simulators are called, or begin with.
+const FOLDER: &str = "simulator";
+
+/// Where a backend's simulator lies in a daemon's state.
+pub fn folder(config: &Config, backend: &str) -> PathBuf {
+    let name = if backend == DEFAULT_BACKEND { FOLDER.to_owned() } else { format!("{FOLDER}-{backend}") };
+    config.state.join(name)
 }
 
-/// The simulator that runs on this state, if one does.
-pub fn running(config: &Config) -> Option<Simulator> {
-    let text = fs::read_to_string(folder(config).join("ready.json")).ok()?;
+/// The backend's simulator that runs on this state, if one does.
+pub fn running(config: &Config, backend: &str) -> Option<Simulator> {
+    running_in(&folder(config, backend))
+}
+
+/// The default backend's.
+pub fn of_default(config: &Config) -> Option<Simulator> {
+    running(config, &config.backend)
+}
+
+fn running_in(folder: &Path) -> Option<Simulator> {
+    let text = fs::read_to_string(folder.join("ready.json")).ok()?;
     let simulator: Simulator = serde_json::from_str(&text).ok()?;
     is_simulator(simulator.pid).then_some(simulator)
 }
@@ -154,18 +167,17 @@ fn is_simulator(pid: i32) -> bool {
         .is_ok_and(|line| String::from_utf8_lossy(&line).contains("sockerless-simulators"))
 }
 
-/// The simulator that runs, or else a new one.
-pub async fn ensure(config: &Config, profile: &Profile) -> Result<Simulator, SimulatorError> {
-    match running(config) {
+/// The backend's simulator that runs, or else a new one.
+pub async fn ensure(config: &Config, backend: &str, profile: &Profile) -> Result<Simulator, SimulatorError> {
+    match running(config, backend) {
         Some(simulator) => Ok(simulator),
-        None => start(config, profile).await,
+        None => start(config, &folder(config, backend), profile).await,
     }
 }
 
-async fn start(config: &Config, profile: &Profile) -> Result<Simulator, SimulatorError> {
-    let folder = folder(config);
+async fn start(config: &Config, folder: &Path, profile: &Profile) -> Result<Simulator, SimulatorError> {
     let state = |path: &Path, source| SimulatorError::State { path: path.into(), source };
-    fs::create_dir_all(&folder).map_err(|error| state(&folder, error))?;
+    fs::create_dir_all(folder).map_err(|error| state(folder, error))?;
     let ready = folder.join("ready.json");
     match fs::remove_file(&ready) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(state(&ready, error)),
@@ -177,14 +189,14 @@ async fn start(config: &Config, profile: &Profile) -> Result<Simulator, Simulato
     let program = config.installed(None, &profile.program);
     let mut command = Command::new(&program);
     command.args(&profile.arguments).args(&config.file.simulator.arguments);
-    command.arg("--state").arg(&folder).arg("--ready-file").arg(&ready);
+    command.arg("--state").arg(folder).arg("--ready-file").arg(&ready);
     // A process group of its own: Ctrl-C on the daemon is not meant for it.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
     let mut child = command.spawn().map_err(|source| SimulatorError::Spawn { program, source })?;
     let not_ready = |why: String| SimulatorError::NotReady { why, tail: tail(&log), log: log.clone() };
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
-        if let Some(simulator) = running(config) {
+        if let Some(simulator) = running_in(folder) {
             return Ok(simulator);
         }
         match child.try_wait() {
@@ -196,9 +208,31 @@ async fn start(config: &Config, profile: &Profile) -> Result<Simulator, Simulato
     Err(not_ready(format!("it was not ready within {} s", PATIENCE.as_secs())))
 }
 
-/// Ends the simulator, with all that runs in it. False when none ran.
-pub async fn stop(config: &Config) -> Result<bool, SimulatorError> {
-    let Some(simulator) = running(config) else { return Ok(false) };
+/// Ends a backend's simulator, with all that runs in it. False when none ran.
+pub async fn stop(config: &Config, backend: &str) -> Result<bool, SimulatorError> {
+    stop_in(&folder(config, backend)).await
+}
+
+/// Ends all simulators that run on this state. False when none ran.
+pub async fn stop_all(config: &Config) -> Result<bool, SimulatorError> {
+    let unread = |source| SimulatorError::State { path: config.state.clone(), source };
+    let entries = match fs::read_dir(&config.state) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        entries => entries.map_err(unread)?,
+    };
+    let mut stopped = false;
+    for entry in entries {
+        let path = entry.map_err(unread)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.split('-').next() == Some(FOLDER) {
+            stopped |= stop_in(&path).await?;
+        }
+    }
+    Ok(stopped)
+}
+
+async fn stop_in(folder: &Path) -> Result<bool, SimulatorError> {
+    let Some(simulator) = running_in(folder) else { return Ok(false) };
     let pid = Pid::from_raw(simulator.pid);
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         let deadline = Instant::now() + PATIENCE;

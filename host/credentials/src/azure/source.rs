@@ -65,7 +65,7 @@ impl std::fmt::Display for AzureSource {
 impl AzureSource {
     /// The order is that of Microsoft's `DefaultAzureCredential`: environment, workload identity, managed identity, CLI;
     /// but the metadata server of a virtual machine, which is only known by asking, comes last.
-    pub fn find(around: &dyn Surroundings) -> Self {
+    pub(super) fn find(around: &dyn Surroundings) -> Self {
         let set = |name: &str| around.variable(name).is_some();
         if set("AZURE_CLIENT_SECRET") && set("AZURE_CLIENT_ID") && set("AZURE_TENANT_ID") {
             Self::ClientSecret

@@ -19,11 +19,11 @@ pub async fn run(args: DoctorArgs) -> Result<ExitCode> {
     let (image, patience, json) = (args.image.clone(), args.patience, args.json);
     let config = Config::doctor(args)?;
     // What it starts to look at, it ends again.
-    let simulated_before = simulator::running(&config).is_some();
+    let simulated_before = simulator::of_default(&config).is_some();
     let mut report = Report::new(json);
     let examined = examine(&config, image.as_deref(), patience, &mut report).await;
     if !simulated_before {
-        simulator::stop(&config).await?;
+        simulator::stop(&config, &config.backend).await?;
     }
     examined?;
     Ok(if report.end() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
