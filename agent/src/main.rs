@@ -69,9 +69,11 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(tuning::THREADS)
-        .build();
+        // Not a `LocalSet` in another runtime: that writes to the driver's own descriptor whenever a socket is ready, and
+        // the driver looks once more for it.
+        .build_local(tokio::runtime::LocalOptions::default());
     let code = match runtime {
-        Ok(runtime) => tokio::task::LocalSet::new().block_on(&runtime, life::run(settings)),
+        Ok(runtime) => runtime.block_on(life::run(settings)),
         Err(error) => {
             say!("cannot start: {error}");
             tuning::CANNOT_RUN

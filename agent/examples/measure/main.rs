@@ -1,6 +1,6 @@
 //! Measures what goes over an agent's line, how long things take there, and what they cost in memory.
 //!
-//! `cargo run --release -p sockerless-agent --example measure -- PATH-OF-AGENT [MEBIBYTES | relay]`
+//! `cargo run --release -p sockerless-agent --example measure -- PATH-OF-AGENT [MEBIBYTES | relay [seccomp | tun | loopback]]`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod relay;
@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use sockerless_ports::link::{
-    Channel, Link,
+    Channel, Link, Rung,
     request::{Exec, Protocol, Put, Reply, Request},
 };
 use tokio::{
@@ -26,10 +26,16 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--client", to, connections, name] => relay::client(to, connections.parse().unwrap(), name),
-        [agent, "relay"] => runtime().block_on(async {
+        [agent, "relay", rung @ ..] => runtime().block_on(async {
+            let rung = match rung {
+                ["seccomp"] => Some(Rung::Seccomp),
+                ["tun"] => Some(Rung::Tun),
+                ["loopback"] => Some(Rung::Loopback),
+                _ => None,
+            };
             let world = World::new((*agent).to_owned()).await;
-            relay::join(&world);
-            relay::relay(&world).await;
+            relay::join(&world, rung);
+            relay::relay(&world, rung).await;
         }),
         [agent, rest @ ..] => {
             let mebibytes = rest.first().map_or(1024, |count| count.parse().unwrap());

@@ -9,13 +9,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sockerless_ports::link::{Catching, Link, Mesh, MeshNetwork, MeshView, Route, RunId};
+use sockerless_mesh::{loopback::OWN_SEAT, shadow};
+use sockerless_ports::link::{Catching, Link, Mesh, MeshNetwork, MeshView, Route, RunId, Rung};
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpListener};
 
 use crate::world::World;
 
-/// Everybody is on one network; the last two bytes of an address are the run's number.
-pub struct Flat;
+/// Everybody is on one network; the last two bytes of an address are the run's number. How all but the first, the server, are caught.
+pub struct Flat(Option<Rung>);
 
 fn address(run: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(Ipv4Addr::new(172, 18, 0, 0)) + run)
@@ -30,9 +31,12 @@ impl Mesh for Flat {
             prefix: 16,
             gateway: address(65_000),
             address: address(run.generation),
-            names: [].into(),
+            // The first that runs.
+            names: [("server".to_owned(), vec![address(0)])].into(),
         };
-        MeshView { catch: true, networks: vec![network], ..MeshView::default() }
+        // The server's own listener is this process's: not in a namespace of its agent's.
+        let rung = if run.generation == 0 { Some(Rung::Seccomp) } else { self.0 };
+        MeshView { catch: true, networks: vec![network], rung, ..MeshView::default() }
     }
 
     fn route(&self, from: &RunId, to: Ipv4Addr) -> Route {
@@ -40,12 +44,18 @@ impl Mesh for Flat {
         Route::To { run, from: address(from.generation) }
     }
 
-    async fn catching(&self, _: &RunId, _: Catching) {}
+    async fn catching(&self, run: &RunId, catching: Catching) {
+        if run.generation > 0 && self.0.is_some_and(|rung| rung != catching.rung) {
+            println!("not as asked for: {catching:?}");
+        }
+    }
 }
 
 /// Two containers: one that listens (in this process), one that runs this program as a client.
-pub async fn relay(world: &World) {
-    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+pub async fn relay(world: &World, rung: Option<Rung>) {
+    // Where only the server's container is reached: on all addresses it would be the client's own, too.
+    let here = shadow(address(0));
+    let listener = TcpListener::bind((here, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -62,7 +72,16 @@ pub async fn relay(world: &World) {
     });
     let server = world.run("exec sleep 1000").await;
     let program = std::env::current_exe().unwrap();
-    for (name, to) in [("loopback", Ipv4Addr::LOCALHOST), ("the mesh", address(server.id.generation))] {
+    assert_eq!(server.id.generation, 0);
+    let peer = match rung {
+        Some(Rung::Loopback) => Ipv4Addr::from(u32::from(OWN_SEAT) + 1),
+        _ => address(0),
+    };
+    for (name, to) in [("nothing between", here), ("the mesh", peer)] {
+        if rung == Some(Rung::Tun) && to == here {
+            // In a namespace of its own there is no way around the mesh.
+            continue;
+        }
         for connections in [1, 50] {
             let script =
                 format!("exec {} --client {to}:{port} {connections} '{name}' >&2", program.display());
@@ -79,7 +98,15 @@ pub async fn relay(world: &World) {
 pub fn client(to: &str, connections: usize, name: &str) {
     let streams: Vec<TcpStream> = (0..connections)
         .map(|_| {
-            let stream = TcpStream::connect(to).unwrap();
+            // On the rung `loopback` it listens a moment after the start.
+            let stream = (0..500).find_map(|_| {
+                let connected = TcpStream::connect(to).ok();
+                if connected.is_none() {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                connected
+            });
+            let stream = stream.unwrap();
             stream.set_nodelay(true).unwrap();
             stream
         })
@@ -129,6 +156,6 @@ fn bulk(to: &str, name: &str) {
 }
 
 /// Lets the link know of it.
-pub fn join(world: &World) {
-    world.link.join(Arc::new(Flat));
+pub fn join(world: &World, rung: Option<Rung>) {
+    world.link.join(Arc::new(Flat(rung)));
 }

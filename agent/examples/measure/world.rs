@@ -98,6 +98,8 @@ pub struct World {
     agent: String,
     port: u16,
     generation: AtomicU32,
+    /// For what agents write of names.
+    etc: tempfile::TempDir,
 }
 
 /// An agent and its run.
@@ -113,7 +115,7 @@ impl World {
         let port = listener.local_addr().unwrap().port();
         let link = AgentLink::new(AgentLinkConfig::default());
         tokio::spawn(Arc::clone(&link).serve(listener));
-        Self { link, agent, port, generation: AtomicU32::new(0) }
+        Self { link, agent, port, generation: AtomicU32::new(0), etc: tempfile::tempdir().unwrap() }
     }
 
     pub fn admission(&self) -> Admission {
@@ -132,6 +134,7 @@ impl World {
             .env("SOCKERLESS_CALLBACK_URL", format!("ws://127.0.0.1:{}/agent/v1", self.port))
             .env("SOCKERLESS_RUN", id.to_string())
             .env("SOCKERLESS_TICKET", "07".repeat(32))
+            .env("SOCKERLESS_AGENT_ETC", self.etc.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true)

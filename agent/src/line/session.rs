@@ -1,6 +1,6 @@
 //! One connection.
 
-use std::{rc::Rc, time::Duration};
+use std::{pin::pin, rc::Rc, time::Duration};
 
 use bytes::BytesMut;
 use futures_util::{
@@ -8,7 +8,7 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use sockerless_agent_wire::{Frame, Frames, FromAgent, FromDaemon, Key, Violation, limits};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
@@ -120,6 +120,10 @@ async fn send(shared: &Shared, sink: &mut Sink) -> Lost {
     let mut message = BytesMut::new();
     // What may wait has waited.
     let mut all = false;
+    // It is left to run when what had to be said has gone along with something else: a timer that is earlier than all others
+    // costs two calls of the kernel, and there would be one for each message.
+    let mut later_is_due = pin!(sleep(Duration::ZERO));
+    let mut running = false;
     loop {
         // At the latest after that time it is sent.
         let _ = timeout(tuning::GATHER, gathered(shared)).await;
@@ -135,13 +139,19 @@ async fn send(shared: &Shared, sink: &mut Sink) -> Lost {
         if message.is_empty() {
             // An idle line keeps no buffer.
             message = BytesMut::new();
-            let patience = if later { tuning::LATER } else { Duration::from_millis(limits::HEARTBEAT_MS) };
-            if timeout(patience, more).await.is_ok() {
-                continue;
+            if later && !running {
+                later_is_due.as_mut().reset(Instant::now() + tuning::LATER);
+                running = true;
             }
-            if later {
-                all = true;
-                continue;
+            tokio::select! {
+                biased;
+                () = more => continue,
+                () = &mut later_is_due, if running => {
+                    running = false;
+                    all = later;
+                    continue;
+                }
+                () = sleep(Duration::from_millis(limits::HEARTBEAT_MS)) => {}
             }
             Frame::Alive.encode(&mut message);
         }

@@ -3,9 +3,12 @@
 use std::{
     cell::RefCell,
     collections::BTreeSet,
+    future::poll_fn,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4},
+    pin::Pin,
     rc::Rc,
+    task::{Poll, ready},
 };
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -13,7 +16,7 @@ use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
 use sockerless_agent_wire::request::{End, Fault, FaultKind, Protocol, Reply};
 use sockerless_mesh::{Tun, shadow, tun::Seat};
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncRead, AsyncWriteExt, ReadBuf},
     net::{TcpSocket, TcpStream, UdpSocket, tcp},
     time::timeout,
 };
@@ -180,25 +183,24 @@ async fn carry(channel: &Channel, stream: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn outward(channel: &Channel, from: tcp::ReadHalf<'_>) -> io::Result<()> {
+async fn outward(channel: &Channel, mut from: tcp::ReadHalf<'_>) -> io::Result<()> {
     loop {
-        from.readable().await?;
-        let read = BUFFER.with_borrow_mut(|buffer| {
-            from.try_read(buffer).map(|count| Bytes::copy_from_slice(&buffer[..count]))
+        // Not by `try_read`, which learns only by one more call that there is nothing more.
+        let bytes = poll_fn(|context| {
+            BUFFER.with_borrow_mut(|buffer| {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(&mut from).poll_read(context, &mut buffer))?;
+                Poll::Ready(io::Result::Ok(Bytes::copy_from_slice(buffer.filled())))
+            })
         });
-        match read {
-            Ok(bytes) if bytes.is_empty() => {
-                channel.finish(Output::Stdout);
-                return Ok(());
-            }
-            Ok(bytes) => {
-                if channel.write(Output::Stdout, bytes).await.is_err() {
-                    // Nobody reads what the process says; it may still listen.
-                    return Ok(());
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+        let bytes = bytes.await?;
+        if bytes.is_empty() {
+            channel.finish(Output::Stdout);
+            return Ok(());
+        }
+        if channel.write(Output::Stdout, bytes).await.is_err() {
+            // Nobody reads what the process says; it may still listen.
+            return Ok(());
         }
     }
 }
