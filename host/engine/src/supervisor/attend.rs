@@ -140,7 +140,12 @@ impl Engine {
             end.exit_code = None;
             end.term_signal = None;
         }
+        let ended = matches!(report, Report::Ended { .. });
+        let was_live = entry.view().state.is_live();
         self.report(entry, Event::Cloud { generation: run.generation(), report }).await;
+        if ended && was_live && !entry.view().state.is_live() {
+            self.volumes_lost(entry);
+        }
     }
 
     /// Waits until the agent of an ended run has lingered long enough: as long as others run in the same job, it costs

@@ -203,8 +203,10 @@ impl Engine {
         let (engine, entry) = (Arc::clone(self), Arc::clone(entry));
         self.spawn(async move {
             tokio::time::sleep(tuning::KILL_PATIENCE).await;
-            engine.binds_settled(entry.id()).await;
             engine.volumes_settled(entry.id()).await;
+            engine.binds_settled(entry.id()).await;
+            // The end is told right after that.
+            tokio::time::sleep(tuning::BACKOFF.0).await;
             engine.report(&entry, Event::KillOverdue { generation }).await;
         });
     }

@@ -18,6 +18,7 @@ mod pods;
 mod ports;
 mod runs;
 mod stops;
+mod synced;
 mod trial;
 mod usage;
 mod volumes;

@@ -77,6 +77,22 @@ impl Engine {
         self.volumes.synced.note(entry.id(), note);
     }
 
+    /// A run has ended by the cloud's word: its agent had no time to bring anything back.
+    pub(crate) fn volumes_lost(&self, entry: &Entry) {
+        let synced = self.synced(entry);
+        let mut writable = synced.iter().filter(|(_, mounted, _)| !mounted.read_only).peekable();
+        if writable.peek().is_none() || self.link.callback_url().is_none() {
+            return;
+        }
+        let names: Vec<&str> = writable.map(|(_, _, volume)| volume.name.as_str()).collect();
+        let note = format!(
+            "the container's job ended before what the container had changed in {} was brought back: it is as it was before",
+            names.join(", ")
+        );
+        tracing::error!(container = entry.id(), note);
+        self.volumes.synced.note(entry.id(), Some(note));
+    }
+
     /// Brings a container's volumes in and back while it runs, or while its agent is still there.
     ///
     /// Errors: 404; 409 when neither is so; those of the volumes.
