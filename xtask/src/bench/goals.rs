@@ -1,7 +1,7 @@
 //! What is measured, and what we promise.
 
 use super::{
-    measure::{agents, daemon, exec, files, mesh, output, ports},
+    measure::{agents, daemon, exec, files, mesh, output, ports, volumes},
     subject::Subject,
 };
 use crate::Result;
@@ -143,6 +143,15 @@ pub const MEASUREMENTS: &[Measurement] = &[
             Figure::less("mesh, redis GET over 1 connection: p99", "ms"),
         ],
         mesh::redis,
+    ),
+    Measurement::ours(
+        &[
+            Figure::less("synced volume, git clone of 20,000 files", "× the container's own disk")
+                .goal(Goal::AtMost(1.5)),
+            Figure::less("synced volume, 20,000 files and the repository: back", "s"),
+            Figure::less("synced volume, 20,000 files and the repository: in", "s"),
+        ],
+        volumes::synced,
     ),
     Measurement::ours(
         &[

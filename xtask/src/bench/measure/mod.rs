@@ -7,6 +7,7 @@ pub mod files;
 pub mod mesh;
 pub mod output;
 pub mod ports;
+pub mod volumes;
 
 use std::{fs, time::Duration};
 

@@ -1,0 +1,138 @@
+//! Synced volumes: a git checkout on one, and the ways in and back.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use sockerless_tests::images::{ImageSpec, Layer, archive, busybox_layer};
+
+use super::FEW;
+use crate::{
+    Result,
+    bench::subject::{Subject, docker},
+    command,
+};
+
+/// Folders of the repository, and files in each.
+const FOLDERS: usize = 200;
+const FILES: usize = 100;
+/// Bytes of a file: about what a source file has.
+const BYTES: usize = 3_000;
+
+/// When each step was done, by the clock that container and machine share.
+const CLONES: &str = "now() { read up idle < /proc/uptime; echo $up; }
+    now; git clone -q /repository.git /own; now; git clone -q /repository.git /data/clone; now";
+
+/// What a clone into the volume takes in terms of one to the container's own disk, and the seconds for the ways back and in.
+/// The run in the middle counts for each.
+pub fn synced(subject: &mut dyn Subject) -> Result<Vec<f64>> {
+    let socket = subject.socket().to_owned();
+    let folder = tempfile::tempdir()?;
+    let image = folder.path().join("image.tar");
+    fs::write(&image, archive(&ImageSpec::new("git:latest"), with_git(folder.path())?)?)?;
+    run(&socket, &["load", "--quiet", "--input", &image.display().to_string()])?;
+    let plain = timed(&socket, &["run", "--rm", "git", "true"])?.1;
+    let (mut ratios, mut backs, mut ins) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..FEW {
+        run(&socket, &["volume", "create", "--opt", "sockerless.consistency=synced", "work"])?;
+        let (output, _) =
+            timed(&socket, &["run", "--rm", "--volume", "work:/data", "git", "sh", "-ec", CLONES])?;
+        let over = uptime()?;
+        let times: Vec<f64> = output.lines().map(str::parse).collect::<std::result::Result<_, _>>()?;
+        let [before, own, synced] = times[..] else { return Err(format!("unexpected: {output}").into()) };
+        ratios.push((synced - own) / (own - before));
+        backs.push(over - synced);
+        ins.push(timed(&socket, &["run", "--rm", "--volume", "work:/data", "git", "true"])?.1 - plain);
+        run(&socket, &["volume", "rm", "work"])?;
+    }
+    Ok([ratios, backs, ins].map(middle).to_vec())
+}
+
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// `docker ARGS`: its output.
+fn run(socket: &Path, arguments: &[&str]) -> Result<String> {
+    command::read(docker(socket).args(arguments))
+}
+
+/// The same, with the seconds that it took.
+fn timed(socket: &Path, arguments: &[&str]) -> Result<(String, f64)> {
+    let since = uptime()?;
+    let output = run(socket, arguments)?;
+    Ok((output, uptime()? - since))
+}
+
+/// Seconds since the machine began.
+fn uptime() -> Result<f64> {
+    let text = fs::read_to_string("/proc/uptime")?;
+    Ok(text.split(' ').next().ok_or("no uptime")?.parse()?)
+}
+
+/// busybox, this machine's git with what it needs, and a repository.
+fn with_git(folder: &Path) -> Result<Layer> {
+    let program = PathBuf::from(command::read(Command::new("which").arg("git"))?.trim());
+    let mut layer = busybox_layer()?;
+    layer.file("bin/git", 0o755, fs::read(&program)?)?;
+    for library in command::read(Command::new("ldd").arg(&program))?.split_whitespace() {
+        if library.starts_with('/') {
+            folders(&mut layer, Path::new(library))?;
+            layer.file(library.trim_start_matches('/'), 0o755, fs::read(library)?)?;
+        }
+    }
+    let repository = repository(folder)?;
+    add(&mut layer, &repository, "repository.git")?;
+    Ok(layer)
+}
+
+/// The folders above a file.
+fn folders(layer: &mut Layer, file: &Path) -> Result {
+    let above: Vec<_> = file.ancestors().skip(1).filter(|path| path.parent().is_some()).collect();
+    for path in above.into_iter().rev() {
+        layer.folder(path.display().to_string().trim_start_matches('/'), 0o755)?;
+    }
+    Ok(())
+}
+
+/// A folder with all that is in it.
+fn add(layer: &mut Layer, folder: &Path, name: &str) -> Result {
+    layer.folder(name, 0o755)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            add(layer, &entry.path(), &name)?;
+        } else {
+            layer.file(&name, 0o644, fs::read(entry.path())?)?;
+        }
+    }
+    Ok(())
+}
+
+/// A bare repository with one commit.
+fn repository(folder: &Path) -> Result<PathBuf> {
+    let (work, bare) = (folder.join("work"), folder.join("bare"));
+    for folder in 0..FOLDERS {
+        let folder = work.join(format!("folder{folder}"));
+        fs::create_dir_all(&folder)?;
+        for file in 0..FILES {
+            let line = format!("{} line of file {file}\n", folder.display());
+            fs::write(folder.join(format!("file{file}.txt")), line.repeat(BYTES / line.len()))?;
+        }
+    }
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        git.current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").args(arguments);
+        command::run(&mut git)
+    };
+    git(&["init", "--quiet", "work"])?;
+    git(&["-C", "work", "add", "."])?;
+    let who = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
+    git(&[&["-C", "work"][..], &who, &["commit", "--quiet", "--message", "all"]].concat())?;
+    git(&["clone", "--quiet", "--bare", "work", "bare"])?;
+    Ok(bare)
+}
