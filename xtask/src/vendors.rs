@@ -80,8 +80,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_vendor_is_named_where_the_host_must_know_no_cloud() {
-        check(&crate::command::root()).unwrap_or_else(|error| panic!("{error}"));
+    fn no_vendor_is_named_where_the_host_must_know_no_cloud() -> crate::Result {
+        check(&crate::command::root())
     }
 
     #[test]

@@ -26,4 +26,4 @@ pub use encode::{Malformed, Reader, Writer};
 pub use manifest::{Content, File, Manifest, Node};
 pub use merge::{Conflict, Merged, merge};
 pub use path::{display, is_below, join, name, parent};
-pub use scan::{LeftOut, Options, Scanned, Stamp, scan};
+pub use scan::{Heard, LeftOut, Options, Scanned, Stamp, Without, scan};

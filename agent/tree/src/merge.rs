@@ -137,8 +137,8 @@ impl Merge<'_> {
                 if !self.has_directory(parent) {
                     return false;
                 }
-                let known = [self.ours, self.theirs].into_iter().filter_map(|side| side.get(parent));
-                let directory = known.filter(|node| node.content.is_directory()).cloned().next();
+                let mut known = [self.ours, self.theirs].into_iter().filter_map(|side| side.get(parent));
+                let directory = known.find(|node| node.content.is_directory()).cloned();
                 // Removed on this side, and something was put into it on the other.
                 self.merged.manifest.insert(parent.to_vec(), directory.unwrap_or_else(Node::directory));
                 true
@@ -178,8 +178,8 @@ impl Merge<'_> {
             };
             if !is_last && self.merged.manifest.get(&at).is_none() {
                 let original = parts[..=number].join(&b'/');
-                let known = [self.ours, self.theirs].into_iter().filter_map(|side| side.get(&original));
-                let directory = known.filter(|node| node.content.is_directory()).cloned().next();
+                let mut known = [self.ours, self.theirs].into_iter().filter_map(|side| side.get(&original));
+                let directory = known.find(|node| node.content.is_directory()).cloned();
                 self.merged.manifest.insert(at.clone(), directory.unwrap_or_else(Node::directory));
             }
         }

@@ -15,15 +15,21 @@ use std::{
 
 use crate::{Content, Digest, File, Manifest, Node, limits, path};
 
+/// Whether something is left out, by its path and whether it is a directory.
+pub type Without<'a> = &'a dyn Fn(&[u8], bool) -> bool;
+
+/// Hears each chunk that was read, and its digest.
+pub type Heard<'a> = &'a mut dyn FnMut(&Digest, &[u8]);
+
 /// How a directory is scanned.
 #[derive(Default)]
 pub struct Options<'a> {
     /// The last scan of the same directory: files that look as they did then are not read again.
     pub known: Option<&'a Scanned>,
-    /// What is left out, by path and whether it is a directory: as if it were not there, and nothing is said of it.
-    pub without: Option<&'a dyn Fn(&[u8], bool) -> bool>,
-    /// Called with each chunk that was read, and its digest.
-    pub read: Option<&'a mut dyn FnMut(&Digest, &[u8])>,
+    /// What is left out: as if it were not there, and nothing is said of it.
+    pub without: Option<Without<'a>>,
+    /// What is done with the chunks that are read.
+    pub read: Option<Heard<'a>>,
 }
 
 /// What a directory holds, and what to know it again by.

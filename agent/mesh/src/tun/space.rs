@@ -86,10 +86,10 @@ impl Space {
         what: impl FnOnce(&mut Inside) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let (tell, told) = mpsc::sync_channel(1);
-        let gone = |_| io::Error::other("the network namespace is gone");
+        let gone = || io::Error::other("the network namespace is gone");
         let ask: Ask = Box::new(move |inside| drop(tell.send(what(inside))));
-        self.ask.send(ask).map_err(|error| gone(drop(error)))?;
-        told.recv().map_err(|_| gone(()))?
+        self.ask.send(ask).map_err(|_| gone())?;
+        told.recv().map_err(|_| gone())?
     }
 
     /// A socket in there that does not block, with an address.

@@ -4,8 +4,8 @@ use std::{fs, io, io::Read, path::Path, sync::Arc};
 
 use sockerless_agent_wire::sync::{Sync, Synced};
 use sockerless_tree::{
-    Applied, Change, Content, Digest, Manifest, Merged, Node, Options, Scanned, apply, difference, display,
-    limits as tree_limits, merge, scan,
+    Applied, Change, Content, Digest, Heard, Manifest, Merged, Node, Options, Scanned, apply, difference,
+    display, limits as tree_limits, merge, scan,
 };
 
 use super::{
@@ -146,7 +146,7 @@ impl Turn<'_> {
         loop {
             looks += 1;
             let mut add = |digest: &Digest, bytes: &[u8]| packer.add(digest, bytes);
-            let read: Option<&mut dyn FnMut(&Digest, &[u8])> = if back { Some(&mut add) } else { None };
+            let read: Option<Heard<'_>> = if back { Some(&mut add) } else { None };
             let scanned = scan(self.path, Options { known, without: Some(&skip), read })
                 .map_err(|error| object::at(self.path, &error))?;
             if !back || self.add_known(&scanned, &mut packer) {

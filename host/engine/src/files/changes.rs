@@ -97,7 +97,7 @@ impl Engine {
         let view = self.view(entry).await?;
         let mut changes = differences(&view.image, &view.tree.root);
         // Docker's anonymous volumes are no part of the container.
-        let own: Vec<Vec<Name>> = own_volumes(entry).map(|path| names(path)).collect();
+        let own: Vec<Vec<Name>> = own_volumes(entry).map(names).collect();
         changes.retain(|change| {
             !own.iter().any(|own| change.place.len() > own.len() && change.place.starts_with(own))
         });

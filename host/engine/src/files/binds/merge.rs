@@ -157,7 +157,7 @@ pub(super) fn merge(base: &Base, user: &Tree, container: &Tree, tag: &str, sends
 /// Makes the container's side what the user's is. Without a base it is not known what is the same already.
 pub(super) fn mirror(base: Option<&Base>, user: &Tree, container: &Tree) -> Plan {
     let mut plan = Plan::default();
-    for (path, _) in user {
+    for path in user.keys() {
         let is_known = base.is_some_and(|base| {
             matches!(change(&base.user, user, path), Change::None)
                 && matches!(change(&base.container, container, path), Change::None)
