@@ -2,7 +2,7 @@
 
 mod tell;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use futures_util::{
@@ -12,7 +12,10 @@ use futures_util::{
 };
 use sockerless_agent_wire::{Frame, Frames, FromAgent, FromDaemon, Hello, Violation, limits};
 use sockerless_ports::link::Output;
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep, timeout},
+};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
@@ -288,6 +291,10 @@ async fn send(run: &Run, sink: &mut Sink) -> End {
     let mut message = BytesMut::new();
     // What may wait has waited.
     let mut all = false;
+    // It is left to run when what had to be said has gone along with something else: a timer that is earlier than all others
+    // wakes the runtime's driver, and there would be one for each message.
+    let mut later_is_due = pin!(sleep(Duration::ZERO));
+    let mut running = false;
     loop {
         let more = run.to_send.notified();
         let (sent, later) = {
@@ -302,13 +309,19 @@ async fn send(run: &Run, sink: &mut Sink) -> End {
         if message.is_empty() {
             // An idle line keeps no buffer.
             message = BytesMut::new();
-            let patience = if later { tuning::LATER } else { Duration::from_millis(limits::HEARTBEAT_MS) };
-            if timeout(patience, more).await.is_ok() {
-                continue;
+            if later && !running {
+                later_is_due.as_mut().reset(Instant::now() + tuning::LATER);
+                running = true;
             }
-            if later {
-                all = true;
-                continue;
+            tokio::select! {
+                biased;
+                () = more => continue,
+                () = &mut later_is_due, if running => {
+                    running = false;
+                    all = later;
+                    continue;
+                }
+                () = sleep(Duration::from_millis(limits::HEARTBEAT_MS)) => {}
             }
             Frame::Alive.encode(&mut message);
         }
