@@ -187,3 +187,12 @@ async fn parameters_that_make_no_sense_are_refused_before_the_engine_sees_them()
     }
     assert!(server.fake.calls().is_empty());
 }
+
+#[tokio::test]
+async fn bind_mounts_are_merged_when_asked() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.send("POST", "/containers/web/sync", &[], None).await;
+    assert_eq!(client.read_response().await.status(), 204);
+    assert_eq!(server.fake.calls(), ["sync web"]);
+}
