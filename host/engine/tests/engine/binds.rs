@@ -300,7 +300,8 @@ async fn a_removal_by_force_waits_for_what_comes_back() {
     world.create_with("box", &["stubborn"], bound(&[bind(work.path(), "/work")])).await;
     world.engine.start("box").await.unwrap();
     inside.write("work/result", "hard won");
-    inside.slow_down(60);
+    // Longer than a removal waits, or a kill.
+    inside.slow_down(25);
     world.engine.remove("box", RemoveRequest { force: true, ..RemoveRequest::default() }).await.unwrap();
     assert_eq!(read(&work, "result"), "hard won");
     assert!(world.engine.inspect("box", false).is_err());

@@ -22,7 +22,7 @@ use crate::world::*;
 #[derive(Clone)]
 pub struct Inside {
     folder: Arc<tempfile::TempDir>,
-    /// Seconds that reading things takes.
+    /// Seconds before things are read.
     slow: Arc<AtomicU64>,
 }
 
@@ -90,8 +90,8 @@ impl Inside {
                 end.end(End::Done);
             }
             Request::Pick { path, names } => {
-                end.reply(Reply::Ready);
                 tokio::time::sleep(Duration::from_secs(self.slow.load(Ordering::SeqCst))).await;
+                end.reply(Reply::Ready);
                 let mut archive = tar::Builder::new(Vec::new());
                 archive.follow_symlinks(false);
                 for Name(name) in names {
