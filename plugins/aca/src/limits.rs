@@ -40,7 +40,11 @@ pub const POLL_AGE_PART: u64 = 10;
 /// Reads that a subscription and principal has back in a second; half of them are for others (ARM throttling).
 pub const READS_PER_SECOND: u64 = 25 / 2;
 /// Milliseconds until a call is tried again that came before the job was ready for it, unless ARM names a time.
-pub const NOT_READY_RETRY_MS: u64 = 500;
+pub const NOT_READY_RETRY_MS: u64 = 100;
+/// The pause grows to this part of the age, a half, so that few reads are spent on a job that takes its time.
+pub const NOT_READY_AGE_PART: u64 = 2;
+/// Milliseconds to which it grows.
+pub const NOT_READY_MAX_MS: u64 = 5000;
 /// Milliseconds after which what was made and cannot be seen is taken to be gone: ARM's caches are behind for seconds.
 pub const UNSEEN_MS: u64 = 60_000;
 

@@ -67,13 +67,17 @@ impl Jobs for ContainerApps {
         let doing = format!("starting the job {}", handle.name);
         let id = job_id(self, &handle.name);
         let answer = self.send(Request::get(self.config.url(&id)))?;
-        let wait = answer.retry_after_ms(self.host.now()).unwrap_or(limits::NOT_READY_RETRY_MS);
+        let now = self.host.now();
+        let age = if state.since == 0 { 0 } else { now.saturating_sub(state.since) };
+        let pause =
+            (age / limits::NOT_READY_AGE_PART).clamp(limits::NOT_READY_RETRY_MS, limits::NOT_READY_MAX_MS);
+        let wait = answer.retry_after_ms(now).unwrap_or(pause);
         let Some(job) = read::<Job>(self, &doing, &answer)? else {
             let found = Found { state, ..Found::default() };
-            if found.is_unseen(self.host.now()) {
+            if found.is_unseen(now) {
                 return Err(Error::not_ready(format!("{doing}: it cannot be seen yet"), wait));
             }
-            return Err(arm::error(&doing, &answer, self.host.now()));
+            return Err(arm::error(&doing, &answer, now));
         };
         match job.properties.provisioning_state.as_str() {
             "Succeeded" => {}
