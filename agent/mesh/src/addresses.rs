@@ -36,6 +36,8 @@ impl Network {
 #[derive(Debug, Clone, Default)]
 pub struct Addresses {
     networks: Arc<RwLock<Vec<Network>>>,
+    /// Of others with the same network stack.
+    beside: Arc<RwLock<Vec<Ipv4Addr>>>,
     /// Whether there is any, without the lock.
     any: Arc<AtomicBool>,
 }
@@ -46,6 +48,17 @@ impl Addresses {
         let mut table = self.networks.write().unwrap_or_else(PoisonError::into_inner);
         self.any.store(!networks.is_empty(), Ordering::Release);
         *table = networks;
+    }
+
+    /// Replaces the addresses of others that share the container's network stack.
+    pub fn replace_beside(&self, others: Vec<Ipv4Addr>) {
+        *self.beside.write().unwrap_or_else(PoisonError::into_inner) = others;
+    }
+
+    /// Whether who has the address is on this side of the mesh: the container itself, or one with the same network stack.
+    pub(crate) fn is_here(&self, address: Ipv4Addr) -> bool {
+        let beside = || self.beside.read().unwrap_or_else(PoisonError::into_inner).contains(&address);
+        self.is_own(address) || self.is_virtual(address) && beside()
     }
 
     /// Whether the container is on any network.
@@ -155,6 +168,17 @@ mod tests {
         assert_eq!(addresses.own_beside([10, 200, 3, 8].into()), Some([10, 200, 0, 9].into()));
         addresses.replace(Vec::new());
         assert!(!addresses.is_virtual([172, 18, 0, 77].into()));
+    }
+
+    #[test]
+    fn who_shares_the_stack_is_here_but_has_another_address() {
+        let addresses = table();
+        let other = Ipv4Addr::new(172, 18, 0, 7);
+        assert!(addresses.is_here([172, 18, 0, 2].into()) && !addresses.is_here(other));
+        addresses.replace_beside(vec![other, [9, 9, 9, 9].into()]);
+        assert!(addresses.is_here(other) && !addresses.is_own(other));
+        // On no network of the container's: none of the mesh's business.
+        assert!(!addresses.is_here([9, 9, 9, 9].into()));
     }
 
     #[test]

@@ -97,6 +97,7 @@ impl Catcher {
         });
         self.names.replace(Rc::clone(view));
         self.addresses.replace(networks.collect());
+        self.addresses.replace_beside(view.pod.clone());
         if let Some(way) = self.way.get() {
             way.see(view);
         }

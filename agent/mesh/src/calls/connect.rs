@@ -59,7 +59,7 @@ impl<F: Fabric> Inner<F> {
 
     /// The container's own server behind one of its own addresses.
     pub(crate) fn own(&self, to: SocketAddr) -> Option<SocketAddr> {
-        let ip = v4(to.ip()).filter(|ip| self.shared.addresses.is_own(*ip))?;
+        let ip = v4(to.ip()).filter(|ip| self.shared.addresses.is_here(*ip))?;
         Some((shadow(ip), to.port()).into())
     }
 

@@ -46,6 +46,13 @@ impl Engine {
                         cloud.forget(&entry.spec.image_id).await;
                     }
                 }
+                // The answers were lost, but the job is there: processes run already.
+                if pod.is_up(self)
+                    && let Ok(Some(handle)) = self.find_job(cloud, &pod.job).await
+                {
+                    pod.proceed(Progress::Up(handle));
+                    return Attempt::Latest;
+                }
                 let message = error.map_or_else(|| "the job was given up".to_owned(), |error| error.message);
                 pod.proceed(Progress::Failed(message));
                 attempt

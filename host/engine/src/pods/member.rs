@@ -48,6 +48,8 @@ impl Engine {
             Ok(handle) => handle,
             Err(message) => {
                 self.report(entry, fail(message)).await;
+                // Of no effect if its process runs already.
+                over.wait().await;
                 return Attempt::None;
             }
         };

@@ -31,7 +31,7 @@ impl Engine {
         let _gate = self.pods.gate(&key).await;
         let seat = match self.pods.take(&run.host) {
             Some(seat) => Some(seat),
-            None if self.pods.has(&key) => {
+            None if self.pods.has(&key, self) => {
                 self.tell_left_out(entry, "its job was there before");
                 None
             }
@@ -69,7 +69,7 @@ impl Engine {
     pub(crate) fn warn_of_pod(&self, view: &View) -> Option<String> {
         let wanted = view.spec.label(super::LABEL).is_some_and(|name| !name.is_empty());
         match self.pod_key(view) {
-            Some(key) if self.pods.has(&key) => Some(
+            Some(key) if self.pods.has(&key, self) => Some(
                 "the pod of this container has its job already, to which nothing can be added: this container gets a job of its \
                  own, unless it is started after all others have ended"
                     .into(),

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::key::Key;
-use crate::{Engine, supervisor::Ledger};
+use crate::{Engine, life::Phase, supervisor::Ledger};
 
 /// See the module.
 pub(crate) struct Pod {
@@ -76,6 +76,17 @@ impl Pod {
     pub fn has_others(&self, engine: &Engine, than: usize) -> bool {
         let others = self.members.iter().enumerate().filter(|(index, _)| *index != than);
         others.into_iter().any(|(_, run)| is_up(engine, run))
+    }
+
+    /// Whether any member's process runs there.
+    pub(super) fn is_up(&self, engine: &Engine) -> bool {
+        self.members.iter().any(|run| {
+            let entry = engine.containers.get(&run.container);
+            entry.is_some_and(|entry| {
+                let state = &entry.view().state;
+                state.host == run.generation && state.phase == Phase::Running
+            })
+        })
     }
 
     /// Waits until no member runs.

@@ -186,6 +186,10 @@ impl AgentEvents for Seat {
         match listener.launch(run).await {
             Ok(launch) => Ok(launch),
             Err(refusal) => {
+                // It is told of nothing to start.
+                if let Some(runner) = self.last_runner() {
+                    runner.busy.send_replace(false);
+                }
                 // An agent that is refused ends, and perhaps the whole job with it.
                 self.pod.over.cancelled().await;
                 Err(refusal)

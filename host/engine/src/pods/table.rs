@@ -11,17 +11,20 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use super::{Pod, Seat, key::Key};
 use crate::Engine;
 
+/// A pod with its agents' places.
+type Occupied = (Arc<Pod>, Vec<Arc<Seat>>);
+
 /// All pods that have a job, or are about to have one, with their agents' places.
 #[derive(Default)]
 pub(crate) struct Pods {
-    pods: Mutex<Vec<(Arc<Pod>, Vec<Arc<Seat>>)>>,
+    pods: Mutex<Vec<Occupied>>,
     /// One pod of a key is opened at a time.
     gates: Mutex<HashMap<Key, Arc<AsyncMutex<()>>>>,
 }
 
 impl Pods {
     // Each change of the list is whole before anything in it can panic.
-    fn pods(&self) -> MutexGuard<'_, Vec<(Arc<Pod>, Vec<Arc<Seat>>)>> {
+    fn pods(&self) -> MutexGuard<'_, Vec<Occupied>> {
         self.pods.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -40,9 +43,11 @@ impl Pods {
         self.pods().push((pod, seats));
     }
 
-    /// Whether containers of this key have a job.
-    pub fn has(&self, key: &Key) -> bool {
-        self.pods().iter().any(|(pod, _)| pod.key.as_ref() == Some(key))
+    /// Whether containers of this key have a job that any of them still needs.
+    pub fn has(&self, key: &Key, engine: &Engine) -> bool {
+        let pods = self.pods();
+        let mut same = pods.iter().filter(|(pod, _)| pod.key.as_ref() == Some(key));
+        same.any(|(_, seats)| seats.iter().any(|seat| seat.is_needed(engine)))
     }
 
     /// Takes the place that waits for a run, if there is one. Its pod is not closed before [`Seat::rise`].

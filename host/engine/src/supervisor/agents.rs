@@ -1,6 +1,6 @@
 //! What agents tell.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, atomic::Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -96,7 +96,10 @@ impl AgentEvents for Agents {
             self.run.busy.send_replace(false);
             return Err(Refusal("the container is not being started".into()));
         }
-        self.furnish(&engine, &entry, run).await?;
+        self.run.furnishing.store(true, Ordering::SeqCst);
+        let furnished = self.furnish(&engine, &entry, run).await;
+        self.run.furnishing.store(false, Ordering::SeqCst);
+        furnished?;
         if !wanted() {
             return Err(Refusal("the container is not being started".into()));
         }

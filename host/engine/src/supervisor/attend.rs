@@ -1,6 +1,9 @@
 //! Looking after a job that was brought up, as long as somebody needs it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use sockerless_ports::{
@@ -82,9 +85,11 @@ impl Engine {
                 () = at(unanswered.map(|(until, _)| until)) => {
                     if let Some((_, generation)) = unanswered.take()
                         && starting(entry)
-                        // One that has asked what to start is being furnished.
-                        && !*run.busy.borrow()
                     {
+                        if run.furnishing.load(Ordering::SeqCst) {
+                            unanswered = Some((Instant::now() + tuning::SUCCEED_PATIENCE, generation));
+                            continue;
+                        }
                         tracing::warn!(run = %run.id(generation), "the agent of the last run does not answer");
                         self.report(entry, Event::Unanswered { generation }).await;
                     }

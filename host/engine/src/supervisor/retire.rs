@@ -99,7 +99,7 @@ impl Engine {
     }
 
     /// Looks a job up by name among all that this daemon owns.
-    pub(super) async fn find_job(&self, cloud: &Cloud, job: &str) -> backend::Result<Option<JobHandle>> {
+    pub(crate) async fn find_job(&self, cloud: &Cloud, job: &str) -> backend::Result<Option<JobHandle>> {
         let mut cursor: Option<String> = None;
         loop {
             let list = || cloud.backend.list(&self.owner, cursor.as_deref());

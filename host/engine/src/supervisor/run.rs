@@ -32,6 +32,8 @@ pub(crate) struct Run {
     pub line: watch::Sender<bool>,
     /// A process of the container may run there: the agent was told to start one, and nobody has seen the end.
     pub busy: watch::Sender<bool>,
+    /// Its agent has asked what to start, and is given the files for that.
+    pub furnishing: AtomicBool,
     /// What is kept of a job of its own.
     own: Ledger,
     /// Its place in the job of a pod, if it has one.
@@ -72,6 +74,7 @@ impl Run {
             signals,
             line: watch::Sender::new(false),
             busy: watch::Sender::new(busy),
+            furnishing: AtomicBool::new(false),
             own: Ledger::new(intent),
             seat: OnceLock::new(),
             decided: AtomicBool::new(false),

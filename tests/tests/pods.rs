@@ -1,0 +1,137 @@
+//! Several containers in one job of the simulated cloud, by the docker CLI.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use sockerless_tests::{Daemon, Docker, http};
+
+/// Longer than anything takes; only a failing test meets it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many containers each job in the simulated cloud has, fewest first.
+fn jobs(daemon: &Daemon) -> Vec<usize> {
+    let ready = fs::read_to_string(daemon.state().join("simulator/ready.json")).unwrap();
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    let token = format!("Bearer {}", ready["token"].as_str().unwrap());
+    let path = "/v2/projects/sim-project/locations/us-central1/jobs";
+    let base = ready["google"].as_str().unwrap();
+    let (status, body) = http::request(base, "GET", path, &[("Authorization", &token)], "");
+    assert_eq!(status, 200, "{body}");
+    let jobs = body["jobs"].as_array().into_iter().flatten();
+    let mut sizes: Vec<usize> =
+        jobs.map(|job| job["template"]["template"]["containers"].as_array().unwrap().len()).collect();
+    sizes.sort_unstable();
+    sizes
+}
+
+#[track_caller]
+fn create(docker: &Docker, name: &str, options: &[&str], script: &str) -> String {
+    let create = ["create", "--name", name, "--label", "sockerless.linger=0"];
+    docker.args([&create[..], options, &["busybox", "sh", "-c", script]].concat()).ok()
+}
+
+/// A server that says its word on a port of all addresses, and on the next one of 127.0.0.1 alone.
+fn server(word: &str, port: u16) -> String {
+    let local = port + 1;
+    format!(
+        "mkdir -p /tmp/www; echo {word} > /tmp/www/index.html; httpd -p 127.0.0.1:{local} -h /tmp/www; echo {word} serves; \
+         exec httpd -f -p {port} -h /tmp/www"
+    )
+}
+
+const GET: &str = "get() { until wget -qO- http://$1/ 2>/dev/null; do sleep 0.05; done; }";
+
+fn status(docker: &Docker, name: &str) -> String {
+    docker.args(["inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", name]).ok()
+}
+
+#[test]
+fn point_6_members_of_a_pod_are_one_job_with_localhost_names_and_lives_of_their_own() {
+    let mut daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
+    docker.run("network create mine").ok();
+    let pod = ["--network", "mine", "--label", "sockerless.pod=p"];
+    create(&docker, "web", &pod, &server("web", 8080));
+    let script = format!("{GET}; get localhost:8080; get 127.0.0.1:8081; get web:8080; exit 7");
+    create(&docker, "client", &pod, &script);
+    docker.run("start web").ok();
+    assert_eq!(jobs(&daemon), [2]);
+    let states = ["ps", "-a", "--format", "{{.Names}} {{.State}}"];
+    assert_eq!(docker.args(states).ok(), "client created\nweb running");
+
+    // What is in the same job is reached by localhost, and by name without the mesh.
+    let said = docker.args(["start", "-a", "client"]);
+    assert_eq!((said.code, said.stdout.as_str()), (7, "web\nweb\nweb\n"), "{}", said.stderr);
+    assert_eq!((status(&docker, "web"), status(&docker, "client")), ("running 0".into(), "exited 7".into()));
+    assert_eq!(docker.run("logs web").ok(), "web serves");
+    // Files are each one's own.
+    assert_eq!(docker.run("exec client ls").code, 1);
+    assert_eq!(docker.run("exec web ls /tmp/www").ok(), "index.html");
+
+    // The daemon dies; nobody in the pod notices, and who has ended is started in place.
+    daemon.kill();
+    daemon.launch();
+    assert_eq!(status(&docker, "web"), "running 0");
+    assert_eq!(docker.args(["start", "-a", "client"]).code, 7);
+    assert_eq!(jobs(&daemon), [2]);
+
+    // One that comes later has a job of its own, is told so, and reaches the others through the mesh.
+    let late = format!("{GET}; get web:8080; wget -qO- http://localhost:8080/ 2>/dev/null || echo alone");
+    let told =
+        docker.args([&["create", "--name", "late"][..], &pod, &["busybox", "sh", "-c", &late]].concat());
+    assert!(told.stderr.contains("a job of its own"), "{}", told.stderr);
+    assert_eq!(docker.args(["start", "-a", "late"]).ok(), "web\nalone");
+
+    // The main container of the job is the first to be started: its end is not the others'.
+    docker.run("stop web").ok();
+    docker.run("start web").ok();
+    assert_eq!(docker.run("exec web wget -qO- http://localhost:8080/").ok(), "web");
+    docker.run("rm -f web client late").ok();
+    let deadline = Instant::now() + PATIENCE;
+    while !jobs(&daemon).is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", jobs(&daemon));
+    }
+}
+
+#[test]
+fn point_6_the_containers_of_a_network_with_the_option_and_of_anothers_stack_are_pods() {
+    let daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
+    docker.run("network create -o com.sockerless.pod=true together").ok();
+    docker.run("network create mine").ok();
+    for name in ["one", "other"] {
+        create(&docker, name, &["--network", "together"], "exec sleep 1000");
+    }
+    docker.run("start one other").ok();
+    create(&docker, "root", &["--network", "mine", "-p", "127.0.0.1::8080"], "exec sleep 1000");
+    create(&docker, "guest", &["--network", "container:root"], &server("guest", 8080));
+    let db = server("db", 5432);
+    docker.args(["run", "-d", "--name", "db", "--network", "mine", "busybox", "sh", "-c", &db]).ok();
+    let early = docker.run("start guest").fails(1);
+    assert!(early.contains("cannot join network of a non running container"), "{early}");
+    docker.run("start root").ok();
+    docker.run("start guest").ok();
+    assert_eq!(jobs(&daemon), [1, 2, 2]);
+    let get = |name: &str, from: &str| {
+        let script = format!("{GET}; get {from}");
+        docker.args(["exec", name, "sh", "-c", &script]).ok()
+    };
+    assert_eq!(get("root", "localhost:8080"), "guest");
+    assert_eq!(get("guest", "db:5432"), "db");
+    // Others reach it as whose stack it has, and so does who comes by its published port.
+    assert_eq!(get("db", "root:8080"), "guest");
+    let port = docker.run("port root 8080").ok();
+    let mut stream = TcpStream::connect(&port).unwrap();
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("guest\n"), "{answer}");
+    let late = docker.run("run --rm --network container:root busybox true").fails(125);
+    assert!(late.contains("Create both before root is started"), "{late}");
+}
