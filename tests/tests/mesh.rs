@@ -131,3 +131,55 @@ fn links_and_hosts_of_the_users_own_resolve() {
     );
     assert_eq!(said, "own");
 }
+
+#[test]
+fn a_containers_own_files_tell_its_names_and_its_name_servers() {
+    let daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
+    docker.run("network create --subnet 10.77.0.0/24 mine").ok();
+    let names = ["--hostname", "web", "--domainname", "example.org", "--add-host", "given:9.9.9.9"];
+    let hosts = say(&docker, &[&["--network", "mine"][..], &names].concat(), "cat /etc/hosts");
+    assert!(
+        hosts.starts_with("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"),
+        "{hosts}"
+    );
+    assert!(hosts.ends_with("\n9.9.9.9\tgiven\n10.77.0.2\tweb.example.org web"), "{hosts}");
+    // What a program writes stays, while the networks change.
+    docker.run("network create --subnet 10.78.0.0/24 other").ok();
+    docker.run("run -d --name idle --network mine --hostname idle busybox sleep 1000").ok();
+    docker.args(["exec", "idle", "sh", "-c", "echo 1.2.3.4 mine >> /etc/hosts"]).ok();
+    docker.run("network connect other idle").ok();
+    let wait = "until grep -q '^10.78.0.2.idle$' /etc/hosts; do sleep 0.05; done; grep -c mine /etc/hosts";
+    assert_eq!(docker.args(["exec", "idle", "sh", "-c", wait]).ok(), "1");
+    docker.run("network disconnect other idle").ok();
+    let wait = "while grep -q 10.78 /etc/hosts; do sleep 0.05; done; grep -c '^10.77.0.2.idle$' /etc/hosts";
+    assert_eq!(docker.args(["exec", "idle", "sh", "-c", wait]).ok(), "1");
+    let resolver = ["--dns", "1.1.1.1", "--dns-search", "a.b", "--dns-option", "ndots:1"];
+    assert_eq!(
+        say(&docker, &resolver, "grep -v '^#' /etc/resolv.conf"),
+        "nameserver 1.1.1.1\nsearch a.b\noptions ndots:1"
+    );
+}
+
+#[test]
+fn each_rung_can_be_asked_for_and_says_what_it_lacks() {
+    let daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
+    docker.run("network create mine").ok();
+    serve(&docker, "web", &["--network", "mine"], 8080, "web");
+    let caught = |rung: &str, script: &str| {
+        let label = format!("sockerless.mesh={rung}");
+        let run = ["run", "-d", "--name", rung, "--network", "mine", "--label", &label];
+        docker.args([&run[..], &["busybox", "sleep", "1000"]].concat()).ok();
+        let said = docker.args(["exec", rung, "sh", "-c", script]).ok();
+        (said, docker.args(["inspect", "--format", "{{.NetworkSettings.SandboxKey}}", rung]).ok())
+    };
+    let get = "until wget -qO- http://web:8080/ 2>/dev/null; do sleep 0.05; done";
+    for rung in ["seccomp", "loopback"] {
+        assert_eq!(caught(rung, get), ("web".to_owned(), format!("mesh/{rung}")));
+    }
+    // A job of the cloud has not what a network namespace needs; the container runs all the same.
+    assert_eq!(caught("tun", "echo runs"), ("runs".to_owned(), "mesh/none".to_owned()));
+    let refused = docker.run("create --label sockerless.mesh=pigeon busybox").fails(1);
+    assert!(refused.contains("invalid label sockerless.mesh=pigeon: seccomp, tun or loopback"), "{refused}");
+}
