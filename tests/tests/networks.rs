@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sockerless_tests::{Daemon, http};
 
 /// Longer than anything takes; only a failing test meets it.
@@ -134,4 +134,61 @@ fn what_is_missing_or_taken_is_said_in_dockerds_words() {
     assert!(taken.contains("Address already in use"), "{taken}");
     let builtin = docker.run("network rm bridge").fails(1);
     assert!(builtin.contains("bridge is a pre-defined network and cannot be removed"), "{builtin}");
+}
+
+/// Calls of the simulated cloud that are to fail.
+fn fail(dns: &Dns, method: &str, path: &str, code: &str, message: &str, (times, lost): (u32, bool)) {
+    let path = format!("/dns/v1/projects/sim-project/managedZones{path}");
+    let fault = json!({"method": method, "path": path, "code": code, "message": message, "times": times, "lost": lost});
+    let (status, body) = http::request(&dns.base, "POST", "/simulator/v1/faults", &[], &fault.to_string());
+    assert_eq!(status, 204, "{body}");
+}
+
+#[test]
+fn point_1_a_create_that_fails_half_way_is_told_in_the_clouds_words_and_leaves_nothing() {
+    let daemon = Daemon::start();
+    let docker = daemon.docker();
+    let dns = Dns::of(&daemon);
+    fail(&dns, "POST", "", "PERMISSION_DENIED", "zones are not for you", (1, false));
+    let words = docker.run("network create mine").fails(1);
+    assert!(
+        words.contains("cloudrun: network create: ") && words.contains("zones are not for you"),
+        "{words}"
+    );
+    // The zone is made, and its answer is lost: the daemon takes back what it does not know to be there.
+    fail(&dns, "POST", "", "INTERNAL", "lost on the way", (100, true));
+    fail(&dns, "GET", "/", "INTERNAL", "lost on the way", (100, true));
+    let words = docker.run("network create mine").fails(1);
+    assert!(words.contains("cloudrun: network create: ") && words.contains("lost on the way"), "{words}");
+    assert_eq!(docker.run("network ls --filter type=custom -q").ok(), "");
+    let (status, _) = http::request(&dns.base, "DELETE", "/simulator/v1/faults", &[], "");
+    assert_eq!(status, 204);
+    let deadline = Instant::now() + PATIENCE;
+    while !dns.zones().is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", dns.zones());
+    }
+    // Name and subnet are free again; after so many failures the daemon leaves the cloud alone for a while.
+    while docker.run("network create mine").code != 0 {
+        assert!(Instant::now() < deadline, "{}", daemon.log_text());
+    }
+    let subnet = "{{range .IPAM.Config}}{{.Subnet}}{{end}}";
+    assert_eq!(docker.args(["network", "inspect", "mine", "--format", subnet]).ok(), "172.18.0.0/24");
+}
+
+#[test]
+fn point_4_a_delete_that_fails_is_seen_in_a_label_and_tried_again() {
+    let daemon = Daemon::start();
+    let docker = daemon.docker();
+    let dns = Dns::of(&daemon);
+    docker.run("network create mine").ok();
+    fail(&dns, "DELETE", "/", "PERMISSION_DENIED", "zones stay", (1, false));
+    let words = docker.run("network rm mine").fails(1);
+    assert!(words.contains("cloudrun: network remove: ") && words.contains("zones stay"), "{words}");
+    let label = docker.args(["network", "ls", "--filter", "name=mine", "--format", "{{.Labels}}"]).ok();
+    assert!(label.contains("sockerless.cleanup=") && label.contains("zones stay"), "{label}");
+    // Nothing can be on it, and its name is another's; the daemon goes on by itself, or when it is told to.
+    assert_eq!(dns.zones().len(), 1);
+    docker.run("network rm mine").ok();
+    assert!(dns.zones().is_empty());
+    assert_eq!(docker.run("network ls --filter type=custom -q").ok(), "");
 }

@@ -10,6 +10,7 @@ mod config;
 mod db;
 mod dns;
 mod error;
+mod faults;
 mod ids;
 mod limits;
 mod logging;

@@ -18,12 +18,13 @@ use crate::config::{Config, Info};
 use crate::db::Database;
 use crate::dns::{Dns, NameServer};
 use crate::error::{ApiError, Code};
+use crate::faults::{Fate, Faults};
 use crate::logging::Logging;
 use crate::registry::Registry;
 use crate::run::CloudRun;
 use crate::runner::{Machine, Runner};
 use crate::storage::Storage;
-use crate::{auth, db, dns, ids, logging, registry, run, storage};
+use crate::{auth, db, dns, faults, ids, logging, registry, run, storage};
 
 /// A simulator's parts, shared by all requests.
 pub struct Simulator {
@@ -36,6 +37,7 @@ pub struct Simulator {
     pub(crate) dns: Dns,
     pub(crate) logging: Logging,
     pub(crate) registry: Registry,
+    pub(crate) faults: Faults,
 }
 
 /// A simulator that answers.
@@ -135,6 +137,7 @@ where
         run: CloudRun::new(config.quotas.runs_per_minute),
         logging,
         runner,
+        faults: Faults::default(),
         db,
         info,
         config,
@@ -163,7 +166,22 @@ where
 pub(crate) async fn dispatch(State(simulator): State<Arc<Simulator>>, request: Request<Body>) -> Response {
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
-    let response = match path.trim_start_matches('/').split('/').next().unwrap_or_default() {
+    let fate = simulator.faults.fate(&method, &path);
+    let response = match fate {
+        Some(Fate { error, lost: false }) => faults::answer(error, &path),
+        Some(Fate { error, lost: true }) => {
+            route(simulator, request).await;
+            faults::answer(error, &path)
+        }
+        None => route(simulator, request).await,
+    };
+    tracing::debug!(%method, path, status = response.status().as_u16(), "request");
+    response
+}
+
+async fn route(simulator: Arc<Simulator>, request: Request<Body>) -> Response {
+    let path = request.uri().path().to_owned();
+    match path.trim_start_matches('/').split('/').next().unwrap_or_default() {
         "v2" if logging::is_logging(&path) => logging::serve(simulator, request).await.into_response(),
         "v2" if run::is_run(&path) => run::serve(simulator, request).await.into_response(),
         "v2" => registry::serve(&simulator.registry, &*simulator, request).await,
@@ -171,11 +189,10 @@ pub(crate) async fn dispatch(State(simulator): State<Arc<Simulator>>, request: R
         "dns" => dns::serve(simulator, request).await,
         "" | "token" | "oauth2" | "v1" | "computeMetadata" => auth::serve(&simulator, request).await,
         "simulator" if path == "/simulator/v1/info" => Json(simulator.info.clone()).into_response(),
+        "simulator" if path == "/simulator/v1/faults" => simulator.faults.change(request).await,
         _ => ApiError::new(Code::NotFound, format!("The requested URL {path} was not found on this server."))
             .into_response(),
-    };
-    tracing::debug!(%method, path, status = response.status().as_u16(), "request");
-    response
+    }
 }
 
 impl Simulator {

@@ -28,7 +28,8 @@ use crate::schema::{self, Query};
 use crate::server::Simulator;
 use crate::{auth, limits};
 use answer::Served;
-use error::{DnsError, Result};
+pub(crate) use error::DnsError;
+use error::Result;
 pub use server::NameServer;
 
 /// What Cloud DNS keeps beside the database: which changes are under way, and what the name server knows.
