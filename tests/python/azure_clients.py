@@ -135,7 +135,7 @@ def jobs(cloud, image):
     assert good.properties.status == "Succeeded" and code_of(good) == 0
     assert [one.name for one in cloud.apps.jobs_executions.list(cloud.group, "good")] == [good.name]
 
-    cloud.create("sleeper", cloud.job(image, "/bin/sleep", "1000"))
+    cloud.create("sleeper", cloud.job(image, "/bin/sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"))
     name = cloud.start("sleeper")
     cloud.apps.jobs.begin_stop_execution(cloud.group, "sleeper", name).result()
     assert cloud.ended("sleeper", name).properties.status == "Stopped"
@@ -175,6 +175,7 @@ def volumes(cloud, image):
         cloud.create(name, cloud.job(image, "/bin/sh", "-c", script, volumes=volume, container=mount))
         execution = cloud.ended(name, cloud.start(name))
         assert execution.properties.status == "Succeeded", execution
+        cloud.apps.jobs.begin_delete(cloud.group, name).result()
 
     run("writer", "test \"$(cat /v/A.TXT)\" = 'from outside' && echo inside > /v/b && stat -c '%u %g %a' /v/b")
     assert cloud.query("ContainerAppConsoleLogs_CL | where ContainerJobName_s == 'writer' | project Log_s") == [["7 8 640"]]

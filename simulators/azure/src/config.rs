@@ -99,6 +99,8 @@ pub struct Info {
     pub client_id: String,
     /// Its secret.
     pub client_secret: String,
+    /// The resource id of the user-assigned identity that may pull from the registry.
+    pub identity: String,
     /// `IDENTITY_ENDPOINT`.
     pub identity_endpoint: String,
     /// `IDENTITY_HEADER`.

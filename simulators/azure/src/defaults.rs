@@ -18,6 +18,13 @@ pub fn network(subscription: &str, group: &str) -> String {
     )
 }
 
+/// The id of the user-assigned identity.
+pub fn identity(subscription: &str, group: &str) -> String {
+    format!(
+        "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/sim-identity"
+    )
+}
+
 /// Makes what is missing.
 ///
 /// # Errors

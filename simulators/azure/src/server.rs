@@ -98,7 +98,8 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
 }
 
 /// Tables of all parts but the logs.
-const TABLES: &[&str] = &[auth::SCHEMA, arm::store::SCHEMA, registry::store::SCHEMA, db::SETTINGS];
+const TABLES: &[&str] =
+    &[auth::SCHEMA, arm::store::SCHEMA, storage::SCHEMA, registry::store::SCHEMA, db::SETTINGS];
 
 /// Starts a simulator with a runner that is made once the registry's address and the token are known.
 ///
@@ -147,6 +148,7 @@ where
         tenant: config.tenant.clone(),
         client_id: kept("client_id", ids::uuid)?,
         client_secret: kept("client_secret", ids::secret)?,
+        identity: defaults::identity(&config.subscription, &group),
         identity_endpoint: format!("{http}/msi/token"),
         identity_header: kept("identity_header", ids::uuid)?,
         subscription: config.subscription.clone(),

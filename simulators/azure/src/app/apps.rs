@@ -74,6 +74,7 @@ fn revision(call: &Call, doc: &Value) -> String {
 }
 
 fn check(simulator: &Simulator, doc: &mut Value) -> Result<()> {
+    let identity = doc["identity"].clone();
     let properties = &mut doc["properties"];
     if properties["environmentId"].is_null() {
         properties["environmentId"] = properties["managedEnvironmentId"].clone();
@@ -82,6 +83,7 @@ fn check(simulator: &Simulator, doc: &mut Value) -> Result<()> {
     rules::environment(simulator, &properties["environmentId"])?;
     rules::configuration(&properties["configuration"])?;
     ingress(&properties["configuration"]["ingress"])?;
+    rules::identities(simulator, &identity, &properties["configuration"])?;
     let (configuration, environment) =
         (properties["configuration"].clone(), properties["environmentId"].clone());
     let template = &mut properties["template"];

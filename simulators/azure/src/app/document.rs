@@ -15,11 +15,11 @@ pub fn shown(mut doc: Value) -> Value {
     if let Some(fields) = doc.as_object_mut() {
         fields.retain(|name, _| !name.starts_with('_'));
     }
-    let secrets = doc["properties"]["configuration"]["secrets"].as_array_mut();
+    let secrets = doc.pointer_mut("/properties/configuration/secrets").and_then(Value::as_array_mut);
     for secret in secrets.into_iter().flatten().filter_map(Value::as_object_mut) {
         secret.remove("value");
     }
-    let storage = doc["properties"]["azureFile"].as_object_mut();
+    let storage = doc.pointer_mut("/properties/azureFile").and_then(Value::as_object_mut);
     if let Some(storage) = storage {
         storage.remove("accountKey");
     }

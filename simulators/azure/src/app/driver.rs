@@ -73,7 +73,8 @@ async fn replicas(
             }
         }
         let open = i64::try_from(running.len()).unwrap_or(i64::MAX);
-        if failed.is_none() && !cancel.is_cancelled() && open < missing {
+        let ending = cancel.is_cancelled() || simulator.closing.is_cancelled();
+        if failed.is_none() && !ending && open < missing {
             spawn(&mut running);
         }
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sockerless_executor::{FailureReason, TaskEvent, TaskSpec};
 use sockerless_simulator_common::runner::{Instance, Running, Stop};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -117,6 +118,8 @@ impl Run<'_> {
     async fn some(&mut self, containers: &[Value], watch: &mut dyn Watch) -> Result<Outcome> {
         let (sender, words) = mpsc::unbounded_channel();
         let mut stops: Vec<Option<Box<dyn Stop>>> = Vec::new();
+        // They go with this call: they have told the end of what they carry, or the simulator ends.
+        let mut carriers = JoinSet::new();
         let mut failed: Option<String> = None;
         for (index, container) in containers.iter().enumerate() {
             let name = container["name"].as_str().unwrap_or_default();
@@ -126,7 +129,7 @@ impl Run<'_> {
                     stops.push(Some(stop));
                     let image = container["image"].as_str().unwrap_or_default();
                     let log = self.replica.simulator.logs.container(self.origin, name, image);
-                    self.replica.simulator.work.spawn(carry(index, events, log, sender.clone()));
+                    carriers.spawn(carry(index, events, log, sender.clone()));
                 }
                 Err(why) => {
                     stops.push(None);

@@ -51,6 +51,7 @@ pub fn job(simulator: &Simulator, doc: &mut Value) -> Result<()> {
     number(manual, "replicaCompletionCount", (1, limits::REPLICAS), Some(1))?;
     self::configuration(configuration)?;
     let configuration = configuration.clone();
+    identities(simulator, &doc["identity"], &configuration)?;
     let environment = doc["properties"]["environmentId"].clone();
     let template = &mut doc["properties"]["template"];
     self::template(simulator, template, &configuration)?;
@@ -127,6 +128,41 @@ pub fn configuration(configuration: &Value) -> Result<()> {
                     text("server")
                 ),
             ));
+        }
+    }
+    Ok(())
+}
+
+/// Identities of a resource exist, and the registries' are among them.
+///
+/// # Errors
+/// 400.
+pub fn identities(simulator: &Simulator, identity: &Value, configuration: &Value) -> Result<()> {
+    let own: Vec<&str> = identity["userAssignedIdentities"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(id, _)| id.as_str())
+        .collect();
+    let known = &simulator.info.identity;
+    if let Some(other) = own.iter().find(|id| !id.eq_ignore_ascii_case(known)) {
+        let message = format!("The identity '{other}' was not found.");
+        return Err(ArmError::bad("FailedIdentityOperation", message));
+    }
+    let kind = identity["type"].as_str().unwrap_or("None");
+    for registry in configuration["registries"].as_array().into_iter().flatten() {
+        let good = match registry["identity"].as_str().unwrap_or_default() {
+            "" | "system-environment" => true,
+            "system" => kind.contains("SystemAssigned"),
+            id => kind.contains("UserAssigned") && own.iter().any(|own| own.eq_ignore_ascii_case(id)),
+        };
+        if !good {
+            let message = format!(
+                "The identity '{}' of the registry '{}' is not assigned to the resource.",
+                registry["identity"].as_str().unwrap_or_default(),
+                registry["server"].as_str().unwrap_or_default()
+            );
+            return Err(ArmError::bad("ContainerAppRegistryIdentityNotAssigned", message));
         }
     }
     Ok(())

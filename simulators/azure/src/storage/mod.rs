@@ -21,6 +21,7 @@ use crate::error::{ArmError, Result};
 use crate::server::Simulator;
 pub use accounts::make as make_account;
 pub use options::MountOptions;
+pub use plane::metadata::SCHEMA;
 pub use plane::{is_files, serve};
 
 /// Where the shares lie: `files/ACCOUNT/SHARE`.

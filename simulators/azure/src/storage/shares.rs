@@ -134,10 +134,12 @@ pub fn remove(simulator: &Simulator, account: &Value, share: &str) -> Result<boo
     {
         return Ok(false);
     }
-    let folder = simulator.files.share(account["name"].as_str().unwrap_or_default(), share);
+    let name = account["name"].as_str().unwrap_or_default();
+    let folder = simulator.files.share(name, share);
     if folder.exists() {
         std::fs::remove_dir_all(folder)?;
     }
+    simulator.db.lock().execute("DELETE FROM file_metadata WHERE share = ?1", [format!("{name}/{share}")])?;
     Ok(true)
 }
 

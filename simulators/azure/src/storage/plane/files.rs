@@ -11,8 +11,8 @@ use sockerless_simulator_common::range;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-use super::Call;
 use super::error::{FileError, Result};
+use super::{Call, metadata};
 use crate::{limits, time};
 
 /// What the headers say of a file or folder.
@@ -78,6 +78,7 @@ pub async fn create(call: &Call, body: Body) -> Result<Response> {
     }
     let file = File::create(&place.path)?;
     file.set_len(length)?;
+    metadata::set(call, &place.path)?;
     Ok((StatusCode::CREATED, properties(&file.metadata()?, "File")).into_response())
 }
 
@@ -135,6 +136,7 @@ pub async fn get(call: &Call) -> Result<Response> {
     let (path, found) = find(call)?;
     let size = found.len();
     let mut headers = properties(&found, "File");
+    metadata::show(call, &path, &mut headers)?;
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if call.method == Method::HEAD {
@@ -177,6 +179,7 @@ pub fn ranges(call: &Call) -> Result<Response> {
 /// `DELETE /S/P`
 pub fn delete(call: &Call) -> Result<Response> {
     let (path, _) = find(call)?;
-    fs::remove_file(path)?;
+    fs::remove_file(&path)?;
+    metadata::forget(call, &path)?;
     Ok(StatusCode::ACCEPTED.into_response())
 }

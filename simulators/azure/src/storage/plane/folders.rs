@@ -8,7 +8,7 @@ use http::{StatusCode, header};
 
 use super::error::{FileError, Result};
 use super::xml::escaped;
-use super::{Call, files};
+use super::{Call, files, metadata};
 use crate::limits;
 use crate::storage::place;
 
@@ -35,6 +35,7 @@ pub fn create(call: &Call) -> Result<Response> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(FileError::no_parent()),
         Err(error) => return Err(error.into()),
     }
+    metadata::set(call, &place.path)?;
     let found = fs::metadata(&place.path)?;
     Ok((StatusCode::CREATED, files::properties(&found, "Directory")).into_response())
 }
@@ -44,8 +45,12 @@ pub fn delete(call: &Call) -> Result<Response> {
     if call.path.is_empty() {
         return Err(FileError::unsupported());
     }
-    match fs::remove_dir(find(call)?) {
-        Ok(()) => Ok(StatusCode::ACCEPTED.into_response()),
+    let path = find(call)?;
+    match fs::remove_dir(&path) {
+        Ok(()) => {
+            metadata::forget(call, &path)?;
+            Ok(StatusCode::ACCEPTED.into_response())
+        }
         Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
             let message = "The specified directory is not empty.";
             Err(FileError::new(StatusCode::CONFLICT, "DirectoryNotEmpty", message))
@@ -56,8 +61,10 @@ pub fn delete(call: &Call) -> Result<Response> {
 
 /// `GET /S/P?restype=directory`
 pub fn get(call: &Call) -> Result<Response> {
-    let found = fs::metadata(find(call)?)?;
-    Ok((StatusCode::OK, files::properties(&found, "Directory")).into_response())
+    let path = find(call)?;
+    let mut headers = files::properties(&fs::metadata(&path)?, "Directory");
+    metadata::show(call, &path, &mut headers)?;
+    Ok((StatusCode::OK, headers).into_response())
 }
 
 /// `GET /S/P?restype=directory&comp=list`
@@ -153,6 +160,7 @@ pub fn rename(call: &Call) -> Result<Response> {
         Ok(found) if !replace || found.is_dir() => return Err(FileError::exists()),
         _ => fs::rename(&from, &to.path)?,
     }
+    metadata::rename(call, &from, &to.path)?;
     let found = fs::metadata(&to.path)?;
     let kind = if found.is_dir() { "Directory" } else { "File" };
     Ok((StatusCode::OK, files::properties(&found, kind)).into_response())

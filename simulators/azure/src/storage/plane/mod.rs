@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod folders;
+pub mod metadata;
 mod shares;
 mod sign;
 mod xml;
@@ -119,10 +120,6 @@ async fn call(simulator: Arc<Simulator>, host: &str, request: Request<Body>) -> 
         let message = "An HTTP header that's mandatory for this request is not specified: x-ms-version.";
         return Err(FileError::bad("MissingRequiredHeader", message));
     }
-    if parts.headers.keys().any(|name| name.as_str().starts_with("x-ms-meta-")) && rest.contains('/') {
-        let message = "Metadata of files and directories is not simulated.";
-        return Err(FileError::bad("FeatureNotSupported", message));
-    }
     let (share, path) = rest.split_once('/').unwrap_or((&rest, ""));
     let raw = parts.uri.query().unwrap_or_default();
     let query = url::form_urlencoded::parse(raw.as_bytes())
@@ -181,6 +178,7 @@ async fn route(call: &Call, body: Body) -> Result<Response> {
             ("GET" | "HEAD", "") => folders::get(call),
             ("GET", "list") => folders::list(call),
             ("PUT", "rename") => folders::rename(call),
+            ("PUT", "metadata") => metadata::put(call),
             _ => Err(FileError::unsupported()),
         };
     }
@@ -197,6 +195,7 @@ async fn route(call: &Call, body: Body) -> Result<Response> {
             files::range(call, &bytes)
         }
         ("PUT", "properties") => files::resize(call),
+        ("PUT", "metadata") => metadata::put(call),
         ("PUT", "rename") => folders::rename(call),
         ("GET", "rangelist") => files::ranges(call),
         ("GET" | "HEAD", "") => files::get(call).await,

@@ -90,7 +90,7 @@ pub fn string_to_sign(account: &str, parts: &Parts) -> String {
     };
     // The date stands among the canonical headers.
     let date = if value("x-ms-date").is_empty() { value("date") } else { "" };
-    let mut lines = vec![
+    let mut lines = [
         parts.method.as_str(),
         value("content-encoding"),
         value("content-language"),
