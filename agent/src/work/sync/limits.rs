@@ -10,6 +10,12 @@ pub const STEP: usize = 1 << 20;
 /// Bytes of dead chunks that are not worth the rewriting of packs, …
 pub const DEAD_LEAST: u64 = 64 << 20;
 
+/// Packs below this, bytes, …
+pub const SMALL: u64 = PACK / 8;
+
+/// … are made one when they are more than this: each turn that writes something leaves one, and each is an object to be read.
+pub const SMALL_MOST: usize = 32;
+
 /// Older versions that a version names: an agent that knows one of them knows what it has in common with it.
 pub const HISTORY: usize = 256;
 

@@ -284,3 +284,23 @@ fn other_volumes_in_the_directory_are_not_part_of_it() {
     assert_eq!(go(&mut one, &mut volume, BOTH).changed, 0);
     assert_eq!(one.read("in/file"), "x");
 }
+
+#[test]
+fn small_packs_are_made_one_when_they_are_many() {
+    let mut volume = Volume::new();
+    let mut one = volume.side("one");
+    one.sync.keep = 0;
+    go(&mut one, &mut volume, IN);
+    for turn in 0..100 {
+        one.write(&format!("file{turn}"), &format!("{turn}"));
+        go(&mut one, &mut volume, BACK);
+        // Those of the version before are there still.
+        assert!(volume.objects("packs") <= super::limits::SMALL_MOST + 2);
+    }
+    let mut other = volume.side("other");
+    go(&mut other, &mut volume, IN);
+    assert_eq!(
+        (other.names().len(), other.read("file0"), other.read("file99")),
+        (100, "0".into(), "99".into())
+    );
+}

@@ -165,7 +165,8 @@ impl Version {
         }
     }
 
-    /// The packs of which more than half is dead, if that is worth rewriting them.
+    /// The packs that are worth rewriting: those of which more than half is dead, once that is much of all; and small ones,
+    /// once they are many.
     pub fn worn(&self) -> Vec<u32> {
         let mut live = vec![0_u64; self.packs.len()];
         for place in self.index.values() {
@@ -173,11 +174,13 @@ impl Version {
         }
         let all: u64 = self.packs.iter().map(|pack| pack.size).sum();
         let used: u64 = live.iter().sum();
-        if all < used.saturating_mul(2).saturating_add(limits::DEAD_LEAST) {
-            return Vec::new();
-        }
+        let many_dead = all >= used.saturating_mul(2).saturating_add(limits::DEAD_LEAST);
+        let is_small = |pack: &Pack| pack.size < limits::SMALL;
+        let many_small = self.packs.iter().filter(|pack| is_small(pack)).count() > limits::SMALL_MOST;
         let worn =
-            self.packs.iter().zip(&live).enumerate().filter(|(_, (pack, live))| **live * 2 < pack.size);
+            self.packs.iter().zip(&live).enumerate().filter(|(_, (pack, live))| {
+                many_dead && **live * 2 < pack.size || many_small && is_small(pack)
+            });
         worn.map(|(number, _)| number as u32).collect()
     }
 }
