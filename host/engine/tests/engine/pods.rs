@@ -322,11 +322,11 @@ async fn restart_policies_bring_the_members_of_a_failed_job_back_into_one() {
             request.host.restart_policy =
                 Some(RestartPolicy { name: Some(RestartPolicyNameEnum::ALWAYS), maximum_retry_count: None });
         };
-        world.create_with(name, &["sleep"], always).await;
-        world.engine.start(name).await.unwrap();
+        ids.push(world.create_with(name, &["sleep"], always).await);
     }
-    let ids: Vec<String> =
-        ["one", "other"].map(|name| world.engine.inspect(name, false).unwrap().id.unwrap()).into();
+    for id in &ids {
+        world.engine.start(id).await.unwrap();
+    }
     for id in &ids {
         world.link.hang(id).await;
     }
