@@ -57,7 +57,7 @@ services:
   db:
     image: postgres
     environment: {POSTGRES_USER: app, POSTGRES_PASSWORD: secret}
-    volumes: ["data:/backup"]
+    volumes: ["data:/var/lib/postgresql/data"]
     networks: [back]
     healthcheck: {test: [CMD, pg_isready, -U, app, -h, 127.0.0.1], interval: 1s, timeout: 20s, start_period: 60s}
   migrate:
@@ -75,7 +75,7 @@ services:
     profiles: [never]
     networks: [front, back]
 networks: {front: {}, back: {driver_opts: {com.docker.network.bridge.name: shop0}}}
-volumes: {data: {}}
+volumes: {data: {driver_opts: {consistency: synced}}}
 "#;
 
 #[test]
@@ -135,11 +135,73 @@ fn a_stack_comes_up_in_the_order_of_its_health_and_leaves_nothing() {
         "55\nPONG"
     );
 
-    assert!(docker.run("volume ls -q").ok().contains("shop_data"));
+    // Without its containers the data stays, and with them it is there again.
+    project.run("down --timeout 20").ok();
+    assert_eq!(docker.run("ps -aq").ok(), "");
+    assert_eq!(docker.run("volume ls -q").ok(), "shop_data");
+    project.run("up --detach --wait").ok();
+    assert_eq!(project.says("psql -qAt -h db -U app -c 'select sum(n) from t'"), "55");
     project.run("down --volumes --timeout 20").ok();
     assert_eq!(docker.run("ps -aq").ok(), "");
     assert_eq!(docker.run("volume ls -q").ok(), "");
     assert_eq!(docker.run("network ls -q -f type=custom").ok(), "");
+}
+
+const FILES: &str = r#"
+services:
+  web:
+    image: nginx
+    volumes: ["./site.conf:/etc/nginx/conf.d/site.conf:ro", "./pages:/srv/pages"]
+    configs: [{source: greeting, target: /srv/pages/greeting}, {source: said, target: /srv/said}]
+  db:
+    image: postgres
+    environment: {POSTGRES_PASSWORD_FILE: /run/secrets/password}
+    volumes: ["./init:/docker-entrypoint-initdb.d:ro"]
+    secrets: [password]
+    healthcheck: {test: [CMD, pg_isready, -h, 127.0.0.1], interval: 1s, timeout: 20s, start_period: 60s}
+  client:
+    image: client
+    environment: {PGPASSWORD: from a file}
+    profiles: [never]
+configs: {greeting: {file: ./greeting.txt}, said: {content: "said in the file\n"}}
+secrets: {password: {file: ./password.txt}}
+"#;
+
+#[test]
+fn files_beside_the_compose_file_are_there_in_its_containers() {
+    let daemon = Daemon::start();
+    daemon.load_programs();
+    let docker = daemon.docker_with_compose();
+    let project = Project::new(&daemon, &docker, FILES);
+    let write = |path: &str, text: &str| {
+        let path = daemon.folder().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("site.conf", "server { listen 8080; root /srv; }\n");
+    write("pages/page", "of the user\n");
+    write("greeting.txt", "hello\n");
+    write("password.txt", "from a file\n");
+    write("init/1.sql", "create table t as select generate_series(1, 10) as n\n");
+    write("init/2.sh", "psql -qU postgres -c 'insert into t values (45)'\n");
+    project.run("up --detach --wait").ok();
+    assert_eq!(project.says("psql -qAt -h db -U postgres -c 'select sum(n) from t'"), "100");
+    let get = "get() { until curl -sf http://web:8080/$1; do sleep 0.1; done; }";
+    let all = "get pages/page; get pages/greeting; get said";
+    assert_eq!(project.says(&format!("{get}; {all}")), "of the user\nhello\nsaid in the file");
+
+    // What the user changes is there after a restart; what the container writes is here after its end.
+    write("pages/page", "changed\n");
+    write("site.conf", "server { listen 8081; root /srv; }\n");
+    project.args(&["exec", "-T", "web", "sh", "-c", "echo of the container > /srv/pages/made"]).ok();
+    project.run("restart web").ok();
+    assert_eq!(
+        project.says(&format!("{}; {all}", get.replace("8080", "8081"))),
+        "changed\nhello\nsaid in the file"
+    );
+    project.run("down --volumes").ok();
+    assert_eq!(fs::read_to_string(daemon.folder().join("pages/made")).unwrap(), "of the container\n");
+    assert!(!daemon.folder().join("pages/greeting").exists());
 }
 
 const CROWD: &str = r#"

@@ -125,3 +125,38 @@ fn postgres_is_ended_in_peace_and_finds_its_rows_again() {
     docker.until_shows("pg", HEALTH, "healthy");
     assert_eq!(client(&docker, r#"psql -qAt "$DB" -c 'select sum(n) from t'"#), "100");
 }
+
+#[test]
+fn point_9_postgres_on_a_fresh_synced_volume_finds_its_rows_after_a_stop_and_in_another_container() {
+    let daemon = Daemon::start();
+    daemon.load_programs();
+    let docker = daemon.docker();
+    docker.run("network create mine").ok();
+    docker.run("volume create -o sockerless.consistency=synced data").ok();
+    let volume = ["-v", "data:/var/lib/postgresql/data"];
+    postgres(&docker, &volume);
+    docker.until_shows("pg", HEALTH, "healthy");
+    client(&docker, r#"psql -qAt "$DB" -c "create table t as select generate_series(1, 10) as n""#);
+    docker.run("stop -t 60 pg").ok();
+    docker.run("start pg").ok();
+    docker.until_shows("pg", HEALTH, "healthy");
+    assert_eq!(client(&docker, r#"psql -qAt "$DB" -c 'select sum(n) from t'"#), "55");
+    client(&docker, r#"psql -qAt "$DB" -c 'insert into t values (45)'"#);
+
+    // Another container, another job, another disk.
+    docker.run("stop -t 60 pg").ok();
+    docker.run("rm -v pg").ok();
+    postgres(&docker, &volume);
+    docker.until_shows("pg", HEALTH, "healthy");
+    assert_eq!(client(&docker, r#"psql -qAt "$DB" -c 'select sum(n) from t'"#), "100");
+    let logs = docker.run("logs pg");
+    assert!(!format!("{logs:?}").contains("init process"), "the cluster was there: {logs:?}");
+    assert!(!format!("{logs:?}").contains("not properly shut down"), "nothing was cut off: {logs:?}");
+    // A crash is brought back as it was left, and recovered from its log.
+    client(&docker, r#"psql -qAt "$DB" -c 'insert into t values (11)'"#);
+    docker.run("kill pg").ok();
+    docker.run("rm pg").ok();
+    postgres(&docker, &volume);
+    docker.until_shows("pg", HEALTH, "healthy");
+    assert_eq!(client(&docker, r#"psql -qAt "$DB" -c 'select sum(n) from t'"#), "111");
+}
