@@ -80,14 +80,21 @@ class Cloud:
     def start(self, name):
         return self.apps.jobs.begin_start(self.group, name).result().name
 
-    def ended(self, job, execution):
+    def wait(self, look, what):
+        """What `look` gives, once that is something."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            found = self.apps.job_execution(self.group, job, execution)
-            if found.properties.status in ("Succeeded", "Failed", "Stopped"):
+            if found := look():
                 return found
             time.sleep(0.05)
-        raise AssertionError(f"{execution} has not ended: {found}")
+        raise AssertionError(f"in vain: {what}")
+
+    def ended(self, job, execution):
+        def look():
+            found = self.apps.job_execution(self.group, job, execution)
+            return found if found.properties.status in ("Succeeded", "Failed", "Stopped") else None
+
+        return self.wait(look, f"{execution} ends")
 
     def query(self, text):
         request = urllib.request.Request(
@@ -135,8 +142,11 @@ def jobs(cloud, image):
     assert good.properties.status == "Succeeded" and code_of(good) == 0
     assert [one.name for one in cloud.apps.jobs_executions.list(cloud.group, "good")] == [good.name]
 
-    cloud.create("sleeper", cloud.job(image, "/bin/sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"))
+    cloud.create("sleeper", cloud.job(image, "/bin/sh", "-c", "trap 'exit 0' TERM; echo up; sleep 1000 & wait"))
     name = cloud.start("sleeper")
+    up = f"ContainerAppConsoleLogs_CL | where ContainerGroupName_s startswith '{name}' | project Log_s"
+    # Before that it would not heed the signal.
+    cloud.wait(lambda: cloud.query(up) == [["up"]], "the sleeper says that it is up")
     cloud.apps.jobs.begin_stop_execution(cloud.group, "sleeper", name).result()
     assert cloud.ended("sleeper", name).properties.status == "Stopped"
 
