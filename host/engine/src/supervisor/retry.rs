@@ -172,6 +172,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_cloud_that_is_at_work_is_asked_when_it_said_and_opens_no_circuit() {
+        let (begin, breaker, tries) = (Instant::now(), Breaker::default(), AtomicU32::new(0));
+        let call = || async {
+            if tries.fetch_add(1, Ordering::SeqCst) < 3 * BREAKER_FAILURES {
+                let working = backend::Error::new(ErrorCode::NotReady, "still being made");
+                return Err(backend::Error { retry_after_ms: Some(1000), ..working });
+            }
+            Ok(())
+        };
+        assert_eq!(retry(&breaker, "start", None, BACKOFF.1, call).await, Ok(()));
+        assert_eq!(begin.elapsed().as_secs(), u64::from(3 * BREAKER_FAILURES));
+        assert_eq!(breaker.wait("start", Instant::now()), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_open_circuit_lets_one_try_through_in_a_while() {
         let breaker = Breaker::default();
         let now = Instant::now();
