@@ -155,6 +155,7 @@ fn point_9_postgres_on_a_fresh_synced_volume_finds_its_rows_after_a_stop_and_in_
     // A crash is brought back as it was left, and recovered from its log.
     client(&docker, r#"psql -qAt "$DB" -c 'insert into t values (11)'"#);
     docker.run("kill pg").ok();
+    assert_eq!(docker.run("wait pg").ok(), "137");
     docker.run("rm pg").ok();
     postgres(&docker, &volume);
     docker.until_shows("pg", HEALTH, "healthy");
