@@ -241,8 +241,7 @@ impl Mounted {
 
     fn rename_to(&self, from: &Path, to: &Path, replace: bool) -> Result<()> {
         self.writable()?;
-        // Another spelling of the same name is no other file.
-        if !replace && from != to && to.symlink_metadata().is_ok() {
+        if !replace && to.symlink_metadata().is_ok() {
             return Err(Errno::EEXIST);
         }
         fs::rename(from, to).map_err(disk)?;
@@ -384,9 +383,8 @@ impl Filesystem for Mounted {
         }
         let replace = !flags.contains(RenameFlags::RENAME_NOREPLACE);
         let outcome = self.child(parent, name).and_then(|from| {
-            let known = self.child(to_parent, to_name)?;
-            // A new spelling is taken as it is given.
-            let to = if known == from { self.path(to_parent)?.join(to_name) } else { known };
+            // The kernel itself does nothing for a new spelling of the same name.
+            let to = self.child(to_parent, to_name)?;
             self.rename_to(&from, &to, replace)
         });
         nothing(outcome, reply);
