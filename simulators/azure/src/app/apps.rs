@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::document::{self, shown};
 use super::plan::{self, Replica};
 use super::replica::{self, Outcome, Watch};
-use super::{Live, names, rules};
+use super::{Live, names, resources, rules};
 use crate::arm::operations::{self, Style};
 use crate::arm::{Answer, Call, page, store, tags};
 use crate::error::{ArmError, Result};
@@ -147,7 +147,7 @@ fn run(simulator: &Arc<Simulator>, id: &str) -> Result<()> {
     };
     let template = &doc["properties"]["template"];
     let count = template["scale"]["minReplicas"].as_i64().unwrap_or(0).clamp(1, limits::APP_REPLICAS);
-    let cpu_millis = rules::cpu_millis(template).saturating_mul(u32::try_from(count).unwrap_or(1));
+    let cpu_millis = resources::cpu_millis(template).saturating_mul(u32::try_from(count).unwrap_or(1));
     let live = Live { cancel: CancellationToken::new(), over: CancellationToken::new(), cpu_millis };
     simulator.apps.live().insert(id.to_ascii_lowercase(), live.clone());
     let (simulator_too, id) = (simulator.clone(), id.to_owned());

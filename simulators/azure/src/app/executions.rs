@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Live, driver, jobs, rules};
+use super::{Live, driver, jobs, resources, rules};
 use crate::arm::operations::{self, Style};
 use crate::arm::{Answer, Call, store};
 use crate::error::{ArmError, Result};
@@ -100,7 +100,7 @@ pub fn start(call: &Call) -> Result<Answer> {
         "_environment": job["properties"]["environmentId"],
         "_job": job["name"],
     });
-    let cpu_millis = rules::cpu_millis(&template)
+    let cpu_millis = resources::cpu_millis(&template)
         .saturating_mul(u32::try_from(driver::parallelism(&doc)).unwrap_or(u32::MAX));
     let live = Live { cancel: CancellationToken::new(), over: CancellationToken::new(), cpu_millis };
     {

@@ -12,6 +12,7 @@ mod mounts;
 mod names;
 mod plan;
 mod replica;
+mod resources;
 mod rules;
 mod storages;
 

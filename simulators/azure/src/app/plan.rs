@@ -4,7 +4,7 @@ use serde_json::Value;
 use sockerless_executor::TaskSpec;
 use sockerless_simulator_common::runner::CAPABILITIES;
 
-use super::{image, mounts, rules};
+use super::{image, mounts, resources};
 use crate::ids;
 use crate::server::Simulator;
 
@@ -60,8 +60,8 @@ pub fn container(replica: &Replica<'_>, container: &Value) -> Result<TaskSpec, S
         args: strings("args"),
         env,
         working_dir: None,
-        cpu_millis: rules::millis(&container["resources"]["cpu"]),
-        memory_bytes: container["resources"]["memory"].as_str().and_then(rules::bytes),
+        cpu_millis: resources::millis(&container["resources"]["cpu"]),
+        memory_bytes: container["resources"]["memory"].as_str().and_then(resources::bytes),
         mounts: mounts::of(replica, container)?,
         capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
         hostname: Some(replica.name.chars().take(63).collect()),

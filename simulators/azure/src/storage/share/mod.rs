@@ -6,6 +6,7 @@
 
 mod calls;
 mod link;
+mod mounted;
 mod nodes;
 
 use std::fmt;
@@ -16,7 +17,7 @@ use fuser::{Config, Session, SessionACL};
 use sockerless_executor::Serve;
 
 use super::MountOptions;
-use calls::Mounted;
+use mounted::Mounted;
 
 /// A share, or a folder of it, that can be mounted.
 pub struct Share {
