@@ -111,13 +111,17 @@ pub async fn load(config: &Config) -> Result<Backends> {
                 settings.entry(setting).or_insert(value);
             }
         }
+        let prefix = format!("SOCKERLESS_{}_", name.to_uppercase());
+        let wanted = !settings.is_empty() || environment.keys().any(|variable| variable.starts_with(&prefix));
         let options = PluginOptions { settings, environment: environment.clone(), grant: None };
         match host.load(&name, component, options).await {
             Ok(plugin) => {
                 loaded.insert(name, plugin);
             }
             Err(error) if name == config.backend || stand_ins.contains_key(&name) => return Err(error.into()),
-            Err(error) => tracing::info!(backend = name, %error, "not available"),
+            Err(error) if wanted => tracing::warn!(backend = name, %error, "not available"),
+            // One that is there and that nobody has set up.
+            Err(error) => tracing::debug!(backend = name, %error, "not available"),
         }
     }
     let simulator = stand_ins.remove(&config.backend).map(|(simulator, _)| simulator);

@@ -53,8 +53,14 @@ impl Mesh for Neighbourhood {
     }
 
     async fn catching(&self, run: &RunId, catching: Catching) {
-        if !catching.warning.is_empty() {
-            tracing::warn!(%run, rung = ?catching.rung, warning = catching.warning, "not all connections between containers work");
+        let Catching { rung, warning } = &catching;
+        match rung {
+            _ if warning.is_empty() => {}
+            // What setuid programs lose: on a cloud that is so for every container.
+            Rung::Seccomp => {
+                tracing::debug!(%run, warning, "the network has a price for the container's processes")
+            }
+            _ => tracing::warn!(%run, ?rung, warning, "not all connections between containers work"),
         }
         if let Some(engine) = self.0.upgrade() {
             locked(&engine.networks.catching).insert(run.container.clone(), catching);
