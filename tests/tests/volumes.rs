@@ -7,7 +7,7 @@ use sockerless_tests::{
 };
 
 #[test]
-fn what_one_container_writes_another_one_reads() {
+fn point_8_what_one_container_writes_another_one_reads() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     assert_eq!(docker.run("volume create --label of=test shared").ok(), "shared");
@@ -42,7 +42,7 @@ fn a_container_that_runs_sees_what_comes_while_it_does() {
 }
 
 #[test]
-fn an_empty_volume_gets_what_the_image_has() {
+fn point_8_an_empty_volume_gets_what_the_image_has() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     let mut layer = busybox_layer().unwrap();
@@ -69,7 +69,7 @@ fn an_empty_volume_gets_what_the_image_has() {
 }
 
 #[test]
-fn an_anonymous_volume_keeps_its_files_over_a_restart() {
+fn point_8_an_anonymous_volume_keeps_its_files_over_a_restart() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     let script = "echo run >> /not/there/before/runs; cat /not/there/before/runs";
@@ -79,7 +79,7 @@ fn an_anonymous_volume_keeps_its_files_over_a_restart() {
 }
 
 #[test]
-fn a_volume_is_removed_when_nobody_has_it() {
+fn point_7_a_volume_is_removed_when_nobody_has_it() {
     let mut daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     for name in ["used", "one", "two"] {
