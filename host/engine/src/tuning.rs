@@ -21,6 +21,8 @@ pub const STOP_GRACE: u64 = 10;
 
 /// How long SIGKILL through the agent may take to show before the cloud is asked to end the job.
 pub const KILL_PATIENCE: Duration = Duration::from_secs(10);
+/// How long `docker kill` waits for the end, as dockerd does: these ten seconds, and two for the second try.
+pub const KILLED: Duration = Duration::from_secs(12);
 
 /// How long `rm -f` waits for the end of a container before it removes it all the same; the job is
 /// deleted in the background.

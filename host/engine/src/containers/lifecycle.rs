@@ -119,21 +119,28 @@ impl Engine {
         .await
     }
 
-    /// `POST /containers/{id}/kill`. Returns when the signal is on its way; SIGKILL also ends the job when the
-    /// agent is out of reach.
+    /// `POST /containers/{id}/kill`. Returns when the signal is on its way, after SIGKILL when the container has ended, as
+    /// dockerd does, or after [`tuning::KILLED`]; SIGKILL also ends the job when the agent is out of reach.
     ///
     /// Errors: 400 for an unknown signal, 409 when it does not run, 501 for a signal that only an agent could send.
     pub async fn kill(&self, reference: &str, signal: Option<&str>) -> Result<()> {
         // The signal first, as dockerd does; and only its router's errors say what was tried.
         let signal = match signal {
-            None | Some("") => 9,
+            None | Some("") => signals::KILL,
             Some(signal) => signals::parse(signal)?,
         };
         let entry = self
             .containers
             .find(reference)
             .map_err(|error| error.prefixed(&format!("cannot kill container: {reference}")))?;
+        let mut changes = entry.subscribe();
         match self.apply(&entry, Event::Kill { signal }).await {
+            Ok(view) if signal == signals::KILL => {
+                let generation = view.state.generation;
+                let ended = self.until(&mut changes, |view| view.state.ended >= generation);
+                // What comes back from the container may take longer: the signal was sent all the same.
+                tokio::time::timeout(tuning::KILLED, ended).await.map_or(Ok(()), |ended| ended.map(drop))
+            }
             Ok(_) => Ok(()),
             Err(Rejection::Refused(Refused::NeedsAgent)) => {
                 Err(needs_agent("signals other than those that end a process"))

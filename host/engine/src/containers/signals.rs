@@ -2,6 +2,9 @@
 
 use crate::{Error, ErrorKind, Result};
 
+/// The one that no process can refuse.
+pub const KILL: i32 = 9;
+
 /// Linux's numbers on x86-64 and arm64.
 const NAMES: [(&str, i32); 36] = [
     ("ABRT", 6),
