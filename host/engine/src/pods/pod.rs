@@ -72,10 +72,13 @@ impl Pod {
         }
     }
 
-    /// Whether any member but this one runs there, or is about to.
+    /// Whether any member but this one runs there, is about to, or has files there that are not saved yet.
     pub fn has_others(&self, engine: &Engine, than: usize) -> bool {
-        let others = self.members.iter().enumerate().filter(|(index, _)| *index != than);
-        others.into_iter().any(|(_, run)| is_up(engine, run))
+        let mut others = self.members.iter().enumerate().filter(|(index, _)| *index != than);
+        others.any(|(_, run)| {
+            let entry = engine.containers.get(&run.container);
+            entry.is_some_and(|entry| entry.view().state.needs_job(run.generation))
+        })
     }
 
     /// Whether any member's process runs there.
