@@ -82,10 +82,14 @@ impl Engine {
             tracing::warn!(run = %run.host, %error, "what an agent is known as could not be kept");
         }
         self.runs.remove(run);
+        if !seat.last_runner().is_some_and(|last| Arc::ptr_eq(&last, run)) {
+            // It never sat there: the end of the pod does not tell of it.
+            self.runs.leave(run);
+        }
         seat.rise();
     }
 
-    /// Whether others run in the same job.
+    /// Whether others need the same job.
     pub(crate) fn is_shared(&self, run: &Run) -> bool {
         run.seat().is_some_and(|seat| seat.pod.has_others(self, seat.index))
     }
@@ -97,11 +101,15 @@ impl Engine {
             exit_code: None,
             term_signal: None,
             reason: String::new(),
-            message: "the container's agent does not answer, and others of its pod run in the same job"
-                .into(),
+            message: "the container's agent does not answer, and others of its pod need the same job".into(),
         };
         let report = Report::Ended { since: None, end };
-        self.report(entry, Event::Cloud { generation: run.generation(), report }).await;
+        let generation = run.generation();
+        self.report(entry, Event::Cloud { generation, report }).await;
+        if entry.view().state.is_live() {
+            // Its line is up, and would be waited for: nobody asks it any more.
+            self.report(entry, Event::Line { generation, up: false }).await;
+        }
     }
 
     /// Waits until an agent can be taken for lost: its line is down for long, and those of others in the same job are not.
