@@ -140,13 +140,17 @@ impl Engine {
 
     async fn heed(&self, entry: &Arc<Entry>, run: &Run, status: &JobStatus) {
         let mut report = Report::from(status);
+        let was_live = entry.view().state.is_live();
         // The exit code of a job is that of its first container.
         if let (Report::Ended { end, .. }, Some(1..)) = (&mut report, run.seat().map(|seat| seat.index)) {
             end.exit_code = None;
             end.term_signal = None;
+            // So is its success: the process of any other that still ran was killed with the job.
+            if was_live && end.phase == Phase::Succeeded {
+                end.phase = Phase::Failed;
+            }
         }
         let ended = matches!(report, Report::Ended { .. });
-        let was_live = entry.view().state.is_live();
         self.report(entry, Event::Cloud { generation: run.generation(), report }).await;
         if ended && was_live && !entry.view().state.is_live() {
             self.volumes_lost(entry);

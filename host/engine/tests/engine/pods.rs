@@ -287,6 +287,19 @@ async fn a_job_that_fails_in_the_cloud_ends_every_member_with_the_reason() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_member_that_is_killed_by_the_success_of_the_first_has_not_succeeded() {
+    let world = World::new().await;
+    let (one, other) = two(&world).await;
+    for id in [&one, &other] {
+        world.link.hang(id).await;
+    }
+    world.cloud.set(Phase::Succeeded, Some(0), "");
+    assert_eq!(world.wait(&one).await, 0);
+    assert_eq!(world.wait(&other).await, 255);
+    world.settled().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_that_cannot_be_made_fails_each_start_and_leaves_nothing() {
     let world = World::new().await;
     let (one, other) = (member(&world, "one", &["sleep"]).await, member(&world, "other", &["sleep"]).await);
@@ -353,6 +366,30 @@ async fn a_member_whose_agent_does_not_answer_ends_without_the_others() {
     assert_eq!(world.cloud.stops(), 1);
     world.engine.start(&other).await.unwrap();
     assert_eq!(world.cloud.clashes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_kill_does_not_end_is_given_up_although_its_line_is_up() {
+    let world = World::new().await;
+    let (one, other) = two(&world).await;
+    world.link.stall(&other);
+    world.engine.stop(&other, None, Some(1)).await.unwrap();
+    assert_eq!(world.wait(&other).await, 137);
+    assert_eq!((world.status(&one), world.cloud.stops()), (Status::RUNNING, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_does_not_answer_leaves_the_job_to_one_that_lingers() {
+    let world = World::new().await;
+    let (one, other) = two(&world).await;
+    world.engine.stop(&one, None, None).await.unwrap();
+    world.link.hang(&other).await;
+    world.engine.kill(&other, None).await.unwrap();
+    assert_eq!(world.wait(&other).await, 137);
+    assert_eq!((world.cloud.stops(), world.cloud.jobs()), (0, 1));
+    // What it keeps is of use as before.
+    world.engine.start(&one).await.unwrap();
+    assert_eq!((world.cloud.made().len(), world.cloud.stops()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -215,12 +215,18 @@ impl FakeLink {
         tokio::task::yield_now().await;
     }
 
-    /// The agent of a first run hears nothing any more, and its line is down.
-    pub async fn hang(&self, container: &str) {
+    /// Nothing reaches the process of a first run any more, although its agent's line stays up.
+    pub fn stall(&self, container: &str) {
         let run = RunId { container: container.to_owned(), generation: 1 };
         let (deaf, _) = mpsc::unbounded_channel();
         let deaf = std::mem::replace(self.agents.lock().unwrap().get_mut(&run).unwrap(), deaf);
         std::mem::forget(deaf);
+    }
+
+    /// The agent of a first run hears nothing any more, and its line is down.
+    pub async fn hang(&self, container: &str) {
+        self.stall(container);
+        let run = RunId { container: container.to_owned(), generation: 1 };
         let door = self.state.borrow()[&run].clone();
         self.connect(&run, false);
         door.events.line(&run, false).await;
