@@ -30,7 +30,7 @@ fn point_9_what_one_container_leaves_the_next_one_finds() {
     let shown = sh(&docker, &["-v", "data:/there"], show);
     assert_eq!(
         shown,
-        "drwxrws--- 7:8 2 /there/deep\n-rws--x--x 0:0 2 /there/hard\ntext\n2001-02-03 04:05:06.000000000 +0000"
+        "drwxrws--- 7:8 2 /there/deep\n-rws--x--x 0:8 2 /there/hard\ntext\n2001-02-03 04:05:06.000000000 +0000"
     );
     // Over a new daemon, read-only, and a part of it.
     daemon.kill();
@@ -214,7 +214,7 @@ fn anonymous_volumes_are_no_part_of_what_diff_export_and_commit_show() {
             .filter(|name| name.starts_with("own") || name == "here" || name.contains("sockerless"))
             .collect::<Vec<_>>()
     };
-    assert_eq!(docker.run("diff box").ok(), "A /here\nA /own");
+    assert_eq!(docker.run("diff box").ok(), "A /here");
     assert_eq!(exported(), ["here", "own/"]);
     docker.run("commit box committed").ok();
     assert_eq!(docker.args(["run", "--rm", "committed", "sh", "-c", "cat /here; ls /own"]).ok(), "here");

@@ -78,6 +78,8 @@ fn with_git(folder: &Path) -> Result<Layer> {
     let program = PathBuf::from(command::read(Command::new("which").arg("git"))?.trim());
     let mut layer = busybox_layer()?;
     layer.file("bin/git", 0o755, fs::read(&program)?)?;
+    // A clone starts it by this name, which the package has beside its other programs.
+    layer.file("bin/git-upload-pack", 0o755, &b"#!/bin/sh\nexec git upload-pack \"$@\"\n"[..])?;
     for library in command::read(Command::new("ldd").arg(&program))?.split_whitespace() {
         if library.starts_with('/') {
             folders(&mut layer, Path::new(library))?;
