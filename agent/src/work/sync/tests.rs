@@ -286,6 +286,38 @@ fn other_volumes_in_the_directory_are_not_part_of_it() {
 }
 
 #[test]
+fn what_another_mount_covers_stays_in_the_volume_and_is_not_written_into_that_mount() {
+    let mut volume = Volume::new();
+    let mut whole = volume.side("whole");
+    go(&mut whole, &mut volume, IN);
+    whole.write("node_modules/x", "of the volume");
+    whole.write("file", "1");
+    go(&mut whole, &mut volume, BACK);
+    let mut covered = volume.side("covered");
+    covered.sync.without = vec![covered.path.join("node_modules").display().to_string()];
+    covered.write("node_modules/y", "of the mount");
+    let done = go(&mut covered, &mut volume, IN);
+    assert_eq!((names(&covered.path.join("node_modules")), done.left_out), (vec!["y".into()], vec![]));
+    covered.write("file", "2");
+    assert_eq!(go(&mut covered, &mut volume, BACK).files, 2);
+    whole.write("node_modules/z", "new");
+    go(&mut whole, &mut volume, BOTH);
+    assert_eq!((whole.read("node_modules/x"), whole.read("file")), ("of the volume".into(), "2".into()));
+    covered.write("file", "3");
+    let done = go(&mut covered, &mut volume, BOTH);
+    assert_eq!((done.files, done.left_out_count, done.conflict_count), (3, 0, 0));
+    assert_eq!(names(&covered.path.join("node_modules")), ["y"]);
+    // Its own directory gone, it is gone, too.
+    fs::remove_dir_all(whole.path.join("node_modules")).unwrap();
+    go(&mut whole, &mut volume, BOTH);
+    assert_eq!(go(&mut covered, &mut volume, BOTH).files, 1);
+    assert_eq!(
+        (whole.read("file"), names(&covered.path.join("node_modules"))),
+        ("3".into(), vec!["y".into()])
+    );
+}
+
+#[test]
 fn small_packs_are_made_one_when_they_are_many() {
     let mut volume = Volume::new();
     let mut one = volume.side("one");

@@ -4,8 +4,8 @@ use std::{fs, io, io::Read, path::Path, sync::Arc};
 
 use sockerless_agent_wire::sync::{Sync, Synced};
 use sockerless_tree::{
-    Applied, Change, Content, Digest, Heard, Manifest, Merged, Node, Options, Scanned, apply, difference,
-    display, limits as tree_limits, merge, scan,
+    Applied, Change, Content, Digest, Heard, LeftOut, Manifest, Merged, Node, Options, Scanned, apply,
+    difference, display, is_below, limits as tree_limits, merge, parent, scan,
 };
 
 use super::{
@@ -70,8 +70,9 @@ impl Turn<'_> {
         let mut ours =
             known.base.as_ref().map_or_else(|| scanned.manifest.clone(), |base| base.read(&scanned.manifest));
         if let Some(base) = &known.base {
-            let kept = Scanned { manifest: ours, left_out: scanned.left_out.clone(), ..Scanned::default() };
-            ours = with_unread(kept, &base.truth);
+            let mut left_out = scanned.left_out.clone();
+            left_out.extend(self.covered(&ours));
+            ours = with_unread(Scanned { manifest: ours, left_out, ..Scanned::default() }, &base.truth);
         }
         let Merged { manifest: merged, conflicts } = match &known.base {
             // What the image has there stays, or is hidden by the volume.
@@ -167,6 +168,15 @@ impl Turn<'_> {
         inside.map(|path| path.as_os_str().as_bytes().to_vec()).filter(|path| !path.is_empty()).collect()
     }
 
+    /// What lies below other mounts cannot be seen, and is not gone for that; unless the directory that it was in is.
+    fn covered(&self, ours: &Manifest) -> Vec<LeftOut> {
+        let is_there = |path: &Vec<u8>| {
+            parent(path).and_then(|parent| ours.get(parent)).is_some_and(|node| node.content.is_directory())
+        };
+        let paths = self.without().into_iter().filter(is_there);
+        paths.map(|path| LeftOut { path, why: String::new(), unread: true }).collect()
+    }
+
     /// Adds the bytes of files that were known, and so not read. False if they are not as they were known.
     fn add_known(&self, scanned: &Scanned, packer: &mut Packer<'_>) -> bool {
         use std::os::unix::ffi::OsStrExt;
@@ -238,7 +248,12 @@ impl Turn<'_> {
         merged: Manifest,
         source: &Version,
     ) -> io::Result<(Scanned, Arc<Manifest>)> {
-        let changes = difference(ours, &merged);
+        let mut changes = difference(ours, &merged);
+        // It would be written into what is mounted there.
+        let without = self.without();
+        changes.retain(|change| {
+            !without.iter().any(|path| change.path() == path || is_below(change.path(), path))
+        });
         let mut chunks = Unpacker::new(self.store, source);
         let applied = apply(self.path, &changes, &mut chunks)?;
         self.done.changed = changes.len() as u64;
