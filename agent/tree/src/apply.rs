@@ -160,9 +160,8 @@ impl Apply<'_> {
             fs::hard_link(self.place(&first), &near)?;
             return self.rename(&near, &place);
         }
-        if content_stays {
-            self.dress(path, node)?;
-        } else {
+        // What is somebody else's can be replaced where it cannot be changed.
+        if !(content_stays && self.dressed(path, node)) {
             let near = self.near(path);
             let made = self.make(&near, node).and_then(|()| self.dress_at(&near, path, node));
             if let Err(error) = made.and_then(|()| fs::rename(&near, &place)) {
@@ -212,6 +211,16 @@ impl Apply<'_> {
         }
     }
 
+    /// Whether what is there could be made to look as it shall.
+    fn dressed(&mut self, path: &[u8], node: &Node) -> bool {
+        let before = (self.applied.not_owned_count, self.applied.not_owned.clone());
+        let is_dressed = self.dress(path, node).is_ok();
+        if !is_dressed {
+            (self.applied.not_owned_count, self.applied.not_owned) = before;
+        }
+        is_dressed
+    }
+
     fn dress(&mut self, path: &[u8], node: &Node) -> io::Result<()> {
         let place = self.place(path);
         self.dress_at(&place, path, node)
@@ -228,8 +237,13 @@ impl Apply<'_> {
             self.applied.not_owned.get_or_insert_with(|| (path.to_vec(), error.to_string()));
         }
         let is_link = matches!(node.content, Content::Link(_));
-        // The top may be somebody else's.
-        let lenient = |done: io::Result<()>| if path.is_empty() { done.or(Ok(())) } else { done };
+        // The top may be somebody else's, and so may a directory below it, which cannot be made anew.
+        let is_directory = node.content.is_directory();
+        let lenient = |done: io::Result<()>| match done {
+            Err(_) if path.is_empty() => Ok(()),
+            Err(error) if is_directory && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            done => done,
+        };
         if !is_link {
             lenient(fs::set_permissions(place, fs::Permissions::from_mode(node.mode)))?;
         }

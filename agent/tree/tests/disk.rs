@@ -14,7 +14,7 @@ use std::{
 
 use fixture::{Store, edited, edits, empty};
 use proptest::prelude::*;
-use sockerless_tree::{Content, Manifest, Options, Scanned, apply, difference, limits, scan};
+use sockerless_tree::{Content, Manifest, Node, Options, Scanned, apply, difference, limits, scan};
 
 fn scanned(directory: &Path) -> Scanned {
     scan(directory, Options::default()).unwrap()
@@ -39,6 +39,60 @@ proptest! {
         make(folder.path(), &other);
         prop_assert_eq!(&scanned(folder.path()).manifest, &other);
     }
+}
+
+#[test]
+fn what_cannot_be_dressed_where_it_is_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = edited(&empty(), &[(b"a".to_vec(), Some(fixture::node(fixture::file(1))))]);
+    make(folder.path(), &before);
+    let mut after = before.clone();
+    for (_, node) in after.iter_mut().filter(|(path, _)| !path.is_empty()) {
+        node.mode = 0o600;
+    }
+    let changes = difference(&before, &after);
+    // As good as somebody else's: its mode cannot be set.
+    fs::remove_file(folder.path().join("a")).unwrap();
+    apply(folder.path(), &changes, &mut Store::default()).unwrap();
+    assert_eq!(fs::read(folder.path().join("a")).unwrap(), fixture::bytes(1));
+    assert_eq!(fs::metadata(folder.path().join("a")).unwrap().mode() & 0o7777, 0o600);
+}
+
+/// Tells the test below, run once more, that it is another user and where the directory is.
+const ELSEWHERE: &str = "SOCKERLESS_TREE_TEST_FOLDER";
+
+#[test]
+fn what_belongs_to_somebody_else_is_taken_over_or_left() {
+    use std::os::unix::process::CommandExt;
+    let tree = |mode, content| Node { mode, ..fixture::node(content) };
+    let both = |file, directory| {
+        let edits = [
+            (b"d".to_vec(), Some(tree(directory, Content::Directory))),
+            (b"f".to_vec(), Some(tree(file, fixture::file(1)))),
+        ];
+        edited(&empty(), &edits)
+    };
+    if let Some(folder) = std::env::var_os(ELSEWHERE) {
+        let changes = difference(&both(0o644, 0o755), &both(0o600, 0o700));
+        apply(Path::new(&folder), &changes, &mut Store::default()).unwrap();
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    make(folder.path(), &both(0o644, 0o755));
+    // Everybody may write into it, as into /tmp, and nothing in it is everybody's.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let exe = folder.path().join("test");
+    fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
+    let mut again = std::process::Command::new(&exe);
+    again.args(["--exact", "what_belongs_to_somebody_else_is_taken_over_or_left"]);
+    let done = again.env(ELSEWHERE, folder.path()).uid(65_534).gid(65_534).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    let meta = |name: &str| fs::metadata(folder.path().join(name)).unwrap();
+    assert_eq!((meta("f").mode() & 0o7777, meta("f").uid()), (0o600, 65_534));
+    assert_eq!((meta("d").mode() & 0o7777, meta("d").uid()), (0o755, 0));
 }
 
 #[test]
