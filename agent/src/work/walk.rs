@@ -28,20 +28,21 @@ const DEVICES: [(&str, EntryType); 3] = [
 
 /// Lists everything.
 pub async fn walk(channel: Channel) {
-    transfer::send(channel, |out| list(&Root::container(), &Mounts::read(), clock::since(), out)).await;
+    transfer::send(channel, |out| list(&Root::container(), &Mounts::read_all(), clock::since(), out)).await;
 }
 
 /// Archives everything, as `docker export` does, but for what is in some directories.
 pub async fn export(channel: Channel, except: Vec<String>) {
     transfer::send(channel, |out| {
-        archive(&Root::container(), &Mounts::read().with(except), clock::since(), out)
+        archive(&Root::container(), &Mounts::read_all().with(except), clock::since(), out)
     })
     .await;
 }
 
 /// Archives what has changed since the agent began.
 pub async fn changed(channel: Channel) {
-    transfer::send(channel, |out| changes(&Root::container(), &Mounts::read(), clock::since(), out)).await;
+    transfer::send(channel, |out| changes(&Root::container(), &Mounts::read_all(), clock::since(), out))
+        .await;
 }
 
 fn all(
@@ -130,7 +131,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
-    use crate::work::stream::tests::collect;
+    use crate::work::{files::mounts, stream::tests::collect};
 
     fn tree() -> (tempfile::TempDir, Root, Mounts) {
         let folder = tempfile::tempdir().unwrap();
@@ -226,6 +227,32 @@ mod tests {
                 "proc/ 0",
                 "vol/ 0",
             ]
+        );
+    }
+
+    #[test]
+    fn what_stands_for_a_mount_is_left_out_where_it_really_is() {
+        let (folder, root, _) = tree();
+        fs::create_dir_all(folder.path().join("usr/sbin-of-test")).unwrap();
+        symlink("usr/sbin-of-test", folder.path().join("sbin")).unwrap();
+        // Before it is there.
+        mounts::note(&root, "/sbin/bound/");
+        fs::create_dir(folder.path().join("usr/sbin-of-test/bound")).unwrap();
+        fs::write(folder.path().join("usr/sbin-of-test/bound/file"), "12345").unwrap();
+        let mounts = Mounts::read_all();
+        let (_, lines, _) = collect(|out| list(&root, &mounts, Since::ever(), out));
+        let entries: Vec<Entry> = lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .filter(|entry: &Entry| entry.path.contains("bound"))
+            .collect();
+        assert!(matches!(&entries[..], [entry] if entry.closed), "{entries:?}");
+        let (_, changed, _) = collect(|out| changes(&root, &mounts, Since::ever(), out));
+        let names = names(&changed);
+        assert!(
+            names.contains(&"usr/sbin-of-test/ 0".into()) && !names.concat().contains("bound"),
+            "{names:?}"
         );
     }
 

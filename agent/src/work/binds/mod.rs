@@ -19,7 +19,7 @@ use super::{
     fault::{errno, failed},
     files::{
         clock,
-        mounts::Mounts,
+        mounts::{self, Mounts},
         path::{Root, absolute},
         tree::{Cross, Found, Tree},
     },
@@ -30,7 +30,13 @@ use crate::shared::Channel;
 
 /// Lists a path and what is below it.
 pub async fn scan(channel: Channel, path: String, except: Vec<Name>) {
-    transfer::send(channel, move |out| list(&Root::container(), &Mounts::read(), &path, &except, out)).await;
+    transfer::send(channel, move |out| {
+        let root = Root::container();
+        mounts::note(&root, &path);
+        // Not what others stand for: that would be taken for removed by the list of a directory around it.
+        list(&root, &Mounts::read(), &path, &except, out)
+    })
+    .await;
 }
 
 /// Reads things below a directory.

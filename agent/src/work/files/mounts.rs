@@ -1,13 +1,15 @@
 //! What is mounted into the container's file system.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs,
     os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
+use super::path::{Root, absolute};
 use crate::work::sync;
 
 /// Kinds of file systems that show the machine, not files.
@@ -44,6 +46,17 @@ const MAINTAINED: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"
 /// Where the storage of synced volumes is mounted, for the agent alone.
 const STORES: &str = "/.sockerless-volumes";
 
+/// Where directories really are that stand for mounts: the daemon knows them by paths that may lead through links.
+static RESOLVED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Notes that a path stands for a mount. It need not exist yet.
+pub fn note(root: &Root, path: &str) {
+    // What cannot be followed shows where it is needed.
+    if let Ok(real) = root.follow(Path::new(&absolute(path))) {
+        RESOLVED.lock().unwrap_or_else(PoisonError::into_inner).insert(real.components().collect());
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Mounts {
@@ -62,6 +75,15 @@ impl Mounts {
         // On the container's own disk, and volumes all the same.
         for path in sync::places() {
             mounts.points.entry(path).or_insert(false);
+        }
+        mounts
+    }
+
+    /// With all that stands for mounts, where it really is.
+    pub fn read_all() -> Self {
+        let mut mounts = Self::read();
+        for path in RESOLVED.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            mounts.points.entry(path.clone()).or_insert(false);
         }
         mounts
     }

@@ -24,7 +24,11 @@ use sockerless_agent_wire::{
 };
 
 use self::base::Known;
-use super::{fault::fault, transfer};
+use super::{
+    fault::fault,
+    files::{mounts, path::Root},
+    transfer,
+};
 use crate::shared::Channel;
 
 /// What is known of each directory. Kept as long as the agent lives: so is the container's disk.
@@ -33,6 +37,7 @@ static VOLUMES: Mutex<BTreeMap<PathBuf, Arc<Mutex<Known>>>> = Mutex::new(BTreeMa
 /// Serves a request.
 pub async fn sync(channel: Channel, sync: Sync) {
     transfer::send(channel, move |out| {
+        mounts::note(&Root::container(), &sync.path);
         out.reply(Reply::Ready);
         let path = PathBuf::from(&sync.path);
         let known =
