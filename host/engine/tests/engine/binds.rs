@@ -138,6 +138,38 @@ async fn a_file_alone_is_brought_back_and_never_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_link_or_a_folder_in_the_place_of_a_mounted_file_is_not_brought() {
+    let world = World::new().await;
+    let (inside, work) = (Inside::of(&world), tempfile::tempdir().unwrap());
+    write(&work, "conf", "the user's");
+    let file = bind(&work.path().join("conf"), "/conf");
+    world.create_with("box", &["sleep"], bound(&[file])).await;
+    world.engine.start("box").await.unwrap();
+    fs::remove_file(inside.at("conf")).unwrap();
+    fs::create_dir(inside.at("conf")).unwrap();
+    end(&world, "box").await;
+    assert_eq!((names(work.path()), read(&work, "conf")), (vec!["conf".into()], "the user's".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_a_container_puts_in_the_place_of_another_mount_leads_nowhere() {
+    let world = World::new().await;
+    let (inside, work, other) =
+        (Inside::of(&world), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(&work, "data/file", "sent");
+    let data = bind(&work.path().join("data"), "/data");
+    world.create_with("box", &["sleep"], bound(&[data])).await;
+    world.engine.start("box").await.unwrap();
+    // As a mount of the directory above would bring it.
+    fs::remove_dir_all(work.path().join("data")).unwrap();
+    std::os::unix::fs::symlink(other.path(), work.path().join("data")).unwrap();
+    inside.write("data/evil", "anywhere");
+    end(&world, "box").await;
+    assert_eq!(names(other.path()), [] as [&str; 0]);
+    assert!(world.error("box").contains("nothing is taken there or back"), "{}", world.error("box"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_changed_on_both_sides_is_kept_on_both() {
     let world = World::new().await;
     let (inside, work) = (Inside::of(&world), tempfile::tempdir().unwrap());

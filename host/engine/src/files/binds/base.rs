@@ -2,8 +2,10 @@
 //! files, since a daemon that was restarted in between has to know.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Write},
+    os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
 };
 
@@ -18,6 +20,10 @@ use crate::{Error, ErrorKind, Result, tuning};
 pub(super) struct Kept {
     /// The generation whose job has the container's side.
     pub host: u32,
+    /// The user's side, without links on the way, and whether it is a file: it stays that for as long as that job has the
+    /// other. The container could put a link in its place that leads anywhere.
+    pub source: PathBuf,
+    pub is_file: bool,
     pub base: Base,
 }
 
@@ -25,6 +31,8 @@ pub(super) struct Kept {
 #[derive(Serialize, Deserialize)]
 struct Head {
     host: u32,
+    source: Vec<u8>,
+    is_file: bool,
     user: usize,
     container: usize,
 }
@@ -78,7 +86,9 @@ impl Place {
 
 fn write(to: &mut impl Write, kept: &Kept) -> io::Result<()> {
     let Base { user, container } = &kept.base;
-    let head = Head { host: kept.host, user: user.len(), container: container.len() };
+    let source = kept.source.as_os_str().as_bytes().to_vec();
+    let (host, is_file) = (kept.host, kept.is_file);
+    let head = Head { host, source, is_file, user: user.len(), container: container.len() };
     to.write_all(&serde_json::to_vec(&head)?)?;
     to.write_all(b"\n")?;
     let mut record = Vec::new();
@@ -112,7 +122,8 @@ fn read(mut from: impl BufRead) -> io::Result<Kept> {
     if (base.user.len(), base.container.len()) != (head.user, head.container) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it breaks off"));
     }
-    Ok(Kept { host: head.host, base })
+    let source = OsString::from_vec(head.source).into();
+    Ok(Kept { host: head.host, source, is_file: head.is_file, base })
 }
 
 fn broken(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
@@ -197,7 +208,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let place = Place::new(&folder.path().join("c"), 3);
             prop_assert_eq!(place.read().unwrap(), None);
-            let kept = Kept { host, base: Base { user, container } };
+            let kept = Kept { host, source: "/a/b".into(), is_file: true, base: Base { user, container } };
             place.write(&kept).unwrap();
             place.write(&kept).unwrap();
             prop_assert_eq!(place.read().unwrap(), Some(kept));
@@ -210,7 +221,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::new(folder.path(), 0);
         let user = Tree::from([(b"a".to_vec(), Listed { path: b"a".to_vec(), ..Listed::default() })]);
-        place.write(&Kept { host: 1, base: Base { user, container: Tree::new() } }).unwrap();
+        let base = Base { user, container: Tree::new() };
+        place.write(&Kept { host: 1, source: "/a".into(), is_file: false, base }).unwrap();
         let whole = fs::read(&place.0).unwrap();
         for length in [0, 5, whole.len() - 1] {
             fs::write(&place.0, &whole[..length]).unwrap();

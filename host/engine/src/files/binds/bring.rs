@@ -48,6 +48,10 @@ impl Bringing {
         while let Some(member) = archive.next().map_err(broken)? {
             let path = path_of(&member.name);
             let Some(to) = self.plan.bring.get(&path).cloned() else { continue };
+            // A mounted file stays one: a link in its place would lead the next step anywhere.
+            if is_file && !matches!(&member.what, What::Thing(meta) if meta.kind == Kind::File) {
+                continue;
+            }
             let placed = match member.what {
                 What::Thing(meta) => {
                     let dress = self.dress(&path, &to, &meta);

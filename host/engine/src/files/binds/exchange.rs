@@ -115,10 +115,11 @@ impl Engine {
             while let Some(listed) = reader.take().map_err(|error| failed(error.to_string()))? {
                 if listed.path.is_empty() {
                     seen.root = Some(listed.clone());
-                    if !scope.is_file {
+                    // A mounted file is never deleted, nor does anything else take its place.
+                    if !scope.is_file || !listed.is_file() {
                         continue;
                     }
-                } else if !is_path(&listed.path) {
+                } else if scope.is_file || !is_path(&listed.path) {
                     return Err(failed("a path that leads elsewhere".into()));
                 }
                 if scan::is_copied(&listed) && scope.has(&listed.path) {

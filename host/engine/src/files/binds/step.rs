@@ -58,7 +58,18 @@ impl Engine {
             let was_file = kept.as_ref().is_some_and(|kept| kept.base.user.contains_key(&b""[..]));
             // A directory that the user took away is made again for what the container has in it.
             let wanted = Wanted { makes: wanted.makes && !(was_file && way != Way::In), ..wanted };
-            Ok((rules.scope(&wanted, &spec, &own)?, kept))
+            let scope = rules.scope(&wanted, &spec, &own)?;
+            match kept {
+                Some(kept) if (&kept.source, kept.is_file) != (&scope.source, scope.is_file) => {
+                    let (now, then) = (scope.source.display(), kept.source.display());
+                    let message = format!(
+                        "bind mount {}: it leads to {now} now and led to {then} when it was sent: nothing is taken there or back",
+                        wanted.source.display()
+                    );
+                    Err(Error::new(ErrorKind::Forbidden, message))
+                }
+                kept => Ok((scope, kept)),
+            }
         })
         .await?;
         let step = Step {
@@ -201,7 +212,10 @@ fn distrust(plan: &Plan, user: &Tree, after: &mut Tree) {
 
 impl Step {
     async fn keep(&self, base: Base) -> Result<()> {
-        let (place, kept) = (self.place.clone(), Kept { host: self.host, base });
+        let (place, kept) = (
+            self.place.clone(),
+            Kept { host: self.host, source: self.scope.source.clone(), is_file: self.scope.is_file, base },
+        );
         blocking(move || place.write(&kept)).await
     }
 }
