@@ -125,7 +125,7 @@ impl Storage for Probe {
             ["forge", url] => Request::get(url).header("authorization", "Bearer forged"),
             ["sign", credential, url] => Request::get(url).credential(credential),
             ["key", credential, url] => {
-                let placeholder = self.0.placeholder(credential)?;
+                let placeholder = self.0.placeholder(credential, None)?;
                 Request::post(url).body("text/plain", format!("key={placeholder};").into_bytes())
             }
             ["upload", url] => Request::put(url).body("text/plain", vec![b'x'; length as usize]),
