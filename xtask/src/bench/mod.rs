@@ -52,23 +52,46 @@ pub fn run(args: &BenchArgs) -> Result {
         let only = args.only.as_deref().unwrap_or_default();
         measurement.figures.iter().any(|figure| figure.name.contains(only))
     };
+    let mut failures = Vec::new();
     for measurement in MEASUREMENTS.iter().filter(wanted) {
         for figure in measurement.figures {
             eprintln!("measuring: {}", figure.name);
         }
-        // One after the other, each alone on the machine.
-        let of_ours = alone(&mut ours, measurement)?;
-        let of_peer = if measurement.with_peer { Some(alone(&mut peer, measurement)?) } else { None };
-        table.add(measurement.figures, &of_ours, of_peer.as_deref());
+        match both(&mut ours, &mut peer, measurement) {
+            Ok((of_ours, of_peer)) => {
+                for row in table.add(measurement.figures, &of_ours, of_peer.as_deref()) {
+                    eprint!("{row}");
+                }
+            }
+            // The others took minutes: they are told all the same.
+            Err(error) => {
+                eprintln!("failed: {error}");
+                failures.push(error.to_string());
+            }
+        }
     }
     let text = table.to_markdown();
     println!("{text}");
+    if !failures.is_empty() {
+        return Err(format!("not measured:\n{}", failures.join("\n")).into());
+    }
     if args.only.is_none() {
         let path = command::root().join("docs/benchmarks.md");
         fs::write(&path, text)?;
         println!("written to {}", path.display());
     }
     Ok(())
+}
+
+/// One after the other, each alone on the machine.
+fn both(
+    ours: &mut dyn Subject,
+    peer: &mut dyn Subject,
+    measurement: &Measurement,
+) -> Result<(Vec<f64>, Option<Vec<f64>>)> {
+    let of_ours = alone(ours, measurement)?;
+    let of_peer = if measurement.with_peer { Some(alone(peer, measurement)?) } else { None };
+    Ok((of_ours, of_peer))
 }
 
 fn alone(subject: &mut dyn Subject, measurement: &Measurement) -> Result<Vec<f64>> {

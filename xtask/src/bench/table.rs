@@ -1,7 +1,5 @@
 //! The table of `docs/benchmarks.md`.
 
-use std::fmt::Write;
-
 use super::goals::{Figure, Goal};
 
 /// Stands where there is nothing to tell.
@@ -21,6 +19,19 @@ struct Row {
 }
 
 impl Row {
+    fn to_markdown(&self) -> String {
+        format!(
+            "| {} | {} | {} | {} | {} | {} | {} |\n",
+            self.figure.name,
+            self.figure.unit,
+            number(self.ours),
+            self.peer.map_or_else(|| NOTHING.to_owned(), number),
+            self.times().map_or_else(|| NOTHING.to_owned(), |times| format!("{times:.1}")),
+            self.goal(),
+            self.end()
+        )
+    }
+
     /// How many times better than dockerd.
     fn times(&self) -> Option<f64> {
         let peer = self.peer?;
@@ -60,12 +71,19 @@ impl Table {
         Self { peer, rows: Vec::new() }
     }
 
-    /// Adds a row for each figure: its values stand at its place.
-    pub fn add(&mut self, figures: &'static [Figure], ours: &[f64], peer: Option<&[f64]>) {
+    /// Adds a row for each figure: its values stand at its place. The rows as they will stand in the document.
+    pub fn add(
+        &mut self,
+        figures: &'static [Figure],
+        ours: &[f64],
+        peer: Option<&[f64]>,
+    ) -> impl Iterator<Item = String> {
+        let from = self.rows.len();
         for (index, (figure, ours)) in figures.iter().zip(ours).enumerate() {
             let peer = peer.and_then(|peer| peer.get(index).copied());
             self.rows.push(Row { figure, ours: *ours, peer });
         }
+        self.rows.iter().skip(from).map(Row::to_markdown)
     }
 
     /// The document.
@@ -79,19 +97,7 @@ impl Table {
              | measurement | unit | sockerless | {} | × | goal | |\n|---|---|---:|---:|---:|---|---|\n",
             self.peer, self.peer
         );
-        for row in &self.rows {
-            let _ = writeln!(
-                text,
-                "| {} | {} | {} | {} | {} | {} | {} |",
-                row.figure.name,
-                row.figure.unit,
-                number(row.ours),
-                row.peer.map_or_else(|| NOTHING.to_owned(), number),
-                row.times().map_or_else(|| NOTHING.to_owned(), |times| format!("{times:.1}")),
-                row.goal(),
-                row.end()
-            );
-        }
+        text.extend(self.rows.iter().map(Row::to_markdown));
         text
     }
 }
@@ -136,7 +142,8 @@ mod tests {
     #[test]
     fn a_figure_without_goal_and_peer_is_only_told() {
         let mut table = Table::new("dockerd 1".to_owned());
-        table.add(std::slice::from_ref(figure(None)), &[0.05], None);
+        let rows = table.add(std::slice::from_ref(figure(None)), &[0.05], None).count();
+        assert_eq!(rows, 1);
         assert!(table.to_markdown().ends_with("| a thing | ms | 0.050 | – | – | – | reported |\n"));
     }
 }
