@@ -30,6 +30,10 @@ pub enum Code {
     Internal,
     /// 501, 12.
     Unimplemented,
+    /// 503, 14.
+    Unavailable,
+    /// 504, 4.
+    DeadlineExceeded,
 }
 
 impl Code {
@@ -46,6 +50,8 @@ impl Code {
             Self::ResourceExhausted => (StatusCode::TOO_MANY_REQUESTS, 8, "RESOURCE_EXHAUSTED"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, 13, "INTERNAL"),
             Self::Unimplemented => (StatusCode::NOT_IMPLEMENTED, 12, "UNIMPLEMENTED"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, 14, "UNAVAILABLE"),
+            Self::DeadlineExceeded => (StatusCode::GATEWAY_TIMEOUT, 4, "DEADLINE_EXCEEDED"),
         }
     }
 }

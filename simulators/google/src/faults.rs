@@ -14,6 +14,9 @@ use crate::dns::DnsError;
 use crate::error::{ApiError, Code};
 use crate::limits;
 
+/// Where faults are asked for.
+pub const PATH: &str = "/simulator/v1/faults";
+
 /// Calls that are to fail.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,8 +65,11 @@ impl Faults {
         StatusCode::NO_CONTENT.into_response()
     }
 
-    /// Whether a call is to fail, which counts.
+    /// Whether a call is to fail, which counts. Those to [`PATH`] never do: who asked for a fault can take it away.
     pub fn fate(&self, method: &Method, path: &str) -> Option<Fate> {
+        if path == PATH {
+            return None;
+        }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fault =
             all.iter_mut().find(|fault| fault.method == method.as_str() && path.starts_with(&fault.path))?;
@@ -91,6 +97,8 @@ fn code(name: &str) -> Option<Code> {
         Code::ResourceExhausted,
         Code::Internal,
         Code::Unimplemented,
+        Code::Unavailable,
+        Code::DeadlineExceeded,
     ];
     all.into_iter().find(|code| code.forms().2 == name)
 }
@@ -119,5 +127,20 @@ mod tests {
         ask(&faults, Method::DELETE, "").await;
         assert_eq!(fate(Method::POST, "/dns/v1/x"), None);
         assert_eq!(ask(&faults, Method::POST, "{}").await, StatusCode::BAD_REQUEST);
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_all_calls_can_be_taken_away() {
+        let faults = Faults::default();
+        for code in ["UNAVAILABLE", "DEADLINE_EXCEEDED"] {
+            let wanted = format!(
+                r#"{{"method": "DELETE", "path": "/", "code": "{code}", "message": "oh", "times": 9}}"#
+            );
+            assert_eq!(ask(&faults, Method::POST, &wanted).await, StatusCode::NO_CONTENT);
+            let name = faults.fate(&Method::DELETE, "/v2/x").map(|fate| fate.error.code.forms().2);
+            assert_eq!(name, Some(code));
+            assert!(faults.fate(&Method::DELETE, PATH).is_none());
+            ask(&faults, Method::DELETE, "").await;
+        }
     }
 }

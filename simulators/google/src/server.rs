@@ -189,7 +189,7 @@ async fn route(simulator: Arc<Simulator>, request: Request<Body>) -> Response {
         "dns" => dns::serve(simulator, request).await,
         "" | "token" | "oauth2" | "v1" | "computeMetadata" => auth::serve(&simulator, request).await,
         "simulator" if path == "/simulator/v1/info" => Json(simulator.info.clone()).into_response(),
-        "simulator" if path == "/simulator/v1/faults" => simulator.faults.change(request).await,
+        "simulator" if path == faults::PATH => simulator.faults.change(request).await,
         _ => ApiError::new(Code::NotFound, format!("The requested URL {path} was not found on this server."))
             .into_response(),
     }

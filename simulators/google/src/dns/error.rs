@@ -75,7 +75,7 @@ impl From<ApiError> for DnsError {
             Code::NotFound => "notFound",
             Code::AlreadyExists | Code::Aborted => "alreadyExists",
             Code::ResourceExhausted => "rateLimitExceeded",
-            Code::Internal => "backendError",
+            Code::Internal | Code::Unavailable | Code::DeadlineExceeded => "backendError",
             Code::Unimplemented => "notImplemented",
         };
         Self { retry_after: error.retry_after, ..Self::new(status, reason, error.message) }

@@ -70,7 +70,7 @@ impl From<ApiError> for StorageError {
             Code::NotFound => "notFound",
             Code::AlreadyExists | Code::Aborted => "conflict",
             Code::ResourceExhausted => "rateLimitExceeded",
-            Code::Internal => "backendError",
+            Code::Internal | Code::Unavailable | Code::DeadlineExceeded => "backendError",
             Code::Unimplemented => "notImplemented",
         };
         let mut error = Self::new(status, reason, error.message);
