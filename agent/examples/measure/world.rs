@@ -59,9 +59,9 @@ impl AgentEvents for Counter {
     async fn bound(&self, _: &RunId, _: Digest) -> Result<(), Refusal> {
         Ok(())
     }
-    async fn launch(&self, _: &RunId) -> Result<Launch, Refusal> {
+    async fn launch(&self, _: &RunId) -> Result<Option<Launch>, Refusal> {
         *self.asked.lock().unwrap() = Some(Instant::now());
-        Ok(self.launch.clone())
+        Ok(Some(self.launch.clone()))
     }
     async fn started(&self, _: &RunId, _: u32) {
         *self.took.lock().unwrap() = self.asked.lock().unwrap().unwrap().elapsed();

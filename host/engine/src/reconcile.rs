@@ -52,8 +52,10 @@ impl Engine {
             self.runs.know_job(&intent.job);
             if intent.seats.is_empty() {
                 intents.insert(intent.run.clone(), intent);
+            } else if intent.closed {
+                self.clean_up(intent);
             } else {
-                self.resume_pod(intent);
+                self.resume_pod(intent).await;
             }
         }
         for entry in self.containers.all() {

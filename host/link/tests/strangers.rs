@@ -22,6 +22,9 @@ use tokio::{
 };
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
+/// A container for whose agent there is nothing to start.
+const IDLE: &str = "idle";
+
 /// Passes on what it is told; keeps nothing and takes no output.
 struct Engine(mpsc::UnboundedSender<String>);
 
@@ -30,9 +33,10 @@ impl AgentEvents for Engine {
     async fn bound(&self, _: &RunId, _: Digest) -> Result<(), Refusal> {
         self.say("bound")
     }
-    async fn launch(&self, _: &RunId) -> Result<Launch, Refusal> {
+    async fn launch(&self, run: &RunId) -> Result<Option<Launch>, Refusal> {
         self.say("launch")?;
-        Ok(Launch { argv: vec!["x".into()], ..Launch::default() })
+        let launch = Launch { argv: vec!["x".into()], ..Launch::default() };
+        Ok((run.container != IDLE).then_some(launch))
     }
     async fn started(&self, _: &RunId, pid: u32) {
         self.say(&format!("started {pid}")).unwrap();
@@ -221,6 +225,25 @@ async fn what_the_engine_has_already_is_not_told_again_and_its_refusal_reaches_t
     for told in ["bound", "line true", "launch", "started 5", "output 100 new", "line false"] {
         assert_eq!(world.told.recv().await.unwrap(), told);
     }
+}
+
+#[tokio::test]
+async fn an_agent_for_which_there_is_nothing_to_start_may_come_back_and_asks_again() {
+    let mut world = world().await;
+    let (engine, mut told) = mpsc::unbounded_channel();
+    let idle = RunId { container: IDLE.to_owned(), generation: 1 };
+    let ticket = Sha256::digest([1; 32]).into();
+    world.link.admit(Admission { run: idle.clone(), ticket, secret: None }, Arc::new(Engine(engine)));
+    let hello = || Hello { run: idle.to_string(), idle: true, ..hello() };
+    for told_before in ["bound", "line false"] {
+        let (socket, welcome) = greet(&world, hello()).await;
+        assert!(matches!(welcome, FromDaemon::Welcome { .. }), "{welcome:?}");
+        for expected in [told_before, "line true", "launch"] {
+            assert_eq!(told.recv().await.unwrap(), expected);
+        }
+        drop(socket);
+    }
+    assert!(world.told.try_recv().is_err());
 }
 
 #[tokio::test]

@@ -149,8 +149,9 @@ pub trait AgentEvents: Send + Sync + 'static {
     /// before its container is started this lasts. May be broken off at any time, and is asked again on the next line.
     async fn wanted(&self, _run: &RunId) {}
 
-    /// The agent has nothing to do yet and asks for it.
-    async fn launch(&self, run: &RunId) -> Result<Launch, Refusal>;
+    /// The agent has nothing to do yet and asks for it. None: there is nothing (any more), and it is to stay until it is
+    /// dismissed.
+    async fn launch(&self, run: &RunId) -> Result<Option<Launch>, Refusal>;
 
     /// The process runs.
     async fn started(&self, run: &RunId, pid: u32);

@@ -23,6 +23,10 @@ impl Engine {
             }
         };
         let seats = self.unneeded(pod).await;
+        // Before anything else: its members may be started elsewhere from now on, which the next daemon must not undo.
+        if let Err(error) = pod.ledger.change(self, |intent| intent.closed = true).await {
+            tracing::error!(job = pod.job, %error, "that a pod is closed could not be kept");
+        }
         pod.over.cancel();
         self.close_pod(pod, &seats, attempt).await;
     }

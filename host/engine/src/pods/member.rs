@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use sockerless_ports::backend::Phase;
+use sockerless_ports::{backend::Phase, link::RunId};
 
 use super::Seat;
 use crate::{
-    Engine,
+    Engine, Result,
     containers::Entry,
     life::{self, CloudEnd, Event, Report},
     supervisor::{Attempt, Orders, Over, Run, not_alone, pass_signals},
@@ -67,19 +67,11 @@ impl Engine {
     }
 
     /// A member has no more use for its place. Its agent is kept as long as the job.
-    pub(crate) async fn rise(&self, run: &Arc<Run>) {
+    pub(crate) async fn rise(self: &Arc<Self>, run: &Arc<Run>) {
         let Some(seat) = run.seat() else { return };
         let name = run.id(run.generation());
         if *run.busy.borrow() {
-            // Nobody has seen the end of its process, which shall have one.
-            let link = Arc::clone(&self.link);
-            self.spawn(async move {
-                // An error says that the process, or the pod, was faster.
-                let _ = link.signal(&name, 9).await;
-            });
-        }
-        if let Err(error) = seat.keep_name(self).await {
-            tracing::warn!(run = %run.host, %error, "what an agent is known as could not be kept");
+            self.kill_unseen(name);
         }
         self.runs.remove(run);
         if !seat.last_runner().is_some_and(|last| Arc::ptr_eq(&last, run)) {
@@ -87,6 +79,23 @@ impl Engine {
             self.runs.leave(run);
         }
         seat.rise();
+    }
+
+    /// Nobody has seen the end of a process, which shall have one.
+    pub(super) fn kill_unseen(self: &Arc<Self>, name: RunId) {
+        let link = Arc::clone(&self.link);
+        self.spawn(async move {
+            // An error says that the process, or the pod, was faster.
+            let _ = link.signal(&name, 9).await;
+        });
+    }
+
+    /// Keeps what the places of a container in pods' jobs know of their agents, before its record and its log are gone.
+    pub(crate) async fn keep_seats(&self, container: &str) -> Result<()> {
+        for seat in self.pods.seats_of(container) {
+            seat.keep(self).await?;
+        }
+        Ok(())
     }
 
     /// Whether others need the same job.

@@ -187,7 +187,7 @@ impl Engine {
             let Member { container, volumes: own, ticket } = member;
             let Some(ticket) = ticket else { return Err(gone()) };
             let ticket = Sha256::digest(ticket).into();
-            seats.push(SeatRecord { serves: run.generation, run, ticket, secret: None });
+            seats.push(SeatRecord { serves: run.generation, kept: [0; 2], run, ticket, secret: None });
             containers.push(join(index, container, own, &mut volumes));
         }
         let spec = JobSpec {
@@ -207,13 +207,19 @@ impl Engine {
             secret: None,
             handle: None,
             seats,
+            closed: false,
         };
-        self.runs.know_job(&job);
-        if let Err(error) = self.commit(vec![intent.put()?]).await {
-            self.runs.forget_job(&job);
-            return Err(error);
-        }
-        Ok(self.seat_agents(Some(key), intent, |_| true))
+        let engine = Arc::clone(self);
+        // Whole even if whoever asks is not needed any more: a record without anybody to look after it would stay.
+        self.complete(async move {
+            engine.runs.know_job(&job);
+            if let Err(error) = engine.commit(vec![intent.put()?]).await {
+                engine.runs.forget_job(&job);
+                return Err(error);
+            }
+            Ok(engine.seat_agents(Some(key), intent, |_| true))
+        })
+        .await
     }
 
     /// Lets the agents of a pod in, and looks after its job. `waiting`: whether nobody has done a run in a place yet.
@@ -233,7 +239,13 @@ impl Engine {
             .map(|(index, record)| Seat::new(self.weak(), &pod, index, record, waiting(record)))
             .collect();
         for (seat, record) in seats.iter().zip(&records) {
+            if seat.is_left(self) {
+                self.runs.enter(&seat.mistrust());
+            }
             self.link.admit(seat.admission(record), Arc::clone(seat) as _);
+        }
+        for seat in seats.iter().filter(|seat| seat.is_left(self)) {
+            self.kill_unseen(seat.name());
         }
         self.pods.insert(Arc::clone(&pod), seats);
         let (engine, task) = (Arc::clone(self), Arc::clone(&pod));

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sockerless_ports::link::RunId;
+use sockerless_ports::link::{Output, RunId};
 
-use super::Seat;
+use super::{Seat, seat::place};
 use crate::{
     Engine,
     life::Phase,
@@ -13,13 +13,18 @@ use crate::{
 
 impl Engine {
     /// Lets the agents of a pod's job in again, and goes on with the job.
-    pub(crate) fn resume_pod(self: &Arc<Self>, mut intent: Intent) {
+    pub(crate) async fn resume_pod(self: &Arc<Self>, mut intent: Intent) {
         for seat in &mut intent.seats {
             if let Some(entry) = self.containers.get(&seat.run.container) {
                 let state = &entry.view().state;
-                if state.needs_job(seat.run.generation) {
-                    seat.serves = state.serves;
+                if state.needs_job(seat.run.generation) && seat.serves != state.serves {
+                    (seat.serves, seat.kept) = (state.serves, [0; 2]);
                 }
+            }
+            let run = RunId { generation: seat.serves, ..seat.run.clone() };
+            for output in [Output::Stdout, Output::Stderr] {
+                let kept = &mut seat.kept[place(output)];
+                *kept = self.logs.length(&run, output).await.unwrap_or(0).max(*kept);
             }
         }
         let mut views = intent.seats.iter().filter_map(|seat| self.containers.get(&seat.run.container));

@@ -1,8 +1,11 @@
 //! A member's place in a pod's job: its agent, which waits there until its container is started, and stays when that has ended.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -25,8 +28,11 @@ pub(crate) struct Seat {
     pub index: usize,
     /// What its agent was made for.
     pub run: RunId,
-    /// The generation that the agent did last before this daemon, as far as its container does not say.
-    serves: u32,
+    /// The generation that the agent came for last, or is to come for.
+    serves: AtomicU32,
+    /// By generation, how many bytes of its outputs the agent was told are kept: it must not be told of fewer when it comes
+    /// back, and the log goes with its container.
+    told: Mutex<HashMap<u32, [u64; 2]>>,
     /// Somebody does runs there at the moment.
     taken: AtomicBool,
     /// It is, or was, somebody's: nobody else can have it.
@@ -53,7 +59,8 @@ impl Seat {
             pod: Arc::clone(pod),
             index,
             run: record.run.clone(),
-            serves: record.serves,
+            serves: AtomicU32::new(record.serves),
+            told: Mutex::new(HashMap::from([(record.serves, record.kept)])),
             taken: AtomicBool::new(false),
             spent: AtomicBool::new(!waiting),
             runner: Mutex::default(),
@@ -96,6 +103,20 @@ impl Seat {
         self.runner().clone()
     }
 
+    /// Nobody waits for its place to be taken, and nobody has it: its container has left it, or is gone.
+    pub(super) fn is_left(&self, engine: &Engine) -> bool {
+        self.spent.load(Ordering::SeqCst) && !self.is_needed(engine)
+    }
+
+    /// A process may run there that an earlier daemon has given up. Gives the job of the container that it belongs to, which
+    /// ends when the agent says so.
+    pub(super) fn mistrust(self: &Arc<Self>) -> Arc<Run> {
+        let (run, _) = Run::new(self.run.clone(), self.serves.load(Ordering::SeqCst), None, true);
+        run.sit(self);
+        *self.runner() = Some(Arc::clone(&run));
+        run
+    }
+
     /// This job of a container does its runs there: what the agent says is heard from now on.
     pub(crate) fn sit(&self, run: &Arc<Run>) {
         *self.runner() = Some(Arc::clone(run));
@@ -113,7 +134,7 @@ impl Seat {
     pub(super) fn name(&self) -> RunId {
         match &*self.runner() {
             Some(run) => run.id(run.generation()),
-            None => RunId { generation: self.serves, ..self.run.clone() },
+            None => RunId { generation: self.serves.load(Ordering::SeqCst), ..self.run.clone() },
         }
     }
 
@@ -132,15 +153,49 @@ impl Seat {
         self.pod.ledger.change(engine, keep).await
     }
 
-    /// Keeps what the agent is known as.
-    pub(super) async fn keep_name(&self, engine: &Engine) -> Result<()> {
-        let serves = self.name().generation;
+    /// Keeps what the agent came for last, and how much of its output it was told is kept: before anything else forgets it.
+    pub(super) async fn keep(&self, engine: &Engine) -> Result<()> {
+        let serves = self.serves.load(Ordering::SeqCst);
+        let kept = self.told().get(&serves).copied().unwrap_or_default();
         let keep = |intent: &mut crate::supervisor::Intent| {
             if let Some(seat) = intent.seats.get_mut(self.index) {
-                seat.serves = serves;
+                (seat.serves, seat.kept) = (serves, kept);
             }
         };
         self.pod.ledger.change(engine, keep).await
+    }
+
+    fn told(&self) -> MutexGuard<'_, HashMap<u32, [u64; 2]>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives what the agent is to be told: never less than before.
+    fn tell(&self, generation: u32, output: Output, kept: u64) -> u64 {
+        let mut told = self.told();
+        let told = &mut told.entry(generation).or_default()[place(output)];
+        *told = kept.max(*told);
+        *told
+    }
+
+    /// The agent has come for a generation, and will come for no earlier one. Kept at once: its container knows that only
+    /// once the process runs, and may be gone then.
+    async fn came(&self, generation: u32) {
+        self.told().retain(|known, _| *known == generation);
+        if self.serves.swap(generation, Ordering::SeqCst) == generation {
+            return;
+        }
+        if let Some(engine) = self.engine.upgrade()
+            && let Err(error) = self.keep(&engine).await
+        {
+            tracing::warn!(run = %self.run, %error, "what an agent is known as could not be kept");
+        }
+    }
+
+    /// No process runs there.
+    fn is_quiet(&self) {
+        if let Some(runner) = self.last_runner() {
+            runner.busy.send_replace(false);
+        }
     }
 
     /// Whether the agent is connected.
@@ -174,10 +229,14 @@ impl AgentEvents for Seat {
     }
 
     async fn wanted(&self, _: &RunId) {
+        if self.listener().is_none() {
+            // It has nothing to do, so there is no process.
+            self.is_quiet();
+        }
         self.sitting().await;
     }
 
-    async fn launch(&self, run: &RunId) -> std::result::Result<Launch, Refusal> {
+    async fn launch(&self, run: &RunId) -> std::result::Result<Option<Launch>, Refusal> {
         let Some(listener) = self.sitting().await else {
             return Err(Refusal("the pod's job is over".into()));
         };
@@ -185,14 +244,12 @@ impl AgentEvents for Seat {
         listener.line(run, true).await;
         match listener.launch(run).await {
             Ok(launch) => Ok(launch),
-            Err(refusal) => {
-                // It is told of nothing to start.
-                if let Some(runner) = self.last_runner() {
-                    runner.busy.send_replace(false);
-                }
-                // An agent that is refused ends, and perhaps the whole job with it.
-                self.pod.over.cancelled().await;
-                Err(refusal)
+            Err(Refusal(reason)) => {
+                tracing::debug!(%run, reason, "a member's agent is told of nothing to start");
+                self.is_quiet();
+                // An agent that is refused ends, and perhaps the whole job with it. This call must not last until that is
+                // over: a new line of the agent waits for it.
+                Ok(None)
             }
         }
     }
@@ -204,18 +261,20 @@ impl AgentEvents for Seat {
     }
 
     async fn failed(&self, run: &RunId, failure: LaunchFailure) {
-        if let Some(listener) = self.listener() {
-            listener.failed(run, failure).await;
+        match self.listener() {
+            Some(listener) => listener.failed(run, failure).await,
+            None => self.is_quiet(),
         }
     }
 
     async fn kept(&self, run: &RunId, output: Output) -> u64 {
-        match (self.listener(), self.engine.upgrade()) {
+        let kept = match (self.listener(), self.engine.upgrade()) {
             (Some(listener), _) => listener.kept(run, output).await,
             // What is thrown away counts as kept.
             (None, Some(engine)) => engine.logs.length(run, output).await.unwrap_or(0),
             (None, None) => 0,
-        }
+        };
+        self.tell(run.generation, output, kept)
     }
 
     async fn output(
@@ -225,21 +284,32 @@ impl AgentEvents for Seat {
         offset: u64,
         bytes: Bytes,
     ) -> std::result::Result<(), Refusal> {
-        match self.listener() {
+        let end = offset.saturating_add(bytes.len() as u64);
+        let taken = match self.listener() {
             Some(listener) => listener.output(run, output, offset, bytes).await,
-            // Of a process that was given up, and is about to be killed.
             None => Ok(()),
+        };
+        match self.engine.upgrade() {
+            // Of a process that was given up, and is about to be killed: what is refused is thrown away, since an agent that
+            // is refused ends, and perhaps the whole job with it.
+            Some(engine) if !self.is_needed(&engine) => {
+                self.tell(run.generation, output, end);
+                if let Err(error) = self.keep(&engine).await {
+                    tracing::warn!(%run, %error, "how much an agent was told is kept could not be kept");
+                }
+            }
+            _ => {
+                taken?;
+                self.tell(run.generation, output, end);
+            }
         }
+        Ok(())
     }
 
     async fn exited(&self, run: &RunId, exit: Exit) {
         match self.listener() {
             Some(listener) => listener.exited(run, exit).await,
-            None => {
-                if let Some(runner) = self.last_runner() {
-                    runner.busy.send_replace(false);
-                }
-            }
+            None => self.is_quiet(),
         }
     }
 
@@ -256,9 +326,20 @@ impl AgentEvents for Seat {
     }
 
     async fn line(&self, run: &RunId, up: bool) {
+        if up {
+            self.came(run.generation).await;
+        }
         self.line.send_replace(up);
         if let Some(listener) = self.listener() {
             listener.line(run, up).await;
         }
+    }
+}
+
+/// Where an output's number stands.
+pub(super) fn place(output: Output) -> usize {
+    match output {
+        Output::Stdout => 0,
+        Output::Stderr => 1,
     }
 }

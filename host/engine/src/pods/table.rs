@@ -68,6 +68,13 @@ impl Pods {
         found
     }
 
+    /// The places that were made for a container.
+    pub fn seats_of(&self, container: &str) -> Vec<Arc<Seat>> {
+        let pods = self.pods();
+        let seats = pods.iter().flat_map(|(_, seats)| seats);
+        seats.filter(|seat| seat.run.container == container).cloned().collect()
+    }
+
     /// Whether the agent of any other member is connected.
     pub fn any_connected(&self, pod: &Arc<Pod>, than: usize) -> bool {
         let pods = self.pods();

@@ -80,7 +80,7 @@ impl AgentEvents for Agents {
         self.run.keep_secret(&engine, secret).await.map_err(|error| Refusal(error.message))
     }
 
-    async fn launch(&self, run: &RunId) -> Result<Launch, Refusal> {
+    async fn launch(&self, run: &RunId) -> Result<Option<Launch>, Refusal> {
         let engine = self.engine()?;
         let entry = self.container(&engine).ok_or_else(|| Refusal("the container's run is over".into()))?;
         // In this order: whoever takes the run away from this job looks at `busy` after that, and sees that there may be a
@@ -108,7 +108,7 @@ impl AgentEvents for Agents {
             engine.cloud(&entry.spec.backend).map_err(|error| Refusal(error.message))?.manifest().features;
         let mut launch = containers::launch(&entry.spec, features);
         engine.add_linked(&entry.view(), &mut launch.env);
-        Ok(launch)
+        Ok(Some(launch))
     }
 
     async fn started(&self, run: &RunId, pid: u32) {

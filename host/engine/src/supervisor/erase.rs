@@ -40,6 +40,7 @@ impl Engine {
     }
 
     async fn erase_record(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<()> {
+        self.keep_seats(entry.id()).await?;
         let mut gone = self.execs.forget(entry.id());
         gone.push(Change::Delete(Kind::Container, entry.id().to_owned()));
         if entry.readers.is_empty() {

@@ -31,6 +31,9 @@ pub(crate) struct Intent {
     /// The agents of a job of several containers (a pod), in the order of the containers; empty for a job of one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seats: Vec<SeatRecord>,
+    /// Of a pod that nobody needs any more: others may do what its places were made for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 /// What is kept of one agent of a pod's job.
@@ -40,6 +43,9 @@ pub(crate) struct SeatRecord {
     pub run: RunId,
     /// The generation that it did last, as far as its container does not say.
     pub serves: u32,
+    /// How many bytes of that generation's outputs it was told are kept: its log may be gone when the agent comes back.
+    #[serde(default)]
+    pub kept: [u64; 2],
     /// Hash of its ticket.
     pub ticket: Digest,
     /// Hash of its secret, once it is bound.

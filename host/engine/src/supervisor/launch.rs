@@ -118,11 +118,26 @@ impl Engine {
     /// Deletes the job of a run whose container does not need it any more, or is gone.
     pub(crate) fn clean_up(self: &Arc<Self>, intent: Intent) {
         self.runs.know_job(&intent.job);
+        let hosts: Vec<RunId> = if intent.seats.is_empty() {
+            vec![intent.run.clone()]
+        } else {
+            // What a place was made for may have been done elsewhere since: only the containers are those of the job.
+            let containers = intent.seats.iter().map(|seat| seat.run.container.clone());
+            containers.map(|container| RunId { container, generation: 0 }).collect()
+        };
         // Nobody knows what it was doing when the daemon died.
-        let (run, _) = Run::new(intent.run.clone(), intent.run.generation, Some(intent), true);
-        self.runs.enter(&run);
+        let busy = |host: RunId| {
+            let generation = host.generation;
+            Run::new(host, generation, None, true).0
+        };
+        let runs: Vec<Arc<Run>> = hosts.into_iter().map(busy).collect();
+        runs.iter().for_each(|run| self.runs.enter(run));
         let engine = Arc::clone(self);
-        self.spawn(async move { engine.retire(&run, Attempt::Unknown).await });
+        self.spawn(async move {
+            if engine.dissolve(&intent, Attempt::Unknown, &runs).await {
+                runs.iter().for_each(|run| engine.runs.leave(run));
+            }
+        });
     }
 
     /// In a pod's job, or in one of its own.

@@ -56,6 +56,7 @@ impl Engine {
             secret: None,
             handle: None,
             seats: Vec::new(),
+            closed: false,
         })
     }
 

@@ -9,7 +9,10 @@ use bollard_stubs::models::{
 use sockerless_engine::*;
 use sockerless_ports::{
     backend::{ErrorCode, Features, Phase, WorkloadKind},
-    link::{Route, RunId},
+    link::{
+        Route, RunId,
+        request::{Fault, FaultKind, Reply},
+    },
     registry::ImageError,
     store::Kind,
 };
@@ -255,6 +258,111 @@ async fn a_member_that_nobody_starts_does_not_keep_the_job() {
     assert!(world.link.awaited(&never).is_empty());
     world.engine.start(&never).await.unwrap();
     assert_eq!((world.cloud.made().len(), world.status("never")), (2, Status::RUNNING));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_agent_of_a_member_that_is_not_to_be_started_any_more_stays_and_is_not_held_up() {
+    let world = World::new().await;
+    let good = member(&world, "good", &["sleep"]).await;
+    let bad = member(&world, "bad", &["sleep"]).await;
+    let files = PutArchive { path: "/".into(), ..PutArchive::default() };
+    let empty = futures_util::stream::iter([Ok(vec![0; 1024].into())]);
+    world.engine.write_path("bad", files, Box::pin(empty)).await.unwrap();
+    world.link.serve(|_, end| async move {
+        end.reply(Reply::Failed(Fault { kind: FaultKind::Internal, message: "no".into() }));
+    });
+    world.engine.start(&good).await.unwrap();
+    world.engine.start(&bad).await.unwrap_err();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(world.link.is_idle(&bad));
+    tokio::time::sleep(LONG).await;
+    assert_eq!((world.status("good"), world.cloud.jobs()), (Status::RUNNING, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_agent_of_a_removed_member_is_told_of_no_fewer_bytes_than_before() {
+    let mut world = World::new().await;
+    let stays = member(&world, "stays", &["sleep"]).await;
+    let gone = member(&world, "gone", &["echo", "hello"]).await;
+    world.engine.start(&stays).await.unwrap();
+    world.engine.start(&gone).await.unwrap();
+    assert_eq!(world.wait(&gone).await, 0);
+    world.engine.remove(&gone, RemoveRequest::default()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.link.kept(&gone).await, 6);
+    world.crash().await;
+    world.reopen().await;
+    assert_eq!(world.link.kept(&gone).await, 6);
+    assert_eq!(world.status(&stays), Status::RUNNING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_was_given_up_is_not_forgotten_by_the_next_daemon() {
+    let mut world = World::new().await;
+    let (one, other) = two(&world).await;
+    world.link.hang(&other).await;
+    assert_eq!(world.wait(&other).await, 255);
+    world.crash().await;
+    world.reopen().await;
+    // It still runs: no second one may begin.
+    let error = world.engine.start(&other).await.unwrap_err();
+    assert!(error.message.contains("two must not run at once"), "{error}");
+    world.crash().await;
+    world.link.recover(&other);
+    world.reopen().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!world.cloud.runs(&other));
+    world.engine.start(&other).await.unwrap();
+    assert_eq!((world.status(&one), world.cloud.clashes()), (Status::RUNNING, 0));
+}
+
+/// The power goes after each commit of the removal in turn.
+#[tokio::test(start_paused = true)]
+async fn the_agent_of_a_member_that_is_removed_after_a_start_in_place_is_known_to_the_next_daemon() {
+    for commits in 0..5 {
+        let mut world = World::new().await;
+        let (one, other) = two(&world).await;
+        world.engine.restart(&other, None, None).await.unwrap();
+        assert!(world.link.awaited(&other).contains(&2));
+        world.store.cut_after(commits);
+        let engine = world.engine.clone();
+        let removing = {
+            let other = other.clone();
+            tokio::spawn(async move { engine.remove(&other, force()).await })
+        };
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        world.crash().await;
+        removing.await.unwrap().ok();
+        world.reopen().await;
+        assert_eq!(world.link.awaited(&other), [2], "after {commits}");
+        tokio::time::sleep(LONG).await;
+        assert_eq!((world.status(&one), world.cloud.jobs()), (Status::RUNNING, 1), "after {commits}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_nobody_needs_claims_nothing_from_the_next_daemon() {
+    let mut world = World::new().await;
+    let short = member(&world, "short", &["exit", "0"]).await;
+    let never = member(&world, "never", &["sleep"]).await;
+    world.engine.start(&short).await.unwrap();
+    for _ in 0..20 {
+        world.cloud.fail("delete", ErrorCode::Unavailable, "not now");
+    }
+    assert_eq!(world.wait(&short).await, 0);
+    while !world.link.awaited(&never).is_empty() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // In a job of its own, by the same number.
+    world.engine.start(&never).await.unwrap();
+    assert_eq!(world.cloud.jobs(), 2);
+    world.crash().await;
+    world.reopen().await;
+    tokio::time::sleep(LONG).await;
+    assert_eq!((world.cloud.jobs(), world.status("never")), (1, Status::RUNNING));
+    world.engine.stop(&never, None, None).await.unwrap();
+    world.settled().await;
+    assert_eq!(world.cloud.clashes(), 0);
 }
 
 #[tokio::test(start_paused = true)]

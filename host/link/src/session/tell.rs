@@ -56,7 +56,7 @@ async fn wanted(run: &Run) -> bool {
 }
 
 async fn launch(link: &AgentLink, run: &Run) -> Result<(), link::Refusal> {
-    let launch = run.events.launch(&run.id).await?;
+    let Some(launch) = run.events.launch(&run.id).await? else { return Ok(()) };
     link.look(run);
     run.state().launch = Some(Box::new(wire(launch)));
     run.to_send.notify_one();

@@ -31,7 +31,7 @@ impl AgentEvents for Engine {
     async fn bound(&self, _: &RunId, _: Digest) -> Result<(), Refusal> {
         Ok(())
     }
-    async fn launch(&self, _: &RunId) -> Result<Launch, Refusal> {
+    async fn launch(&self, _: &RunId) -> Result<Option<Launch>, Refusal> {
         Err(Refusal("nothing to do".to_owned()))
     }
     async fn started(&self, _: &RunId, _: u32) {}

@@ -30,6 +30,11 @@ enum End {
     Silence,
 }
 
+fn exit(code: i32) -> Exit {
+    let signal = (code > 128).then_some(code - 128);
+    Exit { code, signal, out_of_memory: false, time: 0 }
+}
+
 impl Agent {
     /// One process after the other, until the daemon has no more use for it.
     pub async fn live(mut self) {
@@ -42,7 +47,11 @@ impl Agent {
             loop {
                 match self.link.fate(&self.run, door.number).await {
                     Fate::Dismissed => return self.end(&door, code).await,
-                    Fate::Door => door = self.come_in(Some(door.number)).await,
+                    Fate::Door => {
+                        door = self.come_in(Some(door.number)).await;
+                        // An end is told to each daemon.
+                        door.events.exited(&self.run, exit(code)).await;
+                    }
                     Fate::Successor(next) => {
                         self.link.dismiss(&std::mem::replace(&mut self.run, next));
                         door = self.come_in(None).await;
@@ -69,7 +78,14 @@ impl Agent {
                 },
             }
             match door.events.launch(&self.run).await {
-                Ok(launch) => break launch,
+                Ok(Some(launch)) => break launch,
+                Ok(None) => {
+                    self.link.nothing(&self.run);
+                    match self.link.fate(&self.run, door.number).await {
+                        Fate::Dismissed => return End::Silence,
+                        _ => *door = self.come_in(Some(door.number)).await,
+                    }
+                }
                 Err(refusal) if refusal.0.contains("shutting down") => {
                     *door = self.come_in(Some(door.number)).await;
                 }
@@ -112,8 +128,7 @@ impl Agent {
         };
         loop {
             self.deliver(door, &written).await;
-            let signal = (code > 128).then_some(code - 128);
-            door.events.exited(&self.run, Exit { code, signal, out_of_memory: false, time: 0 }).await;
+            door.events.exited(&self.run, exit(code)).await;
             // Not acknowledged when the daemon died meanwhile.
             if self.heard(door) {
                 return End::Exit(code);

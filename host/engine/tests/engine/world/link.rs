@@ -39,6 +39,10 @@ pub struct FakeLink {
     deaf: Mutex<HashSet<RunId>>,
     /// Runs whose agents start the process, but cannot tell.
     mute: Mutex<HashSet<RunId>>,
+    /// Runs whose processes nothing reaches, with what reached them before.
+    stalled: Mutex<HashMap<RunId, mpsc::UnboundedSender<Order>>>,
+    /// Runs whose agents were told that there is nothing to start.
+    idle: Mutex<HashSet<RunId>>,
     /// Runs whose program is not there.
     broken: Mutex<HashSet<RunId>>,
     mesh: Mutex<Option<Arc<dyn Mesh>>>,
@@ -75,6 +79,8 @@ impl FakeLink {
             dismissed: Mutex::default(),
             deaf: Mutex::default(),
             mute: Mutex::default(),
+            stalled: Mutex::default(),
+            idle: Mutex::default(),
             broken: Mutex::default(),
             mesh: Mutex::default(),
             refreshed: watch::Sender::default(),
@@ -179,6 +185,22 @@ impl FakeLink {
         self.mute.lock().unwrap().contains(run)
     }
 
+    /// An agent was told that there is nothing to start.
+    pub fn nothing(&self, run: &RunId) {
+        self.idle.lock().unwrap().insert(run.clone());
+    }
+
+    /// Whether the agent of a first run was told that there is nothing to start.
+    pub fn is_idle(&self, container: &str) -> bool {
+        self.idle.lock().unwrap().contains(&RunId { container: container.to_owned(), generation: 1 })
+    }
+
+    /// How many bytes the agent of a first run is told are kept of its standard output.
+    pub async fn kept(&self, container: &str) -> u64 {
+        let run = RunId { container: container.to_owned(), generation: 1 };
+        self.door(&run, None).await.events.kept(&run, Output::Stdout).await
+    }
+
     /// The program of a run will not be there.
     pub fn break_program(&self, container: &str, generation: u32) {
         self.broken.lock().unwrap().insert(RunId { container: container.to_owned(), generation });
@@ -220,7 +242,14 @@ impl FakeLink {
         let run = RunId { container: container.to_owned(), generation: 1 };
         let (deaf, _) = mpsc::unbounded_channel();
         let deaf = std::mem::replace(self.agents.lock().unwrap().get_mut(&run).unwrap(), deaf);
-        std::mem::forget(deaf);
+        self.stalled.lock().unwrap().insert(run, deaf);
+    }
+
+    /// The process of a first run is reached again.
+    pub fn recover(&self, container: &str) {
+        let run = RunId { container: container.to_owned(), generation: 1 };
+        let before = self.stalled.lock().unwrap().remove(&run).unwrap();
+        self.agents.lock().unwrap().insert(run, before);
     }
 
     /// The agent of a first run hears nothing any more, and its line is down.
