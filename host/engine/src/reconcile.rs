@@ -172,7 +172,7 @@ impl Engine {
         }
         if let Some(stop) = &state.stop {
             if stop.killed {
-                self.later(entry, tuning::KILL_PATIENCE, Event::KillOverdue { generation });
+                self.overdue(entry, generation);
             } else if let Some(deadline) = stop.deadline {
                 let left = deadline.duration_since(jiff::Timestamp::now());
                 let left = std::time::Duration::try_from(left).unwrap_or_default();

@@ -194,15 +194,17 @@ impl Engine {
         Ok(())
     }
 
-    /// `DELETE /containers/{id}`. Returns when it is gone; its job is deleted in the background.
+    /// `DELETE /containers/{id}`. Returns when it is gone; its job is deleted in the background. With `link` it is a link that
+    /// goes, by its name `CONTAINER/ALIAS`.
     ///
-    /// Errors: 409 while it runs (without `force`) or is being removed already.
+    /// Errors: 404; 409 while it runs (without `force`) or is being removed already.
     pub async fn remove(&self, reference: &str, request: RemoveRequest) -> Result<()> {
-        let entry = self.containers.find(reference)?;
-        if request.link {
-            return Err(Error::new(ErrorKind::Unsupported, "links are not available in this version"));
-        }
         let engine = self.shared()?;
+        if request.link {
+            let reference = reference.to_owned();
+            return self.complete(async move { engine.remove_link(&reference).await }).await;
+        }
+        let entry = self.containers.find(reference)?;
         self.complete(async move { engine.remove_entry(&entry, request.force).await }).await
     }
 
@@ -244,10 +246,20 @@ impl Engine {
         };
         let generation = view.state.generation;
         let mut ended = std::pin::pin!(self.until(&mut changes, |view| view.state.ended >= generation));
-        let mut waited = tokio::time::timeout(tuning::REMOVE_PATIENCE, &mut ended).await;
-        // The user's own files outlive the container: they come back first.
-        if waited.is_err() && self.binds_settled(entry.id()).await {
-            waited = tokio::time::timeout(tuning::REMOVE_PATIENCE, ended).await;
+        let mut waited = tokio::time::timeout(tuning::REMOVE_PATIENCE, &mut ended).await.map_err(drop);
+        if waited.is_err() {
+            // The user's own files and the volumes outlive the container: they come back first, and that ends at the latest
+            // after [`tuning::SAVE_PATIENCE`] for each.
+            let returned = async {
+                if entry.returning.over().await {
+                    tokio::time::sleep(tuning::REMOVE_PATIENCE).await
+                }
+            };
+            waited = tokio::select! {
+                biased;
+                ended = &mut ended => Ok(ended),
+                () = returned => Err(()),
+            };
         }
         if let Ok(ended) = waited {
             return ended.map(|_| ());

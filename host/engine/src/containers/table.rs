@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::{Mutex, Notify, watch};
 
-use super::{spec::Spec, summary::Kept};
+use super::{returning::Returning, spec::Spec, summary::Kept};
 use crate::{Error, ErrorKind, Result, life::State};
 
 /// A container. Its view is replaced as a whole, so readers never wait for writers.
@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub gate: Mutex<()>,
     /// Held while its processes are frozen or thawed.
     pub freezing: Mutex<()>,
+    /// What its ended process changed is being brought back.
+    pub returning: Returning,
     /// Clients that still read the output.
     pub readers: Readers,
     /// How a list shows it.
@@ -48,6 +50,7 @@ impl Entry {
             view,
             gate: Mutex::new(()),
             freezing: Mutex::new(()),
+            returning: Returning::default(),
             readers: Readers::default(),
             summary: Kept::default(),
         }

@@ -20,6 +20,7 @@ use super::{
     agent::Problem,
     emit::Plan,
     member::{Member, Meta, What},
+    mount_points,
     path::{self, Name},
     pipe::{Pipe, blocking, pipe, reader},
     place::{Place, lost},
@@ -71,7 +72,7 @@ impl Engine {
     /// Errors: 404, 409 when the changes of the last run are lost, 501 without an agent.
     pub async fn changes(&self, reference: &str) -> Result<Vec<FilesystemChange>> {
         let entry = self.containers.find(reference)?;
-        let changes = match self.place(&entry, WHAT).await? {
+        let mut changes = match self.place(&entry, WHAT).await? {
             Place::Agent(run) => self.survey(&entry, &run, Own::Not).await.map_err(Problem::plain)?,
             Place::Lingering(run) => match self.survey(&entry, &run, Own::Not).await {
                 Err(Problem::Link(LinkError::Unknown)) => self.kept_changes(&entry).await?,
@@ -79,6 +80,9 @@ impl Engine {
             },
             Place::Kept => self.kept_changes(&entry).await?,
         };
+        let image = self.image_tree(&entry.spec.image_id).await?;
+        let points = entry.spec.mounts.iter().map(|mounted| mounted.destination.as_str());
+        mount_points::add(&mut changes, &image, points);
         let change = |Change { place, kind }| FilesystemChange {
             path: shown(&place),
             kind: match kind {

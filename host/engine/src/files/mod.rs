@@ -17,6 +17,7 @@ mod export;
 mod fault;
 mod image;
 mod member;
+mod mount_points;
 mod owner;
 mod packing;
 mod path;

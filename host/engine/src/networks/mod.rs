@@ -40,7 +40,7 @@ pub(crate) use backend::BACKEND_OPTION;
 pub(crate) use endpoint::{Endpoint, Joined};
 pub(crate) use ipam::Plan;
 use leases::Want;
-pub(crate) use membership::{is_user_defined, links_shown, members_of, settings_of};
+pub(crate) use membership::{is_user_defined, links_shown, members_of, parse_link, settings_of};
 pub(crate) use neighbours::Fabric;
 pub(crate) use outside::sockets;
 pub(crate) use record::{BRIDGE, HOST, NONE, Network};

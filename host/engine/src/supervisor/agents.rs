@@ -160,6 +160,8 @@ impl AgentEvents for Agents {
         if let Ok(engine) = self.engine()
             && let Some(entry) = self.container(&engine)
         {
+            // One for both: whoever waits must not give up between them.
+            let _returns = entry.returning.begin();
             engine.bring_volumes_back(&entry, run).await;
             engine.bring_binds_back(&entry, run).await;
         }

@@ -199,12 +199,12 @@ impl Engine {
     }
 
     /// Tells when SIGKILL should have worked. It may have, and what the container changed is being brought back.
-    fn overdue(self: &Arc<Self>, entry: &Arc<Entry>, generation: u32) {
+    pub(crate) fn overdue(self: &Arc<Self>, entry: &Arc<Entry>, generation: u32) {
         let (engine, entry) = (Arc::clone(self), Arc::clone(entry));
         self.spawn(async move {
             tokio::time::sleep(tuning::KILL_PATIENCE).await;
             engine.volumes_settled(entry.id()).await;
-            engine.binds_settled(entry.id()).await;
+            entry.returning.over().await;
             // The end is told right after that.
             tokio::time::sleep(tuning::BACKOFF.0).await;
             engine.report(&entry, Event::KillOverdue { generation }).await;

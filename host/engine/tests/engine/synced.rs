@@ -6,7 +6,7 @@ use std::{
 };
 
 use bollard_stubs::models::{ContainerStateStatusEnum as Status, VolumeCreateOptions};
-use sockerless_engine::{ErrorKind, PutArchive};
+use sockerless_engine::{ErrorKind, PutArchive, RemoveRequest};
 use sockerless_ports::{
     Registry,
     backend::VolumeSource,
@@ -144,6 +144,29 @@ async fn point_9_a_synced_volume_is_brought_in_before_the_start_and_back_before_
     world.engine.start("other").await.unwrap();
     world.wait("other").await;
     assert_eq!(agents.asked(), [asked("/there", Some(4), true, false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_by_force_waits_for_volumes_that_come_back() {
+    let world = World::new().await;
+    let agents = Agents::new(&world);
+    volume(&world, "data").await;
+    with_binds(&world, "box", &["stubborn"], &["data:/data"]).await;
+    world.engine.start("box").await.unwrap();
+    agents.backs.forget_permits(1000);
+    let force = RemoveRequest { force: true, ..RemoveRequest::default() };
+    let enough = async {
+        // Longer than a removal waits, or a kill.
+        tokio::time::sleep(std::time::Duration::from_secs(25)).await;
+        assert!(world.engine.inspect("box", false).is_ok());
+        agents.backs.add_permits(1000);
+    };
+    let (removed, ()) = tokio::join!(world.engine.remove("box", force), enough);
+    removed.unwrap();
+    assert!(world.engine.inspect("box", false).is_err());
+    with_binds(&world, "other", &["exit", "0"], &["data:/there"]).await;
+    world.engine.start("other").await.unwrap();
+    assert_eq!(agents.asked()[2], asked("/there", Some(2), true, true));
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,8 +75,6 @@ pub(super) struct Binds {
     gates: SyncMutex<HashMap<String, Arc<Mutex<()>>>>,
     /// By container: what could not be brought back, and why.
     notes: SyncMutex<HashMap<String, String>>,
-    /// Containers whose changes are being brought back.
-    returning: SyncMutex<HashSet<String>>,
     /// Runs whose mounts are merged from time to time.
     kept: SyncMutex<HashSet<RunId>>,
 }
@@ -84,22 +82,6 @@ pub(super) struct Binds {
 fn lock<T>(mutex: &SyncMutex<T>) -> MutexGuard<'_, T> {
     // Each change is one insertion or removal: a panic leaves nothing half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A container whose changes are being brought back, as long as it lives.
-struct Returning<'a>(&'a Binds, String);
-
-impl<'a> Returning<'a> {
-    fn new(binds: &'a Binds, container: &str) -> Self {
-        lock(&binds.returning).insert(container.to_owned());
-        Self(binds, container.to_owned())
-    }
-}
-
-impl Drop for Returning<'_> {
-    fn drop(&mut self) {
-        lock(&self.0.returning).remove(&self.1);
-    }
 }
 
 impl Binds {
@@ -193,7 +175,6 @@ impl Engine {
             // It was told before.
             return;
         }
-        let _returning = Returning::new(&self.files.binds, entry.id());
         let gate = self.files.binds.gate(entry.id());
         let _gate = gate.lock().await;
         for (index, mounted, wanted) in binds(&entry.spec).filter(|(_, mounted, _)| !mounted.read_only) {
@@ -267,16 +248,6 @@ impl Engine {
             }
             lock(&engine.files.binds.kept).remove(&run);
         });
-    }
-
-    /// Waits until what a container changed is brought back, if it has ended and that is being done. Gives whether it was.
-    pub(crate) async fn binds_settled(&self, container: &str) -> bool {
-        let is_returning = lock(&self.files.binds.returning).contains(container);
-        if is_returning {
-            let gate = self.files.binds.gate(container);
-            drop(gate.lock().await);
-        }
-        is_returning
     }
 
     /// A state with what could not be brought back of the last run, where nothing else is the matter.

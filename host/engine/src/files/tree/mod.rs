@@ -88,7 +88,7 @@ impl Tree {
     }
 
     /// Puts something at a place. A directory keeps what is in it when it takes a directory's place.
-    fn put(&mut self, names: &[Name], mut node: Node) {
+    pub fn put(&mut self, names: &[Name], mut node: Node) {
         let Some((last, parents)) = names.split_last() else {
             if node.is_directory() {
                 Arc::make_mut(&mut self.root).meta = node.meta;
