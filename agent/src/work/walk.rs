@@ -54,7 +54,7 @@ fn all(
     let top = Path::new("/");
     let meta = fs::symlink_metadata(root.place(top)).map_err(|error| failed("lstat /", &error))?;
     out.reply(Reply::Ready);
-    Tree { root, mounts, cross: Cross::Never }.walk(top, &meta, &mut |found| visit(found, out))
+    Tree { root, mounts, cross: Cross::Never, unseen: false }.walk(top, &meta, &mut |found| visit(found, out))
 }
 
 fn list(root: &Root, mounts: &Mounts, since: Since, out: &mut Out) -> Result<End, Fault> {

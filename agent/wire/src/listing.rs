@@ -30,7 +30,7 @@ pub struct Listed {
     pub changed: Time,
     /// Its number in its file system.
     pub inode: u64,
-    /// A directory that cannot be listed: nothing is known of what is in it.
+    /// What cannot be looked into, or has something else mounted over it: nothing is known of what is there, nor below.
     pub closed: bool,
     /// Where a symbolic link leads.
     pub target: Vec<u8>,

@@ -76,7 +76,7 @@ fn pack(root: &Root, mounts: &Mounts, path: &str, out: &mut Out) -> Result<End, 
         }
         archive.add(out, root, &found, &name)
     };
-    Tree { root, mounts, cross: Cross::Volumes }.walk(&from, &meta, &mut add)?;
+    Tree { root, mounts, cross: Cross::Volumes, unseen: false }.walk(&from, &meta, &mut add)?;
     archive.finish(out)
 }
 

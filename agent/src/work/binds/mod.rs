@@ -66,11 +66,12 @@ fn list(root: &Root, mounts: &Mounts, path: &str, except: &[Name], out: &mut Out
     out.reply(Reply::Ready);
     let mut add = |found: Found<'_>| {
         let relative = found.path.strip_prefix(&from).unwrap_or(found.path);
-        if found.foreign || except.iter().any(|name| relative.starts_with(OsStr::from_bytes(&name.0))) {
+        if except.iter().any(|name| relative.starts_with(OsStr::from_bytes(&name.0))) {
             return Ok(());
         }
         let mut listed = Listed::new(relative.as_os_str().as_bytes(), found.meta);
-        listed.closed = found.closed.is_some();
+        // What is below a mount is not gone, it is out of sight.
+        listed.closed = found.foreign || found.closed.is_some();
         if listed.is_symlink() {
             match fs::read_link(root.place(found.path)) {
                 Ok(target) => listed.target = target.into_os_string().as_bytes().to_owned(),
@@ -81,7 +82,7 @@ fn list(root: &Root, mounts: &Mounts, path: &str, except: &[Name], out: &mut Out
         listed.encode(out.buffer());
         out.sent()
     };
-    Tree { root, mounts, cross: Cross::Never }.walk(&from, &meta, &mut add)?;
+    Tree { root, mounts, cross: Cross::Never, unseen: true }.walk(&from, &meta, &mut add)?;
     Ok(End::Done)
 }
 

@@ -39,14 +39,17 @@ fn listed(root: &Root, path: &str, except: &[&str]) -> Vec<Listed> {
 }
 
 #[test]
-fn a_list_has_all_below_a_path_but_mounts_and_what_is_not_wanted() {
+fn a_list_has_all_below_a_path_but_what_is_not_wanted_and_mounts_are_closed() {
     let (_folder, root) = folder();
     let all = listed(&root, "/work", &["cache"]);
     let paths: Vec<_> = all.iter().map(|listed| String::from_utf8_lossy(&listed.path).into_owned()).collect();
-    assert_eq!(paths, ["", "a", "link", "sub", "sub/b", "sub/deep", "sub/deep/c"]);
+    assert_eq!(paths, ["", "a", "link", "mounted", "sub", "sub/b", "sub/deep", "sub/deep/c"]);
+    // What is below it is out of sight, not gone.
+    let closed: Vec<_> = all.iter().filter(|listed| listed.closed).map(|listed| &*listed.path).collect();
+    assert_eq!(closed, [b"mounted"]);
     assert_eq!((all[1].permissions(), all[1].size, all[1].is_file()), (0o4755, 6, true));
     assert_eq!((all[2].is_symlink(), all[2].target.as_slice(), all[2].size), (true, &b"sub/b"[..], 0));
-    assert!(all[3].is_directory() && all.iter().all(|listed| listed.inode > 0 && listed.changed.0 > 0));
+    assert!(all[4].is_directory() && all.iter().all(|listed| listed.inode > 0 && listed.changed.0 > 0));
     // A file by itself.
     let one = listed(&root, "/real/sub/b", &[]);
     assert_eq!((one.len(), one[0].path.as_slice(), one[0].size), (1, &b""[..], 10));
@@ -85,4 +88,26 @@ fn what_is_removed_is_gone_but_for_directories_that_hold_something() {
     assert!(is_there("sub/b") && is_there("a"));
     assert!(!is_there("sub/deep") && !is_there("link"));
     assert_eq!(clear(&root, "/none", &gone).unwrap_err().kind, FaultKind::NotFound);
+}
+
+#[test]
+fn what_may_not_be_looked_at_is_closed_and_ends_no_list() {
+    let (folder, root) = folder();
+    // A path that is too long to look at is as good as one that is not allowed, and tests may be run by root.
+    let mut at = std::path::PathBuf::from("real");
+    let name = "n".repeat(200);
+    while folder.path().join(&at).as_os_str().len() + 1 + name.len() < 4090 {
+        at.push(&name);
+    }
+    let name = "n".repeat(255);
+    let last = folder.path().join(&at);
+    fs::create_dir_all(&last).unwrap();
+    let directory = fs::File::open(&last).unwrap();
+    rustix::fs::mkdirat(&directory, &*name, rustix::fs::Mode::RWXU).unwrap();
+    let all = listed(&root, "/real", &[]);
+    let unseen = at.strip_prefix("real").unwrap().join(&name);
+    let found = all.iter().find(|listed| listed.path == unseen.as_os_str().as_bytes()).unwrap();
+    assert!(found.closed && found.is_directory());
+    assert!(all.iter().any(|listed| listed.path == b"sub/deep/c"), "the rest is there");
+    rustix::fs::unlinkat(&directory, &*name, rustix::fs::AtFlags::REMOVEDIR).unwrap();
 }

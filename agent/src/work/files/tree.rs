@@ -30,7 +30,7 @@ pub struct Found<'a> {
     pub meta: &'a Metadata,
     /// Not the container's own: something is mounted there, or whoever runs the container maintains it.
     pub foreign: bool,
-    /// A directory that the agent's user may not list.
+    /// A directory that the agent's user may not list, or something that it may not even look at.
     pub closed: Option<Fault>,
 }
 
@@ -60,6 +60,9 @@ pub struct Tree<'a> {
     pub root: &'a Root,
     pub mounts: &'a Mounts,
     pub cross: Cross,
+    /// What may not even be looked at is visited as closed, with what is known of its directory instead of itself. Otherwise it
+    /// is left out where something is mounted, and an error elsewhere.
+    pub unseen: bool,
 }
 
 impl Tree<'_> {
@@ -98,6 +101,10 @@ impl Tree<'_> {
         let meta = match fs::symlink_metadata(self.root.place(path)) {
             Ok(meta) => meta,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if self.unseen => {
+                let closed = Some(failed(format_args!("lstat {}", path.display()), &error));
+                return visit(Found { path, meta: parent, foreign: self.mounts.has(path), closed });
+            }
             // A file system that its owner lets nobody see.
             Err(_) if self.mounts.has(path) => return Ok(()),
             Err(error) => return Err(failed(format_args!("lstat {}", path.display()), &error)),
@@ -140,7 +147,7 @@ mod tests {
         fs::write(at("b/z"), "").unwrap();
         symlink("/b", at("c")).unwrap();
         let root = Root::at(folder.path());
-        let tree = Tree { root: &root, mounts: &Mounts::default(), cross: Cross::Never };
+        let tree = Tree { root: &root, mounts: &Mounts::default(), cross: Cross::Never, unseen: false };
         let mut seen = Vec::new();
         let meta = fs::metadata(folder.path()).unwrap();
         let mut visit = |found: Found<'_>| {
