@@ -124,6 +124,10 @@ pub struct Put {
     pub owners: bool,
     /// The stream is an OCI layer: `.wh.` entries delete.
     pub layer: bool,
+    /// Links are made as they are, wherever they lead. Otherwise, as in dockerd, a relative one may not lead out of the
+    /// directory.
+    #[serde(default)]
+    pub any_links: bool,
 }
 
 /// A path below another one: bytes, nearly always text.

@@ -97,8 +97,8 @@ fn unpack(root: &Root, put: &Put, reply: oneshot::Sender<Reply>, input: In) -> R
     // Who asked may have gone; then the input ends before it is complete.
     let _ = reply.send(Reply::Ready);
     let mut reader = Reader::new(input);
-    Unpacker { root, target, keep_kind: put.keep_kind, owners: put.owners, layer: put.layer }
-        .unpack(&mut reader)?;
+    let Put { keep_kind, owners, layer, any_links, .. } = *put;
+    Unpacker { root, target, keep_kind, owners, layer, any_links }.unpack(&mut reader)?;
     reader.drain()
 }
 

@@ -215,6 +215,20 @@ fn nothing_is_written_outside_of_the_target() {
 }
 
 #[test]
+fn links_are_made_as_they_are_where_that_is_asked_for_and_lead_nothing_out() {
+    let world = World::new();
+    fs::create_dir(world.at("t")).unwrap();
+    fs::create_dir(world.at("other")).unwrap();
+    let any = || Put { any_links: true, ..into("/t") };
+    let up = || (link("up", "../other", EntryType::Symlink), "");
+    world.put(any(), &archive(&[up()])).unwrap();
+    assert_eq!(fs::read_link(world.at("t/up")).unwrap(), Path::new("../other"));
+    let fault = world.put(any(), &archive(&[up(), (file("up/victim"), "bad")])).unwrap_err();
+    assert_eq!(fault.message, "\"/t/up\" is outside of \"/t\"");
+    assert_eq!(fs::read_dir(world.at("other")).unwrap().count(), 0);
+}
+
+#[test]
 fn links_within_the_target_lead_where_they_lead() {
     let world = World::new();
     fs::create_dir_all(world.at("run/lock")).unwrap();

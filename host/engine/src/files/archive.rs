@@ -259,7 +259,7 @@ impl Engine {
 
 fn put(request: &PutArchive) -> Request {
     let PutArchive { path, keep_kind, .. } = request.clone();
-    Request::Put(Put { path, keep_kind, owners: true, layer: false })
+    Request::Put(Put { path, keep_kind, owners: true, layer: false, any_links: false })
 }
 
 /// As dockerd's `stat` has it.

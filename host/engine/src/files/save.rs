@@ -54,11 +54,15 @@ impl Engine {
         for piece in self.pieces(entry).await? {
             let put = match &piece.kind {
                 PieceKind::Layer { .. } => {
-                    Put { path: "/".into(), keep_kind: false, owners: true, layer: true }
+                    Put { path: "/".into(), keep_kind: false, owners: true, layer: true, any_links: false }
                 }
-                PieceKind::Put(to) => {
-                    Put { path: to.path.clone(), keep_kind: to.keep_kind, owners: true, layer: false }
-                }
+                PieceKind::Put(to) => Put {
+                    path: to.path.clone(),
+                    keep_kind: to.keep_kind,
+                    owners: true,
+                    layer: false,
+                    any_links: false,
+                },
             };
             let shown = put.path.clone();
             let archive = read_file(&piece.file).await?;

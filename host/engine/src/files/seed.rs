@@ -38,7 +38,13 @@ impl Engine {
 
     /// Unpacks into a directory of a run that has not begun. Errors: the agent's.
     pub(crate) async fn fill(&self, run: &RunId, directory: &str, content: Archive) -> Result<()> {
-        let put = Put { path: directory.to_owned(), keep_kind: false, owners: true, layer: false };
+        let put = Put {
+            path: directory.to_owned(),
+            keep_kind: false,
+            owners: true,
+            layer: false,
+            any_links: false,
+        };
         self.send(run, Request::Put(put), content).await.map_err(Problem::plain)
     }
 

@@ -243,7 +243,7 @@ impl Engine {
 }
 
 fn put(path: &str) -> Request {
-    Request::Put(Put { path: path.to_owned(), keep_kind: false, owners: true, layer: false })
+    Request::Put(Put { path: path.to_owned(), keep_kind: false, owners: true, layer: false, any_links: true })
 }
 
 /// Whether a path stays in its directory.

@@ -72,7 +72,7 @@ async fn an_archive_reaches_the_agent_plain_and_with_the_owners_that_were_asked_
     let bytes = tar(&["f text"]);
     let request = PutArchive { path: "/tmp".into(), keep_kind: true, copy_owner: false };
     world.engine.write_path("cc", request.clone(), sent(bytes.clone())).await.unwrap();
-    let put = Put { path: "/tmp".into(), keep_kind: true, owners: true, layer: false };
+    let put = Put { path: "/tmp".into(), keep_kind: true, owners: true, layer: false, any_links: false };
     assert_eq!(asked.requests(), [Request::Put(put)]);
     assert_eq!(asked.bodies(), std::slice::from_ref(&bytes));
     let request = PutArchive { copy_owner: true, ..request };
