@@ -79,7 +79,7 @@ pub const REST: Duration = Duration::from_secs(2);
 pub const REST_POLL: Duration = Duration::from_millis(5);
 
 /// Transfers of files under way at once; more wait. Each has a thread.
-pub const TRANSFERS: usize = 32;
+pub const TRANSFERS: usize = 16;
 /// Threads for what blocks: one for each transfer, and some to start processes.
 pub const THREADS: usize = TRANSFERS + 16;
 /// Pieces of at most `limits::DATA` bytes between a transfer's thread and the line.
