@@ -201,6 +201,19 @@ pub const BIND_PERIOD: Duration = Duration::from_secs(1);
 /// of what one message may hold.
 pub const BIND_NAMES: usize = 1 << 20;
 
+/// How long one bind mount may take to be sent, brought back or merged, the wait for other containers with the same files included,
+/// and how long a container's mounts wait for what else is done with them: gigabytes over a slow line.
+pub const BIND_PATIENCE: Duration = Duration::from_secs(1800);
+
+/// Files and directories that each side of a bind mount may hold, and bytes of their names and of links' targets: the daemon has
+/// one to two KB of memory for each, and a container could list without end.
+pub const BIND_LISTED: usize = 1_000_000;
+/// See [`BIND_LISTED`].
+pub const BIND_LISTED_BYTES: usize = 256 << 20;
+
+/// Directories within each other in a bind mount: one descriptor is open for each while a list is made.
+pub const BIND_DEPTH: usize = 256;
+
 /// What is counted for each name beside its own bytes.
 pub const BIND_NAME_EACH: usize = 8;
 

@@ -88,7 +88,7 @@ impl Engine {
         let mut mounts = mounts::read(&config, &host, |container| self.shared_mounts(container))?;
         self.find_sockets(&mut mounts)?;
         self.check_gateway(&host)?;
-        let spec = Arc::new(Spec {
+        let mut spec = Spec {
             created: Timestamp::now(),
             image: named,
             image_id: image.id,
@@ -103,8 +103,9 @@ impl Engine {
             timeout: timeout.map(|timeout| timeout.min(longest)),
             mounts,
             id,
-        });
-        self.check_binds(&spec).await?;
+        };
+        self.check_binds(&mut spec).await?;
+        let spec = Arc::new(spec);
         let asked = spec.host.mounts.as_deref().unwrap_or_default();
         self.have_volumes(&spec.mounts, &spec.backend, asked).await?;
         self.check_synced(&spec.mounts)?;

@@ -1,6 +1,7 @@
 //! Bind mounts: the user's files in containers that run elsewhere.
 
 mod container;
+mod faults;
 
 use std::{fs, path::Path};
 
@@ -51,11 +52,13 @@ async fn point_10_what_the_user_has_is_sent_in_and_what_the_container_changes_is
     write(&work, "Makefile", "all:");
     write(&work, "old", "to be deleted");
     std::os::unix::fs::symlink("Makefile", work.path().join("link")).unwrap();
+    // As checkouts have them.
+    std::os::unix::fs::symlink("../elsewhere", work.path().join("up")).unwrap();
     inside.write("work/of-the-image", "hidden by a mount");
     world.create_with("box", &["sleep"], bound(&[bind(work.path(), "/work")])).await;
     assert!(!inside.at("work/Makefile").exists(), "nothing goes anywhere before the start");
     world.engine.start("box").await.unwrap();
-    assert_eq!(names(&inside.at("work")), ["Makefile", "link", "old", "src"]);
+    assert_eq!(names(&inside.at("work")), ["Makefile", "link", "old", "src", "up"]);
     assert_eq!((inside.read("work/src/main.c"), inside.read("work/link")), ("first".into(), "all:".into()));
 
     inside.write("work/out/program", "built");
@@ -63,7 +66,7 @@ async fn point_10_what_the_user_has_is_sent_in_and_what_the_container_changes_is
     fs::remove_file(inside.at("work/old")).unwrap();
     write(&work, "mine", "meanwhile");
     end(&world, "box").await;
-    assert_eq!(names(work.path()), ["Makefile", "link", "mine", "out", "src"]);
+    assert_eq!(names(work.path()), ["Makefile", "link", "mine", "out", "src", "up"]);
     assert_eq!(
         (read(&work, "out/program"), read(&work, "src/main.c")),
         ("built".into(), "changed there".into())

@@ -2,6 +2,7 @@
 //! files, since a daemon that was restarted in between has to know.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Write},
@@ -130,22 +131,31 @@ fn broken(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// The base after a plan was carried out. `user` and `container` are what it was made of; of what is there now only what was
-/// brought, and what was sent, has to be in `user_after` and `container_after`.
+/// What became of a plan.
+#[derive(Debug, Default)]
+pub(super) struct After {
+    /// What the user has now, of what was brought at least.
+    pub user: Tree,
+    /// What the container has now, of what was sent at least.
+    pub container: Tree,
+    /// What was to be done on the user's side and was not, by where it is in the container: it is tried again.
+    pub undone: BTreeSet<Vec<u8>>,
+}
+
+/// The base after a plan was carried out. `user` and `container` are what it was made of.
 pub(super) fn advanced(
     base: &Base,
     plan: &Plan,
     user: &Tree,
     container: &Tree,
-    user_after: &Tree,
-    container_after: &Tree,
+    after: &After,
     sends: bool,
 ) -> Base {
     let mut next = Base { user: base.user.clone(), container: container.clone() };
     // Nothing new is known of what could not be listed.
+    next.container.retain(|_, listed| !listed.closed);
     for (path, listed) in &base.container {
-        let closed = |parent: &[u8]| container.get(parent).is_some_and(|it| it.closed);
-        if !container.contains_key(path) && super::merge::parents(path).any(closed) {
+        if super::merge::is_shut(container, path) {
             next.container.insert(path.clone(), listed.clone());
         }
     }
@@ -154,7 +164,7 @@ pub(super) fn advanced(
     }
     for (path, to) in &plan.bring {
         if path == to {
-            set(&mut next.user, path, user_after.get(path));
+            set(&mut next.user, path, after.user.get(path));
         }
     }
     for path in &plan.delete {
@@ -163,12 +173,15 @@ pub(super) fn advanced(
     if sends {
         for path in &plan.send {
             set(&mut next.user, path, user.get(path));
-            set(&mut next.container, path, container_after.get(path));
+            set(&mut next.container, path, after.container.get(path));
         }
         for path in &plan.remove {
             next.user.remove(path);
-            set(&mut next.container, path, container_after.get(path));
+            set(&mut next.container, path, after.container.get(path));
         }
+    }
+    for path in &after.undone {
+        set(&mut next.container, path, base.container.get(path));
     }
     next
 }

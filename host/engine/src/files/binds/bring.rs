@@ -1,12 +1,17 @@
 //! What the container changed takes its place on the user's side.
 
-use std::io::{self, Read};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, Read},
+    sync::Arc,
+};
 
 use sockerless_ports::link::listing::Listed;
 
 use super::{
     disk::{Disk, Dress},
     merge::{Base, Plan, Tree},
+    turns::Turn,
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -22,20 +27,92 @@ pub(super) struct Bringing {
     pub base: Base,
     pub user: Tree,
     pub container: Tree,
-    /// Where it was put.
-    pub placed: Vec<Vec<u8>>,
+    /// What was put where, by where it is in the container.
+    pub placed: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Names beside those that were meant, since the user has just put something there.
+    pub moved: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What was to be deleted and was not.
+    pub left: BTreeSet<Vec<u8>>,
+    pub failures: Failures,
+    /// Held by whoever does the work, should nobody wait for it any more.
+    _turn: Arc<Turn>,
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+pub(super) struct Brought {
+    /// With the places that things really have.
+    pub plan: Plan,
+    /// What is there now of what was placed.
+    pub tree: Tree,
+    /// What is still to be done.
+    pub undone: BTreeSet<Vec<u8>>,
+    pub failures: Failures,
+}
+
+/// What could not be done, while the rest was: the first thing and how many.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    first: Option<Error>,
+    count: u64,
+}
+
+impl Failures {
+    pub fn add(&mut self, error: Error) {
+        self.first.get_or_insert(error);
+        self.count += 1;
+    }
+
+    pub fn append(&mut self, other: Self) {
+        self.first = self.first.take().or(other.first);
+        self.count += other.count;
+    }
+
+    /// With other words for the first.
+    pub fn map(self, words: impl FnOnce(Error) -> Error) -> Self {
+        Self { first: self.first.map(words), ..self }
+    }
+
+    pub fn told(self) -> Result<()> {
+        let Some(first) = self.first else { return Ok(()) };
+        if self.count == 1 {
+            return Err(first);
+        }
+        let message = format!("{} (and {} more)", first.message, self.count - 1);
+        Err(Error::new(first.kind, message))
+    }
 }
 
 impl Bringing {
-    /// Deletes what the plan says.
-    pub fn delete(&self, disk: &mut Disk) -> Result<()> {
-        for path in &self.plan.delete {
-            disk.delete(path).map_err(|error| shown(disk, path, &error))?;
+    pub fn new(plan: Plan, base: Base, user: Tree, container: Tree, turn: Arc<Turn>) -> Self {
+        Self {
+            plan,
+            base,
+            user,
+            container,
+            placed: BTreeMap::new(),
+            moved: Vec::new(),
+            left: BTreeSet::new(),
+            failures: Failures::default(),
+            _turn: turn,
         }
-        Ok(())
     }
 
-    /// Takes an archive's members to their places. What nobody asked for is left out.
+    /// Deletes what the plan says.
+    pub fn delete(&mut self, disk: &mut Disk) {
+        for path in &self.plan.delete {
+            match disk.delete(path, self.user.get(path)) {
+                Ok(true) => continue,
+                // The user has just changed it.
+                Ok(false) => {}
+                Err(error) => self.failures.add(shown(disk, path, &error)),
+            }
+            self.left.insert(path.clone());
+        }
+    }
+
+    /// Takes an archive's members to their places. What nobody asked for is left out, and so is what is another kind of thing
+    /// than was listed.
     pub fn take(&mut self, disk: &mut Disk, input: impl Read, is_file: bool) -> Result<()> {
         let mut archive = read::Archive::new(Stream(input));
         let broken = |error: io::Error| {
@@ -47,27 +124,61 @@ impl Bringing {
         };
         while let Some(member) = archive.next().map_err(broken)? {
             let path = path_of(&member.name);
-            let Some(to) = self.plan.bring.get(&path).cloned() else { continue };
-            // A mounted file stays one: a link in its place would lead the next step anywhere.
-            if is_file && !matches!(&member.what, What::Thing(meta) if meta.kind == Kind::File) {
+            let Some(to) = self.plan.bring.get(&path) else { continue };
+            if self.placed.contains_key(&path) || !self.is_listed(&path, &member.what, is_file) {
                 continue;
             }
+            let (to, meant) = (self.moved(to), to.clone());
+            let seen = self.user.get(&to);
             let placed = match member.what {
                 What::Thing(meta) => {
                     let dress = self.dress(&path, &to, &meta);
-                    disk.place(&to, &meta, dress, &mut archive)
+                    disk.place(&to, &meta, dress, seen, &mut archive)
                 }
-                What::Hard(target) => match self.plan.bring.get(&path_of(&target)) {
-                    Some(target) => disk.link(&to, target).map(|()| true),
-                    None => Ok(false),
+                What::Hard(target) => match self.placed.get(&path_of(&target)) {
+                    Some(target) => disk.link(&to, target, seen).map(Some),
+                    None => Ok(None),
                 },
-                What::Other => Ok(false),
+                What::Other => Ok(None),
             };
-            if placed.map_err(|error| shown(disk, &to, &error))? {
-                self.placed.push(to);
+            match placed {
+                Ok(Some(at)) => {
+                    if at != meant {
+                        self.moved.push((meant, at.clone()));
+                    }
+                    self.placed.insert(path, at);
+                }
+                Ok(None) => {}
+                Err(error) => self.failures.add(shown(disk, &to, &error)),
             }
         }
         archive.drain().map_err(broken)
+    }
+
+    /// Whether something is of the kind that the list said: else the container could make of a file what it likes.
+    fn is_listed(&self, path: &[u8], what: &What, is_file: bool) -> bool {
+        let Some(listed) = self.container.get(path) else { return false };
+        match what {
+            What::Thing(meta) => match meta.kind {
+                Kind::File => listed.is_file(),
+                Kind::Directory => listed.is_directory() && !is_file,
+                Kind::Symlink => listed.is_symlink() && !is_file,
+                Kind::Fifo => listed.is_fifo() && !is_file,
+                Kind::Character | Kind::Block => false,
+            },
+            // Only what has come before: a file.
+            What::Hard(_) => listed.is_file() && !is_file,
+            What::Other => false,
+        }
+    }
+
+    /// Where something goes that was meant for a place which may have another name by now.
+    fn moved(&self, to: &[u8]) -> Vec<u8> {
+        let moved = self.moved.iter().find_map(|(meant, at)| {
+            let rest = to.strip_prefix(meant.as_slice())?;
+            (rest.is_empty() || rest.starts_with(b"/")).then(|| [at, rest].concat())
+        });
+        moved.unwrap_or_else(|| to.to_vec())
     }
 
     /// What the container left as it was stays what the user has: it may be what could not be kept on the way there.
@@ -91,15 +202,33 @@ impl Bringing {
         }
     }
 
-    /// What is there now of what was placed.
-    pub fn look(&self, disk: &mut Disk) -> Result<Tree> {
+    /// Ends it.
+    pub fn finish(mut self, disk: &mut Disk) -> Brought {
+        for (path, error) in disk.finish() {
+            self.failures.add(shown(disk, &path, &error));
+        }
         let mut tree = Tree::new();
-        for path in &self.placed {
-            if let Some(listed) = disk.look(path).map_err(|error| shown(disk, path, &error))? {
-                tree.insert(path.clone(), listed);
+        for path in self.placed.values() {
+            match disk.look(path) {
+                Ok(Some(listed)) => drop(tree.insert(path.clone(), listed)),
+                Ok(None) => {}
+                Err(error) => self.failures.add(shown(disk, path, &error)),
             }
         }
-        Ok(tree)
+        let mut undone = self.left;
+        undone.extend(self.plan.bring.keys().filter(|path| !self.placed.contains_key(*path)).cloned());
+        let mut plan = self.plan;
+        plan.bring = self.placed;
+        plan.delete.retain(|path| !undone.contains(path));
+        // What the container has is not overwritten before it is here.
+        let is_safe = |path: &Vec<u8>| {
+            let below = [path, &b"/"[..]].concat();
+            let next = undone.range(below.clone()..).next();
+            !undone.contains(path) && !next.is_some_and(|next| next.starts_with(&below))
+        };
+        plan.send.retain(is_safe);
+        plan.remove.retain(is_safe);
+        Brought { plan, tree, undone, failures: self.failures }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What goes between both sides: lists and archives, each in one stream.
 
-use std::{io, path::Path};
+use std::{io, sync::Arc};
 
 use futures_util::StreamExt;
 use sockerless_ports::link::{
@@ -10,11 +10,11 @@ use sockerless_ports::link::{
 };
 
 use super::{
-    bring::Bringing,
-    disk::{self, Disk},
+    bring::{Bringing, Brought},
+    disk::Disk,
     merge::Tree,
     pack::pack,
-    scan::{self, Scope},
+    scan::{self, Held, Scope},
 };
 use crate::{
     Engine, Error, ErrorKind, Result,
@@ -55,7 +55,7 @@ impl Inside {
 
     /// What names of an archive, or of a request, begin from.
     fn names(&self, scope: &Scope, paths: &[Vec<u8>]) -> (String, Vec<Name>) {
-        if scope.is_file {
+        if scope.root.is_file() {
             let (folder, name) = self.split();
             return (folder.to_owned(), paths.iter().map(|_| Name(name.as_bytes().to_vec())).collect());
         }
@@ -109,20 +109,21 @@ impl Engine {
         let failed = |error: String| {
             Error::new(ErrorKind::Internal, format!("the list of what {} holds: {error}", inside.path))
         };
-        let (mut reader, mut seen) = (Reader::default(), Seen::default());
+        let (mut reader, mut seen, mut held) = (Reader::default(), Seen::default(), Held::default());
         while let Some(piece) = list.next().await {
             reader.push(&piece.map_err(|error| failed(error.to_string()))?);
             while let Some(listed) = reader.take().map_err(|error| failed(error.to_string()))? {
                 if listed.path.is_empty() {
                     seen.root = Some(listed.clone());
                     // A mounted file is never deleted, nor does anything else take its place.
-                    if !scope.is_file || !listed.is_file() {
+                    if !scope.root.is_file() || !listed.is_file() {
                         continue;
                     }
-                } else if scope.is_file || !is_path(&listed.path) {
+                } else if scope.root.is_file() || !is_path(&listed.path) {
                     return Err(failed("a path that leads elsewhere".into()));
                 }
-                if scan::is_copied(&listed) && scope.has(&listed.path) {
+                if (listed.closed || scan::is_copied(&listed)) && scope.has(&listed.path) {
+                    held.add(&listed, &inside.path)?;
                     seen.tree.insert(listed.path.clone(), listed);
                 }
             }
@@ -204,18 +205,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Does on the user's side what a plan says; gives what is there then of what was brought.
-    pub(super) async fn bind_bring(&self, inside: &Inside, scope: &Scope, work: Bringing) -> Result<Tree> {
+    /// Does on the user's side what a plan says.
+    pub(super) async fn bind_bring(&self, inside: &Inside, scope: &Scope, work: Bringing) -> Result<Brought> {
         let wanted: Vec<Vec<u8>> = work.plan.bring.keys().cloned().collect();
         let (path, names) = inside.names(scope, &wanted);
-        let (source, is_file, tag) = (scope.source.clone(), scope.is_file, scope.tag.clone());
-        let (mut disk, mut work) = blocking(move || {
-            if !is_file {
-                // The user may have taken the whole directory away.
-                disk::make(&source).map_err(|error| at(&source, &error))?;
-            }
-            let mut disk = Disk::open(&source, is_file, &tag).map_err(|error| at(&source, &error))?;
-            work.delete(&mut disk)?;
+        let (is_file, mut disk) = (scope.root.is_file(), Disk::new(Arc::clone(&scope.root), &scope.tag));
+        let mut work = work;
+        (disk, work) = blocking(move || {
+            work.delete(&mut disk);
             Ok((disk, work))
         })
         .await?;
@@ -234,11 +231,7 @@ impl Engine {
                 .unwrap_or_default()
                 .warn(&inside.run.container, "what is brought back of a bind mount");
         }
-        blocking(move || {
-            disk.finish().map_err(|error| own(&error))?;
-            work.look(&mut disk)
-        })
-        .await
+        blocking(move || Ok(work.finish(&mut disk))).await
     }
 }
 
@@ -249,10 +242,6 @@ fn put(path: &str) -> Request {
 /// Whether a path stays in its directory.
 fn is_path(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b"..") && !part.contains(&0))
-}
-
-fn at(path: &Path, error: &io::Error) -> Error {
-    Error::new(ErrorKind::Internal, format!("{}: {error}", path.display()))
 }
 
 fn own(error: &io::Error) -> Error {

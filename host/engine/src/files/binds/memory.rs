@@ -57,5 +57,5 @@ impl Engine {
 
 /// What is not there is made as one.
 fn is_directory(wanted: &Wanted) -> bool {
-    !wanted.source.is_file()
+    !wanted.real.as_ref().unwrap_or(&wanted.source).is_file()
 }

@@ -71,12 +71,16 @@ pub(super) fn agrees(one: &Listed, other: &Listed) -> bool {
     }
 }
 
+/// Whether nothing is known of what a side has at a path: it cannot be looked at there, or something else is mounted.
+pub(super) fn is_shut(tree: &Tree, path: &[u8]) -> bool {
+    let is_closed = |path: &[u8]| tree.get(path).is_some_and(|it| it.closed);
+    is_closed(path) || parents(path).any(is_closed)
+}
+
 fn change<'a>(before: &Tree, now: &'a Tree, path: &[u8]) -> Change<'a> {
     match (before.get(path), now.get(path)) {
+        _ if is_shut(now, path) => Change::None,
         (None, None) => Change::None,
-        (Some(_), None) if parents(path).any(|parent| now.get(parent).is_some_and(|it| it.closed)) => {
-            Change::None
-        }
         (Some(_), None) => Change::Gone,
         (Some(before), Some(now)) if is_same(before, now) => Change::None,
         (_, Some(now)) => Change::Now(now),
@@ -103,6 +107,10 @@ pub(super) fn merge(base: &Base, user: &Tree, container: &Tree, tag: &str, sends
     let mut plan = Plan::default();
     let (mut gone, mut placed) = (Vec::new(), Vec::new());
     for path in paths(&[&base.user, &base.container, user, container]) {
+        // What the user changes there waits until it can be told from what the container does.
+        if is_shut(container, path) {
+            continue;
+        }
         let (in_container, at_user) =
             (change(&base.container, container, path), change(&base.user, user, path));
         match (in_container, at_user) {
@@ -163,12 +171,13 @@ pub(super) fn mirror(base: Option<&Base>, user: &Tree, container: &Tree) -> Plan
                 && matches!(change(&base.container, container, path), Change::None)
                 && container.contains_key(path)
         });
-        if !is_known {
+        if !is_known && !(base.is_some() && is_shut(container, path)) {
             plan.send.push(path.clone());
         }
     }
-    let superfluous = container.keys().filter(|path| !path.is_empty() && !user.contains_key(*path));
-    plan.remove = superfluous.rev().cloned().collect();
+    let superfluous =
+        container.iter().filter(|(path, it)| !path.is_empty() && !it.closed && !user.contains_key(*path));
+    plan.remove = superfluous.rev().map(|(path, _)| path.clone()).collect();
     plan
 }
 

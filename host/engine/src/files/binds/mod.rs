@@ -14,37 +14,36 @@ mod ignore;
 mod memory;
 mod merge;
 mod pack;
+mod running;
 mod scan;
 mod source;
 mod step;
+mod turns;
 
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use bollard_stubs::models::{ContainerState, HostConfig, MountTypeEnum};
 use sockerless_ports::link::RunId;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use self::{
+    bring::Failures,
     source::{Rules, Wanted},
     step::Way,
+    turns::Turns,
 };
 use crate::{
     Engine, Error, ErrorKind, Result,
     containers::{Entry, Spec},
     error::needs_agent,
     files::pipe::blocking,
-    supervisor::run_id,
     tuning,
     volumes::{Mounted, mounts::Source},
 };
-
-/// How often both sides are merged while the container runs.
-const LABEL_SYNC: &str = "sockerless.binds.sync";
 
 /// Settings of the operator for bind mounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +76,8 @@ pub(super) struct Binds {
     notes: SyncMutex<HashMap<String, String>>,
     /// Runs whose mounts are merged from time to time.
     kept: SyncMutex<HashSet<RunId>>,
+    /// By path of the user's.
+    turns: Turns,
 }
 
 fn lock<T>(mutex: &SyncMutex<T>) -> MutexGuard<'_, T> {
@@ -95,11 +96,18 @@ impl Binds {
     }
 }
 
-/// The mounts of a container that are paths of this machine, with their places in the list of all.
-fn binds(spec: &Spec) -> impl Iterator<Item = (usize, &Mounted, Wanted)> {
+/// A mount that is a path of this machine, with its place in the list of all.
+type Bind<'a> = (usize, &'a Mounted, Wanted);
+
+/// Those of a container.
+fn binds(spec: &Spec) -> impl Iterator<Item = Bind<'_>> + Send {
     spec.mounts.iter().enumerate().filter_map(|(index, mounted)| {
         let Source::Bind(source) = &mounted.source else { return None };
-        let wanted = Wanted { source: source.into(), makes: makes(&spec.host, &mounted.destination) };
+        let wanted = Wanted {
+            source: source.into(),
+            makes: makes(&spec.host, &mounted.destination),
+            real: mounted.real.as_ref().map(PathBuf::from),
+        };
         Some((index, mounted, wanted))
     })
 }
@@ -116,28 +124,17 @@ fn makes(host: &HostConfig, destination: &str) -> bool {
     })
 }
 
-/// How often a container's mounts are merged. Errors: 400 for a label that cannot be read.
-fn period(spec: &Spec) -> Result<Option<Duration>> {
-    let Some(text) = spec.label(LABEL_SYNC) else { return Ok(None) };
-    match crate::duration(text).filter(|period| *period >= tuning::BIND_PERIOD) {
-        Some(period) => Ok(Some(period)),
-        None => Err(Error::new(
-            ErrorKind::Invalid,
-            format!("invalid label {LABEL_SYNC}={text}: seconds, or a duration as 5s or 1m; 1s at least"),
-        )),
-    }
-}
-
 impl Engine {
     fn bind_rules(&self) -> Rules {
         Rules { options: self.options.binds.clone(), state: self.options.data_root.clone() }
     }
 
-    /// What can be said of a container's bind mounts when it is created: nothing is made, sent or read yet.
+    /// What can be said of a container's bind mounts when it is created: nothing is made, sent or read yet. Where they lead is
+    /// noted in the container's mounts.
     ///
     /// Errors: 400 in dockerd's words, 403 for a path that may not be mounted, 501 without an agent.
-    pub(crate) async fn check_binds(&self, spec: &Spec) -> Result<()> {
-        let all: Vec<Wanted> = binds(spec).map(|(_, _, wanted)| wanted).collect();
+    pub(crate) async fn check_binds(&self, spec: &mut Spec) -> Result<()> {
+        let all: Vec<(usize, Wanted)> = binds(spec).map(|(index, _, wanted)| (index, wanted)).collect();
         if all.is_empty() {
             return Ok(());
         }
@@ -145,9 +142,48 @@ impl Engine {
             return Err(needs_agent("bind mounts"));
         }
         source::check_labels(spec)?;
-        period(spec)?;
+        running::period(spec)?;
         let rules = self.bind_rules();
-        blocking(move || all.iter().try_for_each(|wanted| rules.check(wanted))).await
+        let noted = blocking(move || {
+            let note = |(index, wanted): &(usize, Wanted)| {
+                let real = rules.check(wanted)?.into_os_string().into_string();
+                let not_text = |_| source::unnamed(&wanted.source);
+                Ok((*index, real.map_err(not_text)?))
+            };
+            all.iter().map(note).collect::<Result<Vec<_>>>()
+        });
+        for (index, real) in noted.await? {
+            if let Some(mounted) = spec.mounts.get_mut(index) {
+                mounted.real = Some(real);
+            }
+        }
+        Ok(())
+    }
+
+    /// One step of one mount, and no longer than that may take. Errors: with the mount.
+    async fn bind_once(
+        &self,
+        entry: &Arc<Entry>,
+        run: &RunId,
+        (index, mounted, wanted): Bind<'_>,
+        way: Way,
+    ) -> Result<Failures> {
+        let step = self.bind_step(entry, run, index, way);
+        let done = tokio::time::timeout(tuning::BIND_PATIENCE, step).await;
+        done.unwrap_or_else(|_| Err(late())).map_err(|error| named(&wanted, mounted, error))
+    }
+
+    /// Waits until nobody else compares both sides of a container's mounts.
+    async fn bind_gate(&self, entry: &Arc<Entry>) -> Result<OwnedMutexGuard<()>> {
+        let gate = self.files.binds.gate(entry.id()).lock_owned();
+        tokio::time::timeout(tuning::BIND_PATIENCE, gate).await.map_err(|_| late())
+    }
+
+    /// Tells whoever inspects the container, and the log, what could not be brought back.
+    fn note_bind(&self, run: &RunId, error: &Error) {
+        tracing::error!(%run, %error, "what a container changed in a bind mount is not brought back");
+        let note = format!("not everything that the container changed could be brought back: {error}");
+        lock(&self.files.binds.notes).insert(run.container.clone(), note);
     }
 
     /// Sends what bind mounts have into a run that is about to begin. Also over what an earlier run left there: then what
@@ -157,12 +193,16 @@ impl Engine {
     /// the agent is gone.
     pub(crate) async fn send_binds(&self, entry: &Arc<Entry>, run: &RunId) -> Result<()> {
         lock(&self.files.binds.notes).remove(entry.id());
-        let gate = self.files.binds.gate(entry.id());
-        let _gate = gate.lock().await;
-        for (index, mounted, wanted) in binds(&entry.spec) {
-            self.bind_step(entry, run, index, Way::In)
-                .await
-                .map_err(|error| named(&wanted, mounted, error))?;
+        if binds(&entry.spec).next().is_none() {
+            return Ok(());
+        }
+        let _gate = self.bind_gate(entry).await?;
+        for mount in binds(&entry.spec) {
+            let (_, mounted, wanted) = mount.clone();
+            if let Err(error) = self.bind_once(entry, run, mount, Way::In).await?.told() {
+                // Of an earlier run: no reason not to begin another.
+                self.note_bind(run, &named(&wanted, mounted, error));
+            }
         }
         Ok(())
     }
@@ -175,79 +215,30 @@ impl Engine {
             // It was told before.
             return;
         }
-        let gate = self.files.binds.gate(entry.id());
-        let _gate = gate.lock().await;
-        for (index, mounted, wanted) in binds(&entry.spec).filter(|(_, mounted, _)| !mounted.read_only) {
-            let step = self.bind_step(entry, run, index, Way::Back);
-            let done = tokio::time::timeout(tuning::SAVE_PATIENCE, step).await;
-            let late = || Error::new(ErrorKind::Unavailable, "it took too long");
-            if let Err(error) = done.unwrap_or_else(|_| Err(late())) {
-                let error = named(&wanted, mounted, error);
-                tracing::error!(%run, %error, "what a container changed in a bind mount is not brought back");
-                let note =
-                    format!("not everything that the container changed could be brought back: {error}");
-                lock(&self.files.binds.notes).insert(entry.id().to_owned(), note);
-            }
+        let mounts = binds(&entry.spec).filter(|(_, mounted, _)| !mounted.read_only);
+        if let Err(error) = self.bind_all(entry, run, mounts, Way::Back).await {
+            self.note_bind(run, &error);
         }
     }
 
-    /// Merges both sides of a container's bind mounts while it runs, or while its agent is still there.
-    ///
-    /// Errors: 404; 409 when neither is so; those of the mounts.
-    pub async fn sync_binds(&self, reference: &str) -> Result<()> {
-        let entry = self.containers.find(reference)?;
-        let engine = self.shared()?;
-        let sync = async move {
-            let state = entry.view().state.clone();
-            if !(state.pid > 0 || state.linger.is_some_and(|linger| !linger.saving)) {
-                let message = format!("container {} is not running", entry.id());
-                return Err(Error::new(ErrorKind::Conflict, message));
+    /// A step of several mounts: what fails of one keeps no other. Errors: what failed, the first and how much more.
+    async fn bind_all<'a>(
+        &self,
+        entry: &Arc<Entry>,
+        run: &RunId,
+        mounts: impl Iterator<Item = Bind<'a>> + Send,
+        way: Way,
+    ) -> Result<()> {
+        let _gate = self.bind_gate(entry).await?;
+        let mut failures = Failures::default();
+        for mount in mounts {
+            let (_, mounted, wanted) = mount.clone();
+            match self.bind_once(entry, run, mount, way).await {
+                Ok(some) => failures.append(some.map(|error| named(&wanted, mounted, error))),
+                Err(error) => failures.add(error),
             }
-            engine.sync_run(&entry, &run_id(&entry, state.serves.max(state.generation))).await
-        };
-        self.complete(sync).await
-    }
-
-    async fn sync_run(&self, entry: &Arc<Entry>, run: &RunId) -> Result<()> {
-        let gate = self.files.binds.gate(entry.id());
-        let _gate = gate.lock().await;
-        for (index, mounted, wanted) in binds(&entry.spec) {
-            let synced = self.bind_step(entry, run, index, Way::Both).await;
-            synced.map_err(|error| named(&wanted, mounted, error))?;
         }
-        Ok(())
-    }
-
-    /// Merges a run's mounts from time to time, if its container asks for that.
-    pub(crate) fn keep_binds(self: &Arc<Self>, entry: &Arc<Entry>, run: &RunId) {
-        let Ok(Some(period)) = period(&entry.spec) else { return };
-        if binds(&entry.spec).next().is_none() || !lock(&self.files.binds.kept).insert(run.clone()) {
-            return;
-        }
-        let (engine, entry, run) = (Arc::clone(self), Arc::clone(entry), run.clone());
-        self.spawn(async move {
-            let mut view = entry.subscribe();
-            let over = async {
-                // The sender lives as long as the entry.
-                let _ = view.wait_for(|view| view.state.ended >= run.generation).await;
-            };
-            let merging = async {
-                loop {
-                    tokio::time::sleep(period).await;
-                    if entry.view().state.pid == 0 {
-                        continue;
-                    }
-                    if let Err(error) = engine.sync_run(&entry, &run).await {
-                        tracing::warn!(%run, %error, "bind mounts could not be merged");
-                    }
-                }
-            };
-            tokio::select! {
-                () = over => {}
-                () = merging => {}
-            }
-            lock(&engine.files.binds.kept).remove(&run);
-        });
+        failures.told()
     }
 
     /// A state with what could not be brought back of the last run, where nothing else is the matter.
@@ -256,6 +247,16 @@ impl Engine {
         let error = state.error.filter(|error| !error.is_empty()).or_else(note).unwrap_or_default();
         ContainerState { error: Some(error), ..state }
     }
+}
+
+fn late() -> Error {
+    let message = format!(
+        "it took more than {} minutes and was given up (another container may have the same files, or the line is slow): leave \
+         out what is not needed there (a file {} in the directory, or the label sockerless.binds.exclude), or use a volume",
+        tuning::BIND_PATIENCE.as_secs() / 60,
+        tuning::BIND_IGNORE,
+    );
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 fn named(wanted: &Wanted, mounted: &Mounted, error: Error) -> Error {

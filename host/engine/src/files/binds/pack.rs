@@ -1,6 +1,9 @@
 //! What goes into a container, as an archive.
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    sync::Arc,
+};
 
 use sockerless_ports::link::listing::Listed;
 
@@ -19,10 +22,10 @@ pub(super) fn pack(
     paths: &[Vec<u8>],
     root: bool,
 ) -> io::Result<()> {
-    let mut disk = Disk::open(&scope.source, scope.is_file, &scope.tag)?;
+    let mut disk = Disk::new(Arc::clone(&scope.root), &scope.tag);
     let mut writer = Writer::new(out, true);
     if root {
-        let listed = Listed::new(b"", &std::fs::metadata(&scope.source)?);
+        let listed = Listed::new(b"", &scope.root.meta()?);
         writer.append(name, &meta(&listed), io::empty())?;
     }
     for path in paths {
@@ -32,18 +35,14 @@ pub(super) fn pack(
             writer.append(&member, &meta(listed), io::empty())?;
             continue;
         }
-        let named =
-            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", disk_path(scope, path)));
+        let shown = disk.show(path);
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{shown}: {error}"));
         // It has gone since it was listed, or become something else.
         let Some((file, now)) = disk.read(path).map_err(named)? else { continue };
         // A header's promise is kept should the file shrink; the next merge sees that it was changed.
         writer.append(&member, &meta(&now), file.chain(io::repeat(0))).map_err(named)?;
     }
     writer.finish().map(drop)
-}
-
-fn disk_path(scope: &Scope, path: &[u8]) -> String {
-    format!("{}/{}", scope.source.display(), String::from_utf8_lossy(path))
 }
 
 fn meta(listed: &Listed) -> Meta {

@@ -1,12 +1,18 @@
 //! Which paths of the daemon's machine may be mounted, and what is mounted there.
 
 use std::{
-    fs, io,
-    os::unix::ffi::OsStrExt,
+    fs,
+    io::{self, Read},
+    os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
-use super::{disk, ignore::Ignore, scan::Scope};
+use super::{
+    disk::{self, Disk, Opened},
+    ignore::Ignore,
+    scan::Scope,
+};
 use crate::{BindOptions, Error, ErrorKind, Result, containers::Spec, tuning, volumes::Mounted};
 
 /// Patterns of what stays at home, with commas or line ends between them.
@@ -31,56 +37,84 @@ pub(super) struct Wanted {
     pub source: PathBuf,
     /// Made when it is not there, as for `-v`; not so for `--mount`.
     pub makes: bool,
+    /// Where it led when the container was created: it leads nowhere else afterwards.
+    pub real: Option<PathBuf>,
 }
 
 impl Rules {
-    /// What is looked at when a container is created. Errors: 400 in dockerd's words for what has to be there, 403 for what may
-    /// not be mounted, 501 for what cannot be copied.
-    pub fn check(&self, wanted: &Wanted) -> Result<()> {
-        match fs::metadata(&wanted.source) {
-            Ok(_) => self.resolve(wanted).map(drop),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && wanted.makes => {
-                // As far as it is there already.
-                let above = wanted.source.ancestors().skip(1).find_map(|above| above.canonicalize().ok());
-                self.permit(&wanted.source, &above.unwrap_or_else(|| "/".into()))
+    /// Where a path leads that a container is created with, as far as it is there already.
+    ///
+    /// Errors: 400 in dockerd's words for what has to be there, 403 for what may not be mounted, 501 for what cannot be copied.
+    pub fn check(&self, wanted: &Wanted) -> Result<PathBuf> {
+        let source = &wanted.source;
+        match fs::metadata(source) {
+            Ok(meta) if !meta.is_dir() && !meta.is_file() => {
+                self.permit(source, &real(source)?)?;
+                return Err(neither(source));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing(&wanted.source)),
-            Err(error) => Err(unseen(&wanted.source, &error)),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && wanted.makes => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing(source)),
+            Err(error) => return Err(unseen(source, &error)),
         }
+        let real = real(source)?;
+        self.permit(source, &real)?;
+        Ok(real)
     }
 
-    /// The path without links on it, and whether it is a file; a directory is made if that is wanted.
-    pub fn resolve(&self, wanted: &Wanted) -> Result<(PathBuf, bool)> {
+    /// Opens what is mounted; a directory is made if that is wanted. `was_file`: what it was when it was sent.
+    ///
+    /// Errors: those of [`Self::check`]; 403 for what leads elsewhere than when the container was created.
+    pub fn open(&self, wanted: &Wanted, was_file: Option<bool>) -> Result<Opened> {
         let source = &wanted.source;
-        if wanted.makes && fs::metadata(source).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            self.check(wanted)?;
-            disk::make(source).map_err(|error| {
+        let now = real(source)?;
+        let then = wanted.real.as_ref().unwrap_or(&now);
+        if *then != now {
+            let message = format!(
+                "it leads to {} now and led to {} when the container was created: nothing is taken there or back",
+                now.display(),
+                then.display(),
+            );
+            return Err(Error::new(ErrorKind::Forbidden, message));
+        }
+        self.permit(source, then)?;
+        let makes = wanted.makes && was_file != Some(true);
+        let opened = Opened::open(then, was_file, makes).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => missing(source),
+            io::ErrorKind::Unsupported => neither(source),
+            // It was looked at a moment ago.
+            _ if disk::leads_elsewhere(&error) => {
+                let message =
+                    format!("a link is on the way to {} now: nothing is taken there or back", then.display());
+                Error::new(ErrorKind::Forbidden, message)
+            }
+            _ if makes => {
                 let message =
                     format!("error while creating mount source path '{}': {error}", source.display());
                 Error::new(ErrorKind::Internal, message)
-            })?;
-        }
-        let real = source.canonicalize().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => missing(source),
+            }
             _ => unseen(source, &error),
         })?;
-        self.permit(source, &real)?;
-        let meta = fs::metadata(&real).map_err(|error| unseen(source, &error))?;
-        if !meta.is_dir() && !meta.is_file() {
-            let message = format!(
-                "bind mount {}: it is neither a directory nor a file, and nothing else can be taken to the cloud",
-                source.display()
-            );
-            return Err(Error::new(ErrorKind::Unsupported, message));
+        match was_file {
+            Some(was_file) if was_file != opened.is_file() => {
+                let kind = |is_file| if is_file { "a file" } else { "a directory" };
+                let message = format!(
+                    "{} is {} now and was {} when it was sent: nothing is taken there or back",
+                    source.display(),
+                    kind(opened.is_file()),
+                    kind(was_file),
+                );
+                Err(Error::new(ErrorKind::Forbidden, message))
+            }
+            _ => Ok(opened),
         }
-        Ok((real, meta.is_file()))
     }
 
     fn permit(&self, source: &Path, real: &Path) -> Result<()> {
         let refuse = |why: String| {
             Err(Error::new(ErrorKind::Forbidden, format!("bind mount {}: {why}", source.display())))
         };
-        if real == Path::new("/") && source.canonicalize().is_ok_and(|source| source == real) {
+        if real == Path::new("/") {
             return refuse("the whole file system of this machine cannot be taken to the cloud".into());
         }
         if let Some(folder) = MACHINE.iter().find(|folder| real.starts_with(folder)) {
@@ -101,20 +135,29 @@ impl Rules {
         Ok(())
     }
 
-    /// All that belongs to a mount of a container.
+    /// All that belongs to a mount of a container. `was_file`: as for [`Self::open`].
     ///
-    /// Errors: as for [`Self::resolve`]; 400 for patterns that cannot be read.
-    pub fn scope(&self, wanted: &Wanted, spec: &Spec, mounted: &Mounted) -> Result<Scope> {
-        let (source, is_file) = self.resolve(wanted)?;
+    /// Errors: as for [`Self::open`]; 400 for patterns that cannot be read.
+    pub fn scope(
+        &self,
+        wanted: &Wanted,
+        was_file: Option<bool>,
+        spec: &Spec,
+        mounted: &Mounted,
+    ) -> Result<Scope> {
+        let root = Arc::new(self.open(wanted, was_file)?);
         let mut except = others(spec, mounted);
         // A home directory may have the daemon's state in it.
         let state = self.state.canonicalize().unwrap_or_else(|_| self.state.clone());
-        except.extend(state.strip_prefix(&source).ok().map(|below| below.as_os_str().as_bytes().to_vec()));
-        let ignore = if is_file { Ignore::default() } else { self.ignore(spec, &source)? };
-        Ok(Scope { source, is_file, ignore, except, tag: spec.short_id().to_owned() })
+        except
+            .extend(state.strip_prefix(root.path()).ok().map(|below| below.as_os_str().as_bytes().to_vec()));
+        let ignore = if root.is_file() { Ignore::default() } else { self.ignore(spec, &root)? };
+        let file = spec.label(LABEL_IGNORE).unwrap_or(&self.options.ignore);
+        let ignore_file = inside(file).filter(|_| !root.is_file());
+        Ok(Scope { root, ignore, ignore_file, except, tag: spec.short_id().to_owned() })
     }
 
-    fn ignore(&self, spec: &Spec, source: &Path) -> Result<Ignore> {
+    fn ignore(&self, spec: &Spec, root: &Arc<Opened>) -> Result<Ignore> {
         let read = |text: &str, of: &str| {
             Ignore::parse(text).map_err(|pattern| {
                 Error::new(ErrorKind::Invalid, format!("{of}: syntax error in pattern: {pattern:?}"))
@@ -124,17 +167,18 @@ impl Rules {
         let file = name.unwrap_or(&self.options.ignore);
         let mut ignore = Ignore::default();
         if !file.is_empty() {
-            let path = inside(source, file).ok_or_else(|| {
+            let path = inside(file).ok_or_else(|| {
                 let words =
                     format!("{LABEL_IGNORE}={file}: expected the path of a file within the directory");
                 Error::new(ErrorKind::Invalid, words)
             })?;
-            match read_small(&path) {
-                Ok(text) => ignore = read(&text, &path.display().to_string())?,
+            let shown = root.path().join(file);
+            match read_small(root, &path) {
+                Ok(text) => ignore = read(&text, &shown.display().to_string())?,
                 // The usual one need not be there; one that is named has to.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && name.is_none() => {}
                 Err(error) => {
-                    return Err(Error::new(ErrorKind::Internal, format!("{}: {error}", path.display())));
+                    return Err(Error::new(ErrorKind::Internal, format!("{}: {error}", shown.display())));
                 }
             }
         }
@@ -166,17 +210,66 @@ fn others(spec: &Spec, mounted: &Mounted) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// A path within a directory; none for one that leads out.
-fn inside(directory: &Path, relative: &str) -> Option<PathBuf> {
-    let path = Path::new(relative);
-    path.components().all(|part| matches!(part, Component::Normal(_))).then(|| directory.join(path))
+/// A path within a directory, as a list has it; none for one that leads out.
+fn inside(relative: &str) -> Option<Vec<u8>> {
+    let mut inside = PathBuf::new();
+    for part in Path::new(relative).components() {
+        match part {
+            Component::Normal(part) => inside.push(part),
+            Component::CurDir => {}
+            _ => return None,
+        }
+    }
+    Some(inside.into_os_string().into_vec()).filter(|path| !path.is_empty())
 }
 
-fn read_small(path: &Path) -> io::Result<String> {
-    if fs::metadata(path)?.len() > tuning::SMALL_FILE {
-        return Err(io::ErrorKind::FileTooLarge.into());
+/// A container may have written there: no link is followed, and nothing but a file of a bounded size is read.
+fn read_small(root: &Arc<Opened>, relative: &[u8]) -> io::Result<String> {
+    let mut disk = Disk::new(Arc::clone(root), "");
+    let Some((file, _)) = disk.read(relative)? else {
+        return Err(match disk.look(relative)? {
+            Some(_) => io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"),
+            None => io::ErrorKind::NotFound.into(),
+        });
+    };
+    let mut text = String::new();
+    file.take(tuning::SMALL_FILE + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > tuning::SMALL_FILE {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(text),
     }
-    fs::read_to_string(path)
+}
+
+/// Where a path leads: links are followed as far as it is there, the rest stands as it is.
+pub(super) fn real(source: &Path) -> Result<PathBuf> {
+    let (mut above, mut rest) = (source, Vec::new());
+    loop {
+        match (above.canonicalize(), above.parent(), above.file_name()) {
+            (Ok(mut real), ..) => {
+                real.extend(rest.into_iter().rev());
+                return Ok(real);
+            }
+            (Err(error), Some(parent), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+                rest.push(name);
+                above = parent;
+            }
+            (Err(error), ..) => return Err(unseen(source, &error)),
+        }
+    }
+}
+
+/// A link leads to where no request could name.
+pub(super) fn unnamed(source: &Path) -> Error {
+    let message = format!("bind mount {}: the path that it leads to is no UTF-8", source.display());
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+fn neither(source: &Path) -> Error {
+    let message = format!(
+        "bind mount {}: it is neither a directory nor a file, and nothing else can be taken to the cloud",
+        source.display()
+    );
+    Error::new(ErrorKind::Unsupported, message)
 }
 
 fn missing(source: &Path) -> Error {
@@ -193,120 +286,4 @@ fn unseen(source: &Path, error: &io::Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-    use crate::volumes::mounts::Source;
-
-    fn rules(allow: &[&Path], state: &Path) -> Rules {
-        let allow = allow.iter().map(|path| path.to_path_buf()).collect();
-        Rules { options: BindOptions { allow, ..BindOptions::default() }, state: state.to_owned() }
-    }
-
-    fn wanted(source: &Path, makes: bool) -> Wanted {
-        Wanted { source: source.to_owned(), makes }
-    }
-
-    #[test]
-    fn what_is_missing_is_made_for_v_and_refused_for_mount() {
-        let folder = tempfile::tempdir().unwrap();
-        let rules = rules(&[Path::new("/")], Path::new("/nowhere/state"));
-        let path = folder.path().join("new/deep");
-        let error = rules.check(&wanted(&path, false)).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Invalid);
-        assert!(error.message.starts_with(&format!(
-            "invalid mount config for type \"bind\": bind source path does not exist: {}",
-            path.display()
-        )));
-        rules.check(&wanted(&path, true)).unwrap();
-        assert!(!path.exists(), "creating a container makes nothing");
-        let (real, is_file) = rules.resolve(&wanted(&path, true)).unwrap();
-        assert!(real.is_dir() && !is_file);
-        fs::write(folder.path().join("file"), "").unwrap();
-        assert!(rules.resolve(&wanted(&folder.path().join("file"), false)).unwrap().1);
-        let through = wanted(&folder.path().join("file/below"), true);
-        assert!(rules.check(&through).unwrap_err().message.contains("the daemon cannot see it"));
-    }
-
-    #[test]
-    fn only_what_the_operator_permits_is_taken_whatever_links_say() {
-        let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let state = folder.path().join("state");
-        fs::create_dir_all(&state).unwrap();
-        let rules = rules(&[folder.path()], &state);
-        rules.check(&wanted(folder.path(), true)).unwrap();
-        rules.check(&wanted(&folder.path().join("new"), true)).unwrap();
-        let link = folder.path().join("link");
-        symlink(outside.path(), &link).unwrap();
-        for path in [outside.path(), &link, &link.join("new"), Path::new("/etc")] {
-            let error = rules.check(&wanted(path, true)).unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Forbidden);
-            assert!(error.message.contains("`allow` in `[binds]`"), "{error}");
-        }
-        let own = rules.check(&wanted(&state.join("logs"), true)).unwrap_err();
-        assert!(own.message.contains("the daemon's own state"), "{own}");
-    }
-
-    #[test]
-    fn the_machine_itself_is_no_directory_of_the_users() {
-        let rules = rules(&[Path::new("/")], Path::new("/nowhere/state"));
-        for path in ["/proc", "/sys/kernel", "/dev/null", "/"] {
-            let error = rules.check(&wanted(Path::new(path), true)).unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Forbidden, "{path}");
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("socket");
-        let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        assert_eq!(rules.check(&wanted(&socket, true)).unwrap_err().kind, ErrorKind::Unsupported);
-    }
-
-    fn mounted(destination: &str) -> Mounted {
-        Mounted {
-            source: Source::Bind("/src".into()),
-            destination: destination.into(),
-            read_only: false,
-            mode: String::new(),
-            copy: false,
-            subpath: None,
-        }
-    }
-
-    #[test]
-    fn what_is_mounted_within_a_mount_is_no_part_of_it() {
-        let mut spec = Spec {
-            mounts: ["/work", "/work/node_modules", "/workshop"].map(mounted).to_vec(),
-            ..Spec::default()
-        };
-        spec.host.tmpfs = Some([("/work/tmp/".to_owned(), String::new())].into());
-        assert_eq!(others(&spec, &spec.mounts[0]), [b"tmp".to_vec(), b"node_modules".to_vec()]);
-    }
-
-    #[test]
-    fn patterns_come_from_the_directory_and_from_labels() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("state");
-        fs::create_dir_all(&state).unwrap();
-        let rules = rules(&[Path::new("/")], &state);
-        let mut spec = Spec { mounts: vec![mounted("/work")], ..Spec::default() };
-        let scope = |spec: &Spec| rules.scope(&wanted(folder.path(), true), spec, &spec.mounts[0]);
-        assert!(scope(&spec).unwrap().has(b"target") && !scope(&spec).unwrap().has(b"state/logs"));
-        fs::write(folder.path().join(".sockerlessignore"), "target\n").unwrap();
-        fs::write(folder.path().join("mine"), "other\n").unwrap();
-        assert!(!scope(&spec).unwrap().has(b"target/a"));
-        let mut label = |key: &str, value: &str| {
-            spec.config.labels.get_or_insert_default().insert(key.to_owned(), value.to_owned());
-            scope(&spec)
-        };
-        let both = label(LABEL_EXCLUDE, "*.o,a/**").unwrap();
-        assert!(!both.has(b"x.o") && !both.has(b"a/b") && !both.has(b"target") && both.has(b"other"));
-        let named = label(LABEL_IGNORE, "mine").unwrap();
-        assert!(named.has(b"target") && !named.has(b"other") && !named.has(b"x.o"));
-        assert!(label(LABEL_IGNORE, "").unwrap().has(b"target"));
-        assert!(label(LABEL_IGNORE, "../mine").unwrap_err().message.contains("within the directory"));
-        assert!(label(LABEL_IGNORE, "none").unwrap_err().message.contains("/none: "));
-        label(LABEL_IGNORE, "").unwrap();
-        assert!(label(LABEL_EXCLUDE, "[").unwrap_err().message.contains("syntax error"));
-        assert!(check_labels(&spec).is_err());
-    }
-}
+mod tests;

@@ -58,5 +58,6 @@ pub(super) fn parse(spec: &str) -> Result<Mounted> {
         read_only: has("ro"),
         mode: mode.to_owned(),
         subpath: None,
+        real: None,
     })
 }

@@ -29,6 +29,10 @@ pub(crate) struct Mounted {
     pub copy: bool,
     /// A folder of the volume, relative.
     pub subpath: Option<String>,
+    /// Where a path of the client's machine led when the container was created: links resolved. None in older records, and for
+    /// all else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real: Option<String>,
 }
 
 /// What is mounted.
@@ -57,6 +61,7 @@ impl Mounted {
             mode: String::new(),
             copy: true,
             subpath: None,
+            real: None,
         }
     }
 

@@ -23,6 +23,7 @@ fn named(name: &str, destination: &str) -> Mounted {
         mode: String::new(),
         copy: true,
         subpath: None,
+        real: None,
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn read(mount: &Mount) -> Result<Option<Mounted>> {
         }
     };
     let read_only = mount.read_only.unwrap_or_default();
-    Ok(Some(Mounted { source, destination, read_only, mode: String::new(), copy, subpath }))
+    Ok(Some(Mounted { source, destination, read_only, mode: String::new(), copy, subpath, real: None }))
 }
 
 /// Whether it is a memory file system at this path.

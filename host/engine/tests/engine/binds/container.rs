@@ -4,7 +4,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -24,12 +24,26 @@ pub struct Inside {
     folder: Arc<tempfile::TempDir>,
     /// Seconds before things are read.
     slow: Arc<AtomicU64>,
+    /// Seconds until a list comes that was promised.
+    stall: Arc<AtomicU64>,
+    /// Directories that something is mounted over.
+    covered: Arc<Mutex<Vec<PathBuf>>>,
+    /// Done once, when things are about to be read.
+    meanwhile: Arc<Mutex<Option<Meanwhile>>>,
 }
+
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
 impl Inside {
     /// That of all containers of a world.
     pub fn of(world: &World) -> Self {
-        let inside = Self { folder: Arc::new(tempfile::tempdir().unwrap()), slow: Arc::default() };
+        let inside = Self {
+            folder: Arc::new(tempfile::tempdir().unwrap()),
+            slow: Arc::default(),
+            stall: Arc::default(),
+            covered: Arc::default(),
+            meanwhile: Arc::default(),
+        };
         let served = inside.clone();
         world.link.serve(move |request, end: AgentEnd| {
             let inside = served.clone();
@@ -45,6 +59,20 @@ impl Inside {
     /// From now on.
     pub fn slow_down(&self, seconds: u64) {
         self.slow.store(seconds, Ordering::SeqCst);
+    }
+
+    /// From now on.
+    pub fn stall(&self, seconds: u64) {
+        self.stall.store(seconds, Ordering::SeqCst);
+    }
+
+    pub fn cover(&self, path: &str) {
+        self.covered.lock().unwrap().push(self.at(path));
+    }
+
+    /// What the user does once both sides are listed, and before anything is brought.
+    pub fn meanwhile(&self, edit: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some(Box::new(edit));
     }
 
     pub fn read(&self, path: &str) -> String {
@@ -68,8 +96,9 @@ impl Inside {
                     return end.reply(missing());
                 }
                 let mut list = Vec::new();
-                scan(&from, &from, &except, &mut list);
+                self.scan(&from, &from, &except, &mut list);
                 end.reply(Reply::Ready);
+                tokio::time::sleep(Duration::from_secs(self.stall.load(Ordering::SeqCst))).await;
                 for piece in list.chunks(1000) {
                     end.write(Output::Stdout, piece.to_vec()).await;
                 }
@@ -85,12 +114,16 @@ impl Inside {
                 archive.set_preserve_permissions(true);
                 for entry in archive.entries().unwrap() {
                     let mut entry = entry.unwrap();
+                    let leads_out = entry.link_name().unwrap().is_some_and(|link| link.starts_with(".."));
+                    assert!(put.any_links || !leads_out, "an agent refuses that");
                     entry.unpack_in(self.at(&put.path)).unwrap();
                 }
                 end.end(End::Done);
             }
             Request::Pick { path, names } => {
                 tokio::time::sleep(Duration::from_secs(self.slow.load(Ordering::SeqCst))).await;
+                let meanwhile = self.meanwhile.lock().unwrap().take();
+                meanwhile.into_iter().for_each(|edit| edit());
                 end.reply(Reply::Ready);
                 let mut archive = tar::Builder::new(Vec::new());
                 archive.follow_symlinks(false);
@@ -120,27 +153,28 @@ impl Inside {
             other => panic!("{other:?}"),
         }
     }
+
+    fn scan(&self, from: &Path, path: &Path, except: &[Name], list: &mut Vec<u8>) {
+        use std::os::unix::ffi::OsStrExt;
+        let relative = path.strip_prefix(from).unwrap().as_os_str().as_bytes();
+        if except.iter().any(|name| name.0 == relative) {
+            return;
+        }
+        let meta = fs::symlink_metadata(path).unwrap();
+        let mut listed = Listed::new(relative, &meta);
+        listed.closed = self.covered.lock().unwrap().iter().any(|covered| covered == path);
+        if meta.is_symlink() {
+            listed.target = fs::read_link(path).unwrap().into_os_string().as_bytes().to_vec();
+        }
+        listed.encode(list);
+        if meta.is_dir() && !listed.closed {
+            for entry in fs::read_dir(path).unwrap() {
+                self.scan(from, &entry.unwrap().path(), except, list);
+            }
+        }
+    }
 }
 
 fn missing() -> Reply {
     Reply::Failed(Fault { kind: FaultKind::NotFound, message: "no such file or directory".into() })
-}
-
-fn scan(from: &Path, path: &Path, except: &[Name], list: &mut Vec<u8>) {
-    use std::os::unix::ffi::OsStrExt;
-    let relative = path.strip_prefix(from).unwrap().as_os_str().as_bytes();
-    if except.iter().any(|name| name.0 == relative) {
-        return;
-    }
-    let meta = fs::symlink_metadata(path).unwrap();
-    let mut listed = Listed::new(relative, &meta);
-    if meta.is_symlink() {
-        listed.target = fs::read_link(path).unwrap().into_os_string().as_bytes().to_vec();
-    }
-    listed.encode(list);
-    if meta.is_dir() {
-        for entry in fs::read_dir(path).unwrap() {
-            scan(from, &entry.unwrap().path(), except, list);
-        }
-    }
 }

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::files::binds::base::{After, advanced};
 
 const FILE: u32 = 0o100_644;
 const DIRECTORY: u32 = 0o040_755;
@@ -67,9 +68,9 @@ fn carry_out(plan: &Plan, base: &Base, user: &Tree, container: &Tree, sends: boo
         put(&mut container_after, path, it.mode, it.size);
         container_after.insert(path.clone(), it.clone());
     }
-    let base =
-        super::super::base::advanced(base, plan, user, container, &user_after, &container_after, sends);
-    (base, user_after, container_after)
+    let after = After { user: user_after, container: container_after, undone: BTreeSet::new() };
+    let base = advanced(base, plan, user, container, &after, sends);
+    (base, after.user, after.container)
 }
 
 fn path() -> impl Strategy<Value = Vec<u8>> {
@@ -232,6 +233,26 @@ fn what_cannot_be_looked_at_is_not_taken_for_deleted() {
 }
 
 #[test]
+fn what_something_is_mounted_over_is_as_it_was() {
+    let first = tree(&[("a/b", FILE, 1), ("f", FILE, 2)]);
+    let base = Base { user: first.clone(), container: first.clone() };
+    let mut container = tree(&[("a", DIRECTORY, 0), ("f", 0o020_666, 0), ("new", DIRECTORY, 0)]);
+    for listed in container.values_mut() {
+        (listed.closed, listed.uid) = (true, 7);
+    }
+    let mut user = first.clone();
+    user.get_mut(&b"a/b"[..]).unwrap().size = 5;
+    for sends in [true, false] {
+        assert_eq!(merge(&base, &user, &container, "t", sends), Plan::default());
+    }
+    assert_eq!(mirror(Some(&base), &first, &container), Plan::default());
+    assert!(mirror(None, &first, &container).remove.is_empty());
+    let next = advanced(&base, &Plan::default(), &user, &container, &After::default(), true);
+    assert_eq!(next, base);
+    assert_eq!(merge(&next, &user, &first, "t", true).send, [b"a/b".to_vec()], "once it is gone");
+}
+
+#[test]
 fn a_file_that_is_mounted_by_itself_is_never_deleted() {
     let one = |content| Tree::from([(Vec::new(), thing(b"", FILE, content))]);
     let base = Base { user: one(1), container: one(1) };
@@ -241,4 +262,19 @@ fn a_file_that_is_mounted_by_itself_is_never_deleted() {
     assert!(merge(&base, &Tree::new(), &one(1), "t", true).is_empty());
     let plan = merge(&base, &one(2), &one(3), "t", false);
     assert_eq!(plan.conflicts, [(Vec::new(), b".conflict-t".to_vec())]);
+}
+
+#[test]
+fn what_was_not_brought_is_asked_for_again_and_what_was_not_deleted_is_tried_again() {
+    let first = tree(&[("changed", FILE, 1), ("gone", FILE, 2)]);
+    let base = Base { user: first.clone(), container: first.clone() };
+    let container = tree(&[("changed", FILE, 11), ("new", FILE, 3)]);
+    let plan = merge(&base, &first, &container, "t", false);
+    assert_eq!((plan.bring.len(), plan.delete.len()), (2, 1));
+    // Nothing came.
+    let undone = plan.bring.keys().chain(&plan.delete).cloned().collect();
+    let done = Plan::default();
+    let after = After { undone, ..After::default() };
+    let next = advanced(&base, &done, &first, &container, &after, false);
+    assert_eq!(merge(&next, &first, &container, "t", false), plan);
 }
