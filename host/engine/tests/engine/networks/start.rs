@@ -211,18 +211,18 @@ async fn links_on_the_default_network_lead_to_what_runs_there() {
     // Away with one, by its own name; the containers stay.
     let unlink = RemoveRequest { link: true, ..RemoveRequest::default() };
     for missing in ["web/other", "nobody/data", "web/db/data"] {
-        let error = world.engine.remove(missing, unlink.clone()).await.unwrap_err();
+        let error = world.engine.remove(missing, unlink).await.unwrap_err();
         assert_eq!(
             (error.kind, error.message),
             (ErrorKind::NotFound, format!("No such container: {missing}"))
         );
     }
-    let error = world.engine.remove("web", unlink.clone()).await.unwrap_err().message;
+    let error = world.engine.remove("web", unlink).await.unwrap_err().message;
     assert_eq!(error, "Conflict, cannot remove the default link name of the container");
-    world.engine.remove("/web/data", unlink.clone()).await.unwrap();
+    world.engine.remove("/web/data", unlink).await.unwrap();
     let links = || world.engine.inspect("web", false).unwrap().host_config.unwrap().links;
     assert_eq!(links().unwrap(), ["/store:/web/db"]);
-    world.engine.remove("web/db", unlink.clone()).await.unwrap();
+    world.engine.remove("web/db", unlink).await.unwrap();
     assert_eq!(links(), None);
     assert!(world.engine.remove("web/db", unlink).await.is_err());
     assert!(world.engine.inspect("store", false).is_ok());
