@@ -21,9 +21,22 @@ pub struct Settings {
     pub buffer: usize,
     /// `SOCKERLESS_AGENT_LINGER`: seconds to wait for the daemon after the end.
     pub linger: Duration,
+    /// `SOCKERLESS_POD`: `<job>/<index>/<count>`; none where the job has no other containers.
+    pub pod: Option<Pod>,
     /// `SOCKERLESS_AGENT_ETC`: the folder of `hosts` and `resolv.conf`, which the agent writes; `/etc` where it is the first
     /// process, and none where it is not: there they may be others', too.
     pub etc: Option<PathBuf>,
+}
+
+/// Which of a job's containers this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// The job's name.
+    pub job: String,
+    /// From 0.
+    pub index: usize,
+    /// Of all.
+    pub count: usize,
 }
 
 impl Settings {
@@ -54,11 +67,23 @@ impl Settings {
                 .ok_or("SOCKERLESS_TICKET is not 64 hexadecimal digits")?,
             buffer: usize::try_from(buffer).unwrap_or(usize::MAX).max(tuning::BUFFER_LEAST),
             linger: Duration::from_secs(number("SOCKERLESS_AGENT_LINGER", tuning::LINGER.as_secs())?),
+            pod: get("SOCKERLESS_POD")
+                .map(|value| {
+                    pod(&value).ok_or_else(|| format!("SOCKERLESS_POD is not <job>/<index>/<count>: {value}"))
+                })
+                .transpose()?,
             etc: get("SOCKERLESS_AGENT_ETC")
                 .map(PathBuf::from)
                 .or_else(|| (getpid().as_raw() == 1).then(|| "/etc".into())),
         })
     }
+}
+
+fn pod(value: &str) -> Option<Pod> {
+    let mut parts = value.split('/');
+    let (job, index, count) =
+        (parts.next()?.to_owned(), parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    (!job.is_empty() && index < count && parts.next().is_none()).then_some(Pod { job, index, count })
 }
 
 fn fingerprint(value: &str) -> Result<[u8; 32], String> {
@@ -93,10 +118,20 @@ mod tests {
             ("SOCKERLESS_TICKET", "abc"),
             ("SOCKERLESS_AGENT_BUFFER", "much"),
             ("SOCKERLESS_AGENT_LINGER", "-1"),
+            ("SOCKERLESS_POD", "job/2/2"),
             ("SOCKERLESS_CALLBACK_FINGERPRINT", "ab:cd"),
         ] {
             assert!(with(&[(name, value)]).err().unwrap().contains(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_containers_place_in_its_job_is_read() {
+        let expected = Pod { job: "sl-a-1".to_owned(), index: 1, count: 3 };
+        assert_eq!(with(&[("SOCKERLESS_POD", "sl-a-1/1/3")]).unwrap().pod, Some(expected));
+        assert_eq!(with(&[]).unwrap().pod, None);
+        assert_eq!(pod("/0/1"), None);
+        assert_eq!(pod("job/0/1/"), None);
     }
 
     #[test]

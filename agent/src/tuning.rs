@@ -69,6 +69,9 @@ pub const READ: usize = 32 << 10;
 
 /// After the end, how long the daemon is waited for; see `SOCKERLESS_AGENT_LINGER`.
 pub const LINGER: Duration = Duration::from_secs(600);
+/// Between two looks at whether processes of others in the same job run, while the daemon is away: short beside
+/// [`LINGER`], after which nobody waits any more.
+pub const OTHERS_POLL: Duration = Duration::from_secs(5);
 /// After the cloud's SIGTERM there are ten seconds until its SIGKILL.
 pub const TERMINATED: Duration = Duration::from_secs(9);
 /// Between SIGTERM and SIGKILL when the daemon does not want the process any more.

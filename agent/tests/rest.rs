@@ -169,3 +169,41 @@ async fn without_a_daemon_it_goes_after_its_time() {
     let status = tokio::time::timeout(fixture::PATIENCE, agent.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(7));
 }
+
+#[tokio::test]
+async fn without_a_daemon_it_stays_as_long_as_the_process_of_another_in_its_job_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let over = folder.path().join("over");
+    let wait = format!("echo ready; until [ -e {} ]; do sleep 0.05; done", over.display());
+    let job = format!("job-{}", std::process::id());
+    let mut daemons = vec![];
+    let mut agents = vec![];
+    // The last one is of another job, and waits longer: without the others' company the first would be gone before it.
+    let all = [
+        ("exit 7", format!("{job}/0/2"), "1"),
+        (&wait, format!("{job}/1/2"), "1"),
+        ("exit 9", format!("{job}x/0/2"), "3"),
+    ];
+    for (script, pod, linger) in all {
+        let daemon = Daemon::start(0).await;
+        let engine = Engine::new(shell(script));
+        daemon.admit(&engine);
+        let mut agent = agent(daemon.port);
+        agent.env("SOCKERLESS_AGENT_LINGER", linger).env("SOCKERLESS_POD", pod);
+        agents.push(fixture::Agent(agent.spawn().unwrap()));
+        engine.until(|kept| !kept.exited.is_empty() || kept.stdout == b"ready\n").await;
+        daemons.push(daemon);
+    }
+    for daemon in daemons {
+        daemon.stop().await;
+    }
+    let mut codes = vec![];
+    let mut last = agents.pop().unwrap();
+    codes.push(tokio::time::timeout(fixture::PATIENCE, last.wait()).await.unwrap().unwrap().code());
+    assert_eq!(agents[0].try_wait().unwrap(), None, "another's process runs");
+    std::fs::write(over, "").unwrap();
+    for agent in &mut agents {
+        codes.push(tokio::time::timeout(fixture::PATIENCE, agent.wait()).await.unwrap().unwrap().code());
+    }
+    assert_eq!(codes, [Some(9), Some(7), Some(0)]);
+}

@@ -4,6 +4,7 @@
 mod fixture;
 
 use std::{
+    net::Ipv4Addr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -17,7 +18,7 @@ use fixture::{
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use sockerless_link::{AgentLink, AgentLinkConfig};
 use sockerless_ports::link::{
-    Channel, Launch, Link, Output, RunId,
+    Channel, Launch, Link, Output, Reach, RunId, Target,
     request::{End, Exec, Protocol, Reply, Request},
 };
 use tokio::{
@@ -61,7 +62,7 @@ async fn world(seed: u64) {
         Exec { id: format!("{seed:064}"), argv: vec!["/bin/cat".to_owned()], stdin: true, ..Exec::default() };
     let exec = open(link, &run, Request::Exec(Box::new(exec))).await;
     let port = echo().await;
-    let dial = open(link, &run, Request::Dial { protocol: Protocol::Tcp, port }).await;
+    let dial = open(link, &run, reach(port)).await;
     let mut random = StdRng::seed_from_u64(seed);
     let mut written = Vec::new();
     for round in 0..ROUNDS {
@@ -118,8 +119,15 @@ async fn there_and_back(channel: &dyn Channel, bytes: Bytes) {
 }
 
 /// A server that sends back what it gets.
+/// From another container.
+fn reach(port: u16) -> Request {
+    let [from, address] = [3, 2].map(|last| Ipv4Addr::new(172, 18, 0, last));
+    let target = Target { protocol: Protocol::Tcp, address, port };
+    Request::Reach(Reach { from, target, window: 256 << 10 })
+}
+
 async fn echo() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();

@@ -6,6 +6,7 @@ mod fixture;
 use std::{
     fs,
     io::Read,
+    net::Ipv4Addr,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
     sync::Arc,
@@ -13,8 +14,9 @@ use std::{
 
 use bytes::Bytes;
 use fixture::{PATIENCE, World, shell};
+use sockerless_mesh::shadow;
 use sockerless_ports::link::{
-    Channel, Launch, Link,
+    Channel, Launch, Link, Reach, Target,
     request::{End, Entry, Fault, FaultKind, Protocol, Put, Reply, Request},
 };
 use tokio::{
@@ -184,8 +186,14 @@ async fn a_reader_that_does_not_read_holds_up_its_own_copy_only() {
     get(&world, &folder.path().join("small")).await;
 }
 
+/// From another container.
+fn reach(protocol: Protocol, port: u16) -> Request {
+    let (from, address) = (Ipv4Addr::new(172, 18, 0, 3), Ipv4Addr::new(172, 18, 0, 2));
+    Request::Reach(Reach { from, target: Target { protocol, address, port }, window: 256 << 10 })
+}
+
 async fn dial(world: &World, protocol: Protocol, port: u16) -> Box<dyn Channel> {
-    let (reply, channel) = ask(world, Request::Dial { protocol, port }).await;
+    let (reply, channel) = ask(world, reach(protocol, port)).await;
     assert_eq!(reply, Reply::Ready);
     channel
 }
@@ -198,21 +206,24 @@ async fn next(channel: &dyn Channel) -> Option<Bytes> {
 async fn a_port_that_nobody_listens_on_refuses() {
     let world = world().await;
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (reply, channel) = ask(&world, Request::Dial { protocol: Protocol::Tcp, port }).await;
+    let (reply, channel) = ask(&world, reach(Protocol::Tcp, port)).await;
     let Reply::Failed(fault) = reply else { panic!("{reply:?}") };
     assert_eq!(fault.kind, FaultKind::Refused);
-    assert_eq!(fault.message, format!("dial tcp 127.0.0.1:{port}: connect: connection refused"));
+    assert_eq!(
+        fault.message,
+        format!("dial tcp {}:{port}: connect: connection refused", shadow(Ipv4Addr::new(172, 18, 0, 2)))
+    );
     assert_eq!(rest(&*channel).await.1, End::Failed(fault));
 }
 
 #[tokio::test]
-async fn a_listener_on_any_local_address_is_reached() {
+async fn a_listener_on_all_addresses_or_on_one_that_others_see_is_reached() {
     let world = world().await;
     // Nothing is sent: it shows the address that this machine has towards others.
     let towards_others = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
     let own = towards_others.connect("192.0.2.1:9").and_then(|()| towards_others.local_addr());
-    let own = own.map_or_else(|_| "127.0.0.1".to_owned(), |own| own.ip().to_string());
-    for address in ["127.0.0.1", "[::1]", "0.0.0.0", &own] {
+    let own = own.map_or_else(|_| "0.0.0.0".to_owned(), |own| own.ip().to_string());
+    for address in ["0.0.0.0", "[::]", &own] {
         let Ok(listener) = TcpListener::bind(format!("{address}:0")).await else { continue };
         let channel = dial(&world, Protocol::Tcp, listener.local_addr().unwrap().port()).await;
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -224,7 +235,7 @@ async fn a_listener_on_any_local_address_is_reached() {
 #[tokio::test]
 async fn each_direction_of_a_connection_ends_by_itself() {
     let world = world().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
 
     let channel = dial(&world, Protocol::Tcp, port).await;
@@ -254,7 +265,7 @@ async fn each_direction_of_a_connection_ends_by_itself() {
 #[tokio::test]
 async fn a_client_that_is_gone_ends_the_connection() {
     let world = world().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let channel = dial(&world, Protocol::Tcp, listener.local_addr().unwrap().port()).await;
     let (mut stream, _) = listener.accept().await.unwrap();
     drop(channel);
@@ -267,7 +278,7 @@ async fn a_client_that_is_gone_ends_the_connection() {
 async fn a_thousand_connections_at_once_carry_their_own_bytes() {
     const COUNT: u32 = 1000;
     let world = Arc::new(world().await);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let echo = tokio::spawn(async move {
         loop {
@@ -298,7 +309,7 @@ async fn a_thousand_connections_at_once_carry_their_own_bytes() {
 #[tokio::test]
 async fn a_process_that_does_not_read_holds_up_the_writer_and_loses_nothing() {
     let world = world().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let channel = Arc::new(dial(&world, Protocol::Tcp, listener.local_addr().unwrap().port()).await);
     let (mut stream, _) = listener.accept().await.unwrap();
     let much: Bytes = (0..20_000_000u32).map(|number| (number >> 4) as u8).collect();
@@ -322,7 +333,7 @@ async fn a_process_that_does_not_read_holds_up_the_writer_and_loses_nothing() {
 #[tokio::test]
 async fn datagrams_keep_their_borders() {
     let world = world().await;
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let socket = UdpSocket::bind("0.0.0.0:0").await.unwrap();
     let channel = dial(&world, Protocol::Udp, socket.local_addr().unwrap().port()).await;
     channel.write(Bytes::from_static(b"\0\x03abc\0\0\0")).await.unwrap();
     channel.write(Bytes::from_static(b"\x02de")).await.unwrap();

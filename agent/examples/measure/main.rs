@@ -7,13 +7,14 @@ mod relay;
 mod world;
 
 use std::{
+    net::Ipv4Addr,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use sockerless_ports::link::{
-    Channel, Link, Rung,
+    Channel, Link, Reach, Rung, Target,
     request::{Exec, Protocol, Put, Reply, Request},
 };
 use tokio::{
@@ -188,7 +189,7 @@ async fn copies(world: &World, run: &Run, mebibytes: usize) {
 }
 
 async fn connections(world: &World, run: &Run, mebibytes: usize) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -202,7 +203,9 @@ async fn connections(world: &World, run: &Run, mebibytes: usize) {
             });
         }
     });
-    let dial = || Request::Dial { protocol: Protocol::Tcp, port };
+    let [from, address] = [3, 2].map(|last| Ipv4Addr::new(172, 18, 0, last));
+    let target = Target { protocol: Protocol::Tcp, address, port };
+    let dial = || Request::Reach(Reach { from, target, window: 256 << 10 });
     let channel = open(world, run, dial()).await;
     let mut took = vec![];
     for _ in 0..500 {

@@ -1,5 +1,6 @@
 //! The agent's life: wait, run, report, rest; and the same again for another run of its container, or go.
 
+mod patience;
 mod process;
 mod rest;
 
@@ -10,9 +11,9 @@ use sockerless_agent_wire::Launch;
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::spawn_local,
-    time::sleep,
 };
 
+use self::patience::Patience;
 use crate::{
     line, output::tee::Tee, process::children, say, settings::Settings, shared::Shared, signals, tuning, work,
 };
@@ -23,7 +24,7 @@ pub async fn run(settings: Settings) -> i32 {
     if let Some(etc) = &settings.etc {
         shared.etc.get_or_init(|| etc.clone());
     }
-    let linger = settings.linger;
+    let patience = Patience::new(settings.linger, settings.pod.as_ref());
     let (children, tees) = match (signals::forward(&shared), signal(SignalKind::child()), tees()) {
         (Ok(()), Ok(children), Ok(tees)) => (children, tees),
         (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
@@ -35,12 +36,12 @@ pub async fn run(settings: Settings) -> i32 {
     spawn_local(work::serve(Rc::clone(&shared)));
     spawn_local(line::keep(Rc::clone(&shared), settings));
     let code = loop {
-        let launch = match awaited(&shared, linger).await {
+        let launch = match awaited(&shared, &patience).await {
             Ok(launch) => launch,
             Err(code) => break code,
         };
-        let code = process::lead(&shared, *launch, &tees, linger).await;
-        match rest::rest(&shared, linger).await {
+        let code = process::lead(&shared, *launch, &tees, &patience).await;
+        match rest::rest(&shared, &patience).await {
             Some(successor) => shared.renew(successor),
             None => break code,
         }
@@ -55,14 +56,14 @@ fn tees() -> std::io::Result<[Tee; 2]> {
 }
 
 /// Waits for the launch; an exit code if there will be none.
-async fn awaited(shared: &Shared, linger: std::time::Duration) -> Result<Box<Launch>, i32> {
+async fn awaited(shared: &Shared, patience: &Patience) -> Result<Box<Launch>, i32> {
     let never = async {
-        sleep(tuning::NEVER_WELCOMED).await;
+        patience.quiet(tuning::NEVER_WELCOMED).await;
         shared.until(|state| (!state.welcomed).then_some(())).await;
     };
     let abandoned = async {
         shared.until(|state| state.welcomed.then_some(())).await;
-        rest::abandoned(shared, linger.max(tuning::UNWANTED)).await;
+        rest::abandoned(shared, patience, patience.linger.max(tuning::UNWANTED)).await;
     };
     tokio::select! {
         biased;

@@ -5,7 +5,7 @@ use std::{
     io,
     os::unix::net::UnixListener,
     rc::Rc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use nix::libc::{SIGKILL, SIGTERM};
@@ -17,7 +17,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::rest;
+use super::{patience::Patience, rest};
 use crate::{
     door, input, memory, mesh,
     output::{self, tee::Tee},
@@ -31,7 +31,8 @@ use crate::{
 };
 
 /// Starts the process, sees it to its end, and has that reported. Gives its exit code.
-pub async fn lead(shared: &Rc<Shared>, launch: Launch, tees: &[Tee; 2], linger: Duration) -> i32 {
+pub async fn lead(shared: &Rc<Shared>, launch: Launch, tees: &[Tee; 2], patience: &Patience) -> i32 {
+    let busy = patience.busy();
     let kills = memory::killed();
     let (process, end, sockets) = match start(shared, launch.clone()).await {
         Ok(started) => started,
@@ -54,6 +55,7 @@ pub async fn lead(shared: &Rc<Shared>, launch: Launch, tees: &[Tee; 2], linger: 
         beside.spawn_local(work::health(Rc::clone(shared), launch, check));
     }
     let ended = supervise(shared, pid, end).await;
+    drop(busy);
     let out_of_memory = ended.code == 128 + SIGKILL && kills.is_some() && memory::killed() > kills;
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let report = FromAgent::Exited {
@@ -65,7 +67,7 @@ pub async fn lead(shared: &Rc<Shared>, launch: Launch, tees: &[Tee; 2], linger: 
     // A full buffer may hold this up until the daemon is back.
     tokio::select! {
         () = async { while outputs.join_next().await.is_some() {} } => {}
-        () = rest::over(shared, linger) => {}
+        () = rest::over(shared, patience) => {}
     }
     shared.ended(report);
     ended.code

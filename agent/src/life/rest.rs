@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
+use super::patience::Patience;
 use crate::{say, shared::Shared, tuning};
 
 /// Stays until the daemon has no use for the agent any more, or is gone. Gives the run that it is to do next.
-pub async fn rest(shared: &Shared, linger: Duration) -> Option<String> {
+pub async fn rest(shared: &Shared, patience: &Patience) -> Option<String> {
     let leaving = async {
         shared.until(|state| state.terminated).await;
         shared.leaving();
@@ -17,7 +18,7 @@ pub async fn rest(shared: &Shared, linger: Duration) -> Option<String> {
     let successor = tokio::select! {
         biased;
         run = shared.until(|state| state.successor.clone()) => Some(run),
-        () = over(shared, linger) => None,
+        () = over(shared, patience) => None,
         () = leaving => None,
     };
     let state = shared.state();
@@ -28,10 +29,10 @@ pub async fn rest(shared: &Shared, linger: Duration) -> Option<String> {
 }
 
 /// The daemon does not want this agent, or not this run of it any more, or was away for that long; or the cloud's time is up.
-pub async fn over(shared: &Shared, linger: Duration) {
+pub async fn over(shared: &Shared, patience: &Patience) {
     tokio::select! {
         () = shared.until(|state| (state.refused.is_some() || state.successor.is_some()).then_some(())) => {}
-        () = abandoned(shared, linger) => {}
+        () = abandoned(shared, patience, patience.linger) => {}
         () = async {
             let since = shared.until(|state| state.terminated).await;
             sleep((since + tuning::TERMINATED).saturating_duration_since(Instant::now())).await;
@@ -39,12 +40,12 @@ pub async fn over(shared: &Shared, linger: Duration) {
     }
 }
 
-/// The line has been down for that long.
-pub async fn abandoned(shared: &Shared, linger: Duration) {
+/// The line has been down for that long, in which no process of others in the same job ran.
+pub async fn abandoned(shared: &Shared, patience: &Patience, time: Duration) {
     loop {
         shared.until(|state| (!state.connected).then_some(())).await;
         tokio::select! {
-            () = sleep(linger) => return,
+            () = patience.quiet(time) => return,
             () = shared.until(|state| state.connected.then_some(())) => {}
         }
     }

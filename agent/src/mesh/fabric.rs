@@ -22,7 +22,7 @@ use super::Names;
 use crate::{
     shared::{Connection, Shared},
     tuning,
-    work::dial,
+    work::datagrams,
 };
 
 /// See the module.
@@ -94,7 +94,7 @@ impl Fabric for Line {
                 let Ok(mut connection) = shared.connect(target).await else { return };
                 let mut waiting = BytesMut::new();
                 while let Ok(1..) = connection.read_buf(&mut waiting).await {
-                    while let Some(list) = dial::next(&mut waiting) {
+                    while let Some(list) = datagrams::next(&mut waiting) {
                         let ports = list.chunks_exact(2).map(|port| u16::from_be_bytes([port[0], port[1]]));
                         if tell.send(ports.collect()).await.is_err() {
                             return;
@@ -127,7 +127,7 @@ async fn send(mut from: mpsc::Receiver<Bytes>, mut into: WriteHalf<Connection>) 
 async fn receive(mut from: ReadHalf<Connection>, into: mpsc::Sender<Bytes>) {
     let mut waiting = BytesMut::new();
     while let Ok(1..) = from.read_buf(&mut waiting).await {
-        while let Some(datagram) = dial::next(&mut waiting) {
+        while let Some(datagram) = datagrams::next(&mut waiting) {
             match into.try_send(datagram) {
                 // Nobody has taken the ones before: lost, as UDP has it.
                 Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => {}

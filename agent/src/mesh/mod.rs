@@ -128,11 +128,6 @@ impl Catcher {
         }
     }
 
-    /// The container's own addresses.
-    pub fn own(&self) -> Vec<Ipv4Addr> {
-        self.names.own()
-    }
-
     /// Where the container's processes are reached, if that is not where the agent is.
     pub fn tun(&self) -> Option<&sockerless_mesh::Tun> {
         match self.way.get() {

@@ -59,11 +59,6 @@ impl Names {
         Some(format!("{name}.{}", network.name))
     }
 
-    /// The container's own addresses.
-    pub fn own(&self) -> Vec<Ipv4Addr> {
-        self.view.borrow().networks.iter().map(|network| network.address).collect()
-    }
-
     /// Whether an address is in one of the container's networks.
     pub fn has(&self, address: Ipv4Addr) -> bool {
         self.view.borrow().network_of(address).is_some()

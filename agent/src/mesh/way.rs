@@ -105,7 +105,8 @@ fn loopback(catcher: &Catcher, shared: &Rc<Shared>) -> Result<Way, String> {
             let named: Vec<String> = named.collect();
             drop(seats);
             let mut warning =
-                "other containers are reached by name and TCP alone, by listeners on loopback addresses"
+                "other containers are reached by name and TCP alone, by listeners on loopback addresses: a server of this \
+                 container's finds their ports taken"
                     .to_owned();
             if !named.is_empty() {
                 warning += &format!(

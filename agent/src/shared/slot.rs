@@ -106,7 +106,7 @@ impl Slot {
                 slot.size.set(exec.size);
             }
             inner.abrupt = matches!(request, Request::Reach(_));
-            inner.bulk = !inner.abrupt && !matches!(request, Request::Dial { .. });
+            inner.bulk = !inner.abrupt;
         }
         slot
     }

@@ -2,6 +2,7 @@
 
 mod archive;
 mod binds;
+pub mod datagrams;
 pub mod dial;
 mod exec;
 mod fault;
@@ -48,9 +49,6 @@ async fn work(shared: Rc<Shared>, channel: Channel, request: Request) {
         Request::Scan { path, except } => binds::scan(channel, path, except).await,
         Request::Pick { path, names } => binds::pick(channel, path, names).await,
         Request::Remove { path, names } => binds::remove(channel, path, names).await,
-        Request::Dial { protocol, port } => {
-            dial::dial(&shared, channel, Way::Published, protocol, port).await
-        }
         Request::Reach(Reach {
             target: Target { protocol: Protocol::Tcp, address, port: PORTS }, ..
         }) => {
@@ -58,7 +56,7 @@ async fn work(shared: Rc<Shared>, channel: Channel, request: Request) {
             ports::tell(channel, address, &net.unwrap_or_else(|| "/proc/net".into())).await;
         }
         Request::Reach(Reach { from, target: Target { protocol, address, port }, .. }) => {
-            let way = Way::Mesh { from, to: address };
+            let way = Way { from, to: address };
             dial::dial(&shared, channel, way, protocol, port).await;
         }
         Request::Processes => processes::list(channel).await,

@@ -12,7 +12,7 @@ use sockerless_agent_wire::request::{End, Reply};
 use sockerless_mesh::shadow;
 use tokio::time::sleep;
 
-use super::dial;
+use super::datagrams::local;
 use crate::{
     shared::{Channel, Output},
     tuning,
@@ -56,7 +56,7 @@ fn listening(own: Ipv4Addr, net: &Path) -> BTreeSet<u16> {
     for table in ["tcp", "tcp6"] {
         let table = std::fs::read_to_string(net.join(table)).unwrap_or_default();
         let listening = table.lines().skip(1).filter(|line| line.split_whitespace().nth(3) == Some(LISTENS));
-        let reachable = listening.filter_map(dial::local).filter(|local| match local.ip().to_canonical() {
+        let reachable = listening.filter_map(local).filter(|local| match local.ip().to_canonical() {
             IpAddr::V4(v4) => v4 == shadow(own) || !v4.is_loopback(),
             IpAddr::V6(v6) => !v6.is_loopback(),
         });

@@ -67,7 +67,6 @@ pub const fn windows(request: &Request) -> Windows {
     match request {
         Request::Exec(exec) => Windows { input: INPUT_WINDOW, output: OUTPUT_WINDOW, errors: !exec.tty },
         // Many at once, each with little under way.
-        Request::Dial { .. } => Windows { input: 256 << 10, output: 256 << 10, errors: false },
         Request::Reach(reach) => Windows { input: MESH_INPUT, output: reach.window, errors: false },
         // As much as output: with 30 ms to a cloud and back that is 140 MB/s.
         Request::Get { .. }

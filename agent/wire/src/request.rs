@@ -67,16 +67,10 @@ pub enum Request {
     },
     /// Brings a synced volume in, or back. Reply: [`Reply::Ready`]; then a [`crate::sync::Synced`] as JSON.
     Sync(Box<crate::sync::Sync>),
-    /// Connects to a port that the container's processes listen on. Reply: [`Reply::Ready`] once the connection is there.
-    /// TCP: the connection's bytes both ways; the end of either direction is passed on by itself (half-close). UDP: each
-    /// datagram both ways as its length (`u16`, big endian) and its bytes.
-    Dial {
-        /// TCP or UDP.
-        protocol: Protocol,
-        /// The port.
-        port: u16,
-    },
-    /// Connects a process of another container. Bytes go as with [`Request::Dial`]. From version 2.
+    /// Connects to a port that the container's processes listen on, for a process of another container or for a client of a
+    /// published port. Reply: [`Reply::Ready`] once the connection is there. TCP: the connection's bytes both ways; the end of
+    /// either direction is passed on by itself (half-close). UDP: each datagram both ways as its length (`u16`, big endian)
+    /// and its bytes. From version 2.
     Reach(Reach),
     /// Lists the container's processes without the agent's own. Reply: [`Reply::Processes`].
     Processes,

@@ -197,10 +197,6 @@ pub const BIND_IGNORE: &str = ".sockerlessignore";
 /// Bind mounts are merged no more often than this.
 pub const BIND_PERIOD: Duration = Duration::from_secs(1);
 
-/// Bytes of names in one request about a bind mount, each with [`BIND_NAME_EACH`] more: with escapes in JSON that is a part
-/// of what one message may hold.
-pub const BIND_NAMES: usize = 1 << 20;
-
 /// How long one bind mount may take to be sent, brought back or merged, the wait for other containers with the same files included,
 /// and how long a container's mounts wait for what else is done with them: gigabytes over a slow line.
 pub const BIND_PATIENCE: Duration = Duration::from_secs(1800);
@@ -213,9 +209,6 @@ pub const BIND_LISTED_BYTES: usize = 256 << 20;
 
 /// Directories within each other in a bind mount: one descriptor is open for each while a list is made.
 pub const BIND_DEPTH: usize = 256;
-
-/// What is counted for each name beside its own bytes.
-pub const BIND_NAME_EACH: usize = 8;
 
 /// Bytes of files that are read or written at once.
 pub const FILE_PIECE: usize = 256 * 1024;

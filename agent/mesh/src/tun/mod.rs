@@ -21,7 +21,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
     rc::Rc,
@@ -132,15 +132,6 @@ impl Tun {
         Ok((stream, seat))
     }
 
-    /// Connects to a port of the container's, as one of its own processes would.
-    ///
-    /// # Errors
-    /// As of connect(2).
-    pub async fn connect_inside(&self, to: SocketAddr) -> io::Result<TcpStream> {
-        let socket = self.space.socket(SocketType::STREAM, any(to.ip()))?;
-        TcpSocket::from_std_stream(socket.into()).connect(to).await
-    }
-
     /// A socket for an exchange of datagrams with a port of the container's, for a peer: they go to the seat and come from it.
     ///
     /// # Errors
@@ -149,15 +140,6 @@ impl Tun {
         let socket = self.space.socket(SocketType::DGRAM, (AGENT, 0).into())?;
         let socket = UdpSocket::from_std(std::net::UdpSocket::from(socket))?;
         Ok((socket, self.sit(UDP, peer, to)))
-    }
-
-    /// As [`Tun::datagrams`], as one of the container's own processes.
-    ///
-    /// # Errors
-    /// Without descriptors.
-    pub fn datagrams_inside(&self, to: IpAddr) -> io::Result<UdpSocket> {
-        let socket = self.space.socket(SocketType::DGRAM, any(to))?;
-        UdpSocket::from_std(std::net::UdpSocket::from(socket))
     }
 
     fn sit(&self, protocol: u8, peer: Ipv4Addr, to: SocketAddrV4) -> Seat {
@@ -171,13 +153,6 @@ impl Drop for Tun {
         for task in &self.tasks {
             task.abort();
         }
-    }
-}
-
-fn any(like: IpAddr) -> SocketAddr {
-    match like {
-        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     }
 }
 

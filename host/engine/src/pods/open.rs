@@ -183,8 +183,11 @@ impl Engine {
         all.push(("sockerless-pod".into(), names.join(",")));
         let mut seats = Vec::new();
         let (mut containers, mut volumes) = (Vec::new(), Vec::new());
+        let count = members.len();
         for (index, (run, _, member)) in members.into_iter().enumerate() {
-            let Member { container, volumes: own, ticket } = member;
+            let Member { mut container, volumes: own, ticket } = member;
+            // Its agent is not to go before the others'.
+            container.env.push(("SOCKERLESS_POD".into(), format!("{job}/{index}/{count}")));
             let Some(ticket) = ticket else { return Err(gone()) };
             let ticket = Sha256::digest(ticket).into();
             seats.push(SeatRecord { serves: run.generation, kept: [0; 2], run, ticket, secret: None });

@@ -80,6 +80,10 @@ async fn point_6_members_are_placed_in_one_job_and_each_has_its_own_life() {
     assert_eq!(spec.kind, WorkloadKind::Pod);
     assert_eq!(spec.containers.len(), 2);
     assert_ne!(spec.containers[0].name, spec.containers[1].name);
+    for (index, container) in spec.containers.iter().enumerate() {
+        let place = ("SOCKERLESS_POD".to_owned(), format!("{}/{index}/2", spec.name));
+        assert!(container.env.contains(&place), "its agent is to know of the others");
+    }
     assert_eq!(spec.volumes.iter().filter(|volume| volume.name.starts_with("agent")).count(), 1);
     assert_eq!(world.status("web"), Status::RUNNING);
     assert_eq!(world.status("client"), Status::CREATED);

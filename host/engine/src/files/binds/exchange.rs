@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use futures_util::StreamExt;
 use sockerless_ports::link::{
-    RunId,
+    RunId, limits,
     listing::{Listed, Reader},
     request::{Fault, FaultKind, Name, Put, Reply, Request},
 };
@@ -24,7 +24,6 @@ use crate::{
         pipe::{blocking, pipe, reader},
         write::Writer,
     },
-    tuning,
 };
 
 /// A place in a container.
@@ -68,9 +67,9 @@ fn parts(names: Vec<Name>) -> Vec<Vec<Name>> {
     let mut parts: Vec<Vec<Name>> = Vec::new();
     let mut bytes = usize::MAX;
     for name in names {
-        let size = name.0.len() + tuning::BIND_NAME_EACH;
+        let size = name.0.len() + limits::NAME_EACH;
         match parts.last_mut() {
-            Some(part) if bytes + size <= tuning::BIND_NAMES => {
+            Some(part) if bytes + size <= limits::NAMES => {
                 part.push(name);
                 bytes += size;
             }
@@ -268,8 +267,8 @@ mod tests {
         let all = parts(names.clone());
         assert!(all.len() > 1);
         for part in &all {
-            let bytes: usize = part.iter().map(|name| name.0.len() + tuning::BIND_NAME_EACH).sum();
-            assert!(bytes <= tuning::BIND_NAMES);
+            let bytes: usize = part.iter().map(|name| name.0.len() + limits::NAME_EACH).sum();
+            assert!(bytes <= limits::NAMES);
         }
         assert_eq!(all.concat(), names);
         assert!(parts(Vec::new()).is_empty());
