@@ -135,3 +135,90 @@ fn point_6_the_containers_of_a_network_with_the_option_and_of_anothers_stack_are
     let late = docker.run("run --rm --network container:root busybox true").fails(125);
     assert!(late.contains("Create both before root is started"), "{late}");
 }
+
+#[test]
+fn two_members_of_a_pod_cannot_have_one_port_and_two_containers_outside_of_it_can() {
+    let daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
+    docker.run("network create mine").ok();
+    let serve = |word: &str| {
+        format!("mkdir -p /tmp/www; echo {word} > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www")
+    };
+    let pod = ["--network", "mine", "--label", "sockerless.pod=p"];
+    create(&docker, "one", &pod, &serve("one"));
+    create(&docker, "other", &pod, &serve("other"));
+    create(&docker, "client", &pod, "exec sleep 1000");
+    create(&docker, "outside", &["--network", "mine"], &serve("outside"));
+    docker.run("start one client outside").ok();
+    let get = |from: &str| {
+        let script = format!("{GET}; get {from}:8080");
+        docker.args(["exec", "client", "sh", "-c", &script]).ok()
+    };
+    assert_eq!(
+        (get("one"), get("localhost"), get("outside")),
+        ("one".into(), "one".into(), "outside".into())
+    );
+    // Each time anew, and nobody else notices.
+    for _ in 0..2 {
+        let said = docker.args(["start", "-a", "other"]);
+        assert_eq!(said.code, 1);
+        assert!(said.stderr.contains("Address already in use"), "{}", said.stderr);
+    }
+    assert_eq!(get("client"), "one", "whichever member listens there");
+    docker.run("stop -t 1 one").ok();
+    docker.run("start other").ok();
+    assert_eq!((get("one"), get("outside")), ("other".into(), "outside".into()));
+    assert_eq!(jobs(&daemon), [1, 3]);
+}
+
+#[test]
+fn a_daemon_that_is_killed_at_any_point_of_a_pods_life_finds_it_again() {
+    let mut daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
+    docker.run("network create mine").ok();
+    let pod = ["--network", "mine", "--label", "sockerless.pod=p"];
+    create(&docker, "web", &pod, &server("web", 8080));
+    for name in ["early", "late", "gone"] {
+        create(&docker, name, &pod, "until [ -e /tmp/over ]; do sleep 0.1; done; exit 3");
+    }
+    docker.run("start web").ok();
+    let get =
+        |from: &str| docker.args(["exec", from, "sh", "-c", &format!("{GET}; get localhost:8080")]).ok();
+    // The others wait.
+    daemon.kill();
+    daemon.launch();
+    docker.run("start early").ok();
+    assert_eq!(get("early"), "web");
+    // One is about to be started: whatever has become of that, it can be started.
+    let start = docker.spawn(["start", "late"]);
+    daemon.kill();
+    start.wait_with_output().unwrap();
+    daemon.launch();
+    docker.run("start late").ok();
+    assert_eq!((get("late"), jobs(&daemon)), ("web".into(), vec![4]));
+    // One was started in place, and is removed.
+    docker.run("start gone").ok();
+    docker.run("restart -t 5 gone").ok();
+    docker.run("rm -f gone").ok();
+    daemon.kill();
+    daemon.launch();
+    // The first has ended, and waits for another start.
+    docker.run("stop -t 5 web").ok();
+    daemon.kill();
+    daemon.launch();
+    assert_eq!(status(&docker, "early"), "running 0");
+    docker.run("start web").ok();
+    assert_eq!((get("late"), jobs(&daemon)), ("web".into(), vec![4]));
+    // One ends while nobody looks.
+    docker.args(["exec", "-d", "early", "sh", "-c", "sleep 1; echo > /tmp/over"]).ok();
+    daemon.kill();
+    daemon.launch();
+    assert_eq!(docker.run("wait early").ok(), "3");
+    docker.run("rm -f web late early").ok();
+    daemon.kill();
+    daemon.launch();
+    let deadline = Instant::now() + PATIENCE;
+    while !jobs(&daemon).is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", jobs(&daemon));
+    }
+}

@@ -96,6 +96,7 @@ impl Engine {
         let Some(intent) = pod.ledger.get().await else { return };
         if self.dissolve(&intent, attempt, &runs).await {
             runs.iter().for_each(|run| self.runs.leave(run));
+            seats.iter().for_each(|seat| seat.part());
         }
     }
 }

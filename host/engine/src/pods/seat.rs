@@ -130,6 +130,11 @@ impl Seat {
         self.pod.poke();
     }
 
+    /// Its job is gone: it and whoever did runs there hold each other no longer.
+    pub(super) fn part(&self) {
+        self.runner().take();
+    }
+
     /// What the agent is known as.
     pub(super) fn name(&self) -> RunId {
         match &*self.runner() {
@@ -191,8 +196,8 @@ impl Seat {
         }
     }
 
-    /// No process runs there.
-    fn is_quiet(&self) {
+    /// No process runs there any more.
+    fn nothing_runs(&self) {
         if let Some(runner) = self.last_runner() {
             runner.busy.send_replace(false);
         }
@@ -231,7 +236,7 @@ impl AgentEvents for Seat {
     async fn wanted(&self, _: &RunId) {
         if self.listener().is_none() {
             // It has nothing to do, so there is no process.
-            self.is_quiet();
+            self.nothing_runs();
         }
         self.sitting().await;
     }
@@ -246,7 +251,7 @@ impl AgentEvents for Seat {
             Ok(launch) => Ok(launch),
             Err(Refusal(reason)) => {
                 tracing::debug!(%run, reason, "a member's agent is told of nothing to start");
-                self.is_quiet();
+                self.nothing_runs();
                 // An agent that is refused ends, and perhaps the whole job with it. This call must not last until that is
                 // over: a new line of the agent waits for it.
                 Ok(None)
@@ -263,7 +268,7 @@ impl AgentEvents for Seat {
     async fn failed(&self, run: &RunId, failure: LaunchFailure) {
         match self.listener() {
             Some(listener) => listener.failed(run, failure).await,
-            None => self.is_quiet(),
+            None => self.nothing_runs(),
         }
     }
 
@@ -309,7 +314,7 @@ impl AgentEvents for Seat {
     async fn exited(&self, run: &RunId, exit: Exit) {
         match self.listener() {
             Some(listener) => listener.exited(run, exit).await,
-            None => self.is_quiet(),
+            None => self.nothing_runs(),
         }
     }
 
