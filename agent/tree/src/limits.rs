@@ -18,3 +18,12 @@ pub const NAME: usize = 255;
 
 /// Directories below each other that are scanned or made, as many as a path of `PATH_MAX` can name.
 pub const DEPTH: usize = 2048;
+
+/// Threads that place files: a container has few processors, and the process that waits for its files is not there yet.
+pub const PLACERS: usize = 4;
+
+/// Files that a thread is given at once, …
+pub const BATCH: usize = 64;
+
+/// … and their bytes, about. Twice as many batches as there are threads are in memory: four megabytes at most.
+pub const BATCH_BYTES: usize = 256 << 10;

@@ -208,7 +208,10 @@ impl Scan<'_, '_> {
         }
         let mut file = File { size: 0, chunks: Vec::new(), group };
         loop {
-            let count = fill(&mut opened, &mut self.buffer)?;
+            // One byte more than it shows would only say that there is none.
+            let left = usize::try_from(before.size().saturating_sub(file.size)).unwrap_or(usize::MAX);
+            let room = if left == 0 { limits::CHUNK } else { left.min(limits::CHUNK) };
+            let count = fill(&mut opened, &mut self.buffer[..room])?;
             let chunk = &self.buffer[..count];
             if !chunk.is_empty() {
                 let digest = Digest::of(chunk);
@@ -218,7 +221,8 @@ impl Scan<'_, '_> {
                 file.chunks.push(digest);
                 file.size += count as u64;
             }
-            if count < limits::CHUNK {
+            // One that grew meanwhile shows another stamp, and is read again the next time.
+            if count < limits::CHUNK || file.size == before.size() {
                 break;
             }
         }

@@ -41,6 +41,47 @@ proptest! {
     }
 }
 
+/// More than one thread is given at once.
+fn many() -> Manifest {
+    let mut all = Vec::new();
+    for folder in 0..4 {
+        all.push((format!("d{folder}").into_bytes(), Some(fixture::node(Content::Directory))));
+        for file in 0..=u8::MAX {
+            let node = Node { mode: 0o400 + u32::from(file), ..fixture::node(fixture::file(file)) };
+            all.push((format!("d{folder}/{file}").into_bytes(), Some(node)));
+        }
+    }
+    edited(&empty(), &all)
+}
+
+#[test]
+fn many_files_are_made_as_few_are_and_known_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let changes = difference(&scanned(folder.path()).manifest, &many());
+    let applied = apply(folder.path(), &changes, &mut Store::default()).unwrap();
+    assert_eq!(scanned(folder.path()).manifest, many());
+    assert_eq!(applied.stamps.len(), 4 * 256);
+    assert!(
+        many().iter().filter(|(path, _)| !path.is_empty()).all(|(path, _)| applied.shown.contains_key(path))
+    );
+    let known = Scanned { manifest: many(), stamps: applied.stamps, ..Scanned::default() };
+    let again = scan(folder.path(), Options { known: Some(&known), ..Options::default() }).unwrap();
+    assert_eq!((again.manifest, again.read), (many(), 0));
+}
+
+#[test]
+fn one_of_many_files_that_cannot_be_made_is_told_and_nothing_half_done_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let changes = difference(&scanned(folder.path()).manifest, &many());
+    // A directory in a file's place, which the changes do not know of.
+    fs::create_dir_all(folder.path().join("d2/100/in the way")).unwrap();
+    let error = apply(folder.path(), &changes, &mut Store::default()).unwrap_err();
+    assert!(error.to_string().starts_with("d2/100: "), "{error}");
+    for name in scanned(folder.path()).manifest.iter().map(|(path, _)| String::from_utf8_lossy(path)) {
+        assert!(!name.contains(".sockerless-"), "{name}");
+    }
+}
+
 #[test]
 fn what_cannot_be_dressed_where_it_is_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();

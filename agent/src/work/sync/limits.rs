@@ -19,8 +19,12 @@ pub const SMALL_MOST: usize = 32;
 /// Older versions that a version names: an agent that knows one of them knows what it has in common with it.
 pub const HISTORY: usize = 256;
 
-/// Packs that are open for reading at once.
-pub const OPEN: usize = 16;
+/// Packs that are open for reading at once, and of each of which up to [`STEP`] bytes are in memory: files are asked for in
+/// the order of their first chunks, but a changed one may have the others elsewhere.
+pub const OPEN: usize = 8;
+
+/// Packs that are on their way to the storage while the next one is written: it may upload each when it is closed.
+pub const FINISHING: usize = 1;
 
 /// Names that an answer tells; the others are counted.
 pub const TOLD: usize = 20;

@@ -16,6 +16,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
 
 use sockerless_agent_wire::{
@@ -36,6 +37,7 @@ static VOLUMES: Mutex<BTreeMap<PathBuf, Arc<Mutex<Known>>>> = Mutex::new(BTreeMa
 
 /// Serves a request.
 pub async fn sync(channel: Channel, sync: Sync) {
+    let asked = SystemTime::now();
     transfer::send(channel, move |out| {
         mounts::note(&Root::container(), &sync.path);
         out.reply(Reply::Ready);
@@ -44,8 +46,8 @@ pub async fn sync(channel: Channel, sync: Sync) {
             Arc::clone(VOLUMES.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default());
         // One after the other: what a daemon that is gone has asked for may still be under way.
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        let done =
-            turn::turn(&sync, &mut known).map_err(|error| fault(FaultKind::Internal, error.to_string()))?;
+        let done = turn::turn(&sync, asked, &mut known)
+            .map_err(|error| fault(FaultKind::Internal, error.to_string()))?;
         serde_json::to_writer(out.buffer(), &done)
             .map_err(|error| fault(FaultKind::Internal, error.to_string()))?;
         Ok(End::Done)

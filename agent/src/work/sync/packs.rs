@@ -1,11 +1,12 @@
 //! Chunks in packs.
 
 use std::{
-    collections::HashMap,
+    collections::VecDeque,
     fs::File,
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    thread::{self, JoinHandle},
 };
 
 use sockerless_tree::{Chunks, Digest};
@@ -29,6 +30,7 @@ pub struct Packer<'a> {
     store: &'a Path,
     version: &'a mut Version,
     draft: Option<Draft>,
+    finishing: VecDeque<JoinHandle<io::Result<()>>>,
     /// Bytes that were written.
     pub written: u64,
     /// The first thing that went wrong.
@@ -37,7 +39,7 @@ pub struct Packer<'a> {
 
 impl<'a> Packer<'a> {
     pub fn new(store: &'a Path, version: &'a mut Version) -> Self {
-        Self { store, version, draft: None, written: 0, fault: None }
+        Self { store, version, draft: None, finishing: VecDeque::new(), written: 0, fault: None }
     }
 
     pub fn has(&self, digest: &Digest) -> bool {
@@ -72,63 +74,98 @@ impl<'a> Packer<'a> {
         self.version.packs[pack].size = length;
         let place = Place { pack: pack as u32, offset, size: bytes.len() as u32 };
         self.version.index.insert(*digest, place);
-        if length >= limits::PACK {
-            self.close()?;
+        if length >= limits::PACK
+            && let Some(full) = self.draft.take()
+        {
+            if self.finishing.len() >= limits::FINISHING {
+                self.await_oldest()?;
+            }
+            self.finishing.push_back(thread::Builder::new().spawn(move || full.finish())?);
         }
         Ok(())
     }
 
-    fn close(&mut self) -> io::Result<()> {
-        self.draft.take().map_or(Ok(()), Draft::finish)
+    fn await_oldest(&mut self) -> io::Result<()> {
+        let died = |_| io::Error::other("the thread that wrote a pack has died");
+        self.finishing.pop_front().map_or(Ok(()), |oldest| oldest.join().map_err(died)?)
     }
 
     /// Sees everything to the storage. Errors: the first thing that went wrong.
     pub fn finish(mut self) -> io::Result<u64> {
-        match self.fault.take() {
-            Some(error) => Err(error),
-            None => self.close().map(|()| self.written),
+        let mut outcome = match (self.fault.take(), self.draft.take()) {
+            (Some(error), _) => Err(error),
+            (None, draft) => draft.map_or(Ok(()), Draft::finish),
+        };
+        // Also after a fault: nothing is being written any more when the next try begins.
+        while !self.finishing.is_empty() {
+            outcome = outcome.and(self.await_oldest());
         }
+        outcome.map(|()| self.written)
     }
 }
 
-/// Reads the chunks of a version: fast where they are asked for in the order in which they were written.
+/// Reads the chunks of a version: fast where those of a pack are asked for in the order in which they were written.
 pub struct Unpacker<'a> {
     store: &'a Path,
     version: &'a Version,
-    open: HashMap<u32, File>,
-    /// What was read at once: of which pack, from where.
-    window: Vec<u8>,
-    at: (u32, u64),
+    /// The one that was asked for last at the end.
+    windows: Vec<Window>,
+}
+
+/// What was read of a pack at once.
+struct Window {
+    pack: u32,
+    file: File,
+    from: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    fn end(&self) -> u64 {
+        self.from + self.bytes.len() as u64
+    }
+
+    /// Where in its bytes a chunk begins, if all of it is there.
+    fn inside(&self, found: Place) -> Option<usize> {
+        let from = usize::try_from(found.offset.checked_sub(self.from)?).ok()?;
+        (from + found.size as usize <= self.bytes.len()).then_some(from)
+    }
 }
 
 impl<'a> Unpacker<'a> {
     pub fn new(store: &'a Path, version: &'a Version) -> Self {
-        Self { store, version, open: HashMap::new(), window: Vec::new(), at: (u32::MAX, 0) }
+        Self { store, version, windows: Vec::new() }
     }
 
-    fn read(&mut self, found: Place) -> io::Result<()> {
+    /// The window of the chunk's pack, with the chunk in it.
+    fn window(&mut self, found: Place) -> io::Result<&Window> {
         let Some(pack) = self.version.packs.get(found.pack as usize) else {
             return Err(io::Error::other("there is no such pack"));
         };
         let place = place(self.store, pack);
-        if !self.open.contains_key(&found.pack) {
-            if self.open.len() >= limits::OPEN {
-                self.open.clear();
+        let known = self.windows.iter().position(|window| window.pack == found.pack);
+        let mut window = match known {
+            Some(number) => self.windows.remove(number),
+            None => {
+                if self.windows.len() >= limits::OPEN {
+                    self.windows.remove(0);
+                }
+                let file = File::open(&place).map_err(|error| object::at(&place, &error))?;
+                Window { pack: found.pack, file, from: 0, bytes: Vec::new() }
             }
-            let file = File::open(&place).map_err(|error| object::at(&place, &error))?;
-            self.open.insert(found.pack, file);
+        };
+        if window.inside(found).is_none() {
+            // On in the same pack, perhaps over what nobody needs any more: what follows will be asked for, too.
+            let on = (window.from..=window.end() + limits::STEP as u64).contains(&found.offset);
+            let wanted = found.size as usize;
+            let room = usize::try_from(pack.size.saturating_sub(found.offset)).unwrap_or(usize::MAX);
+            window.bytes.resize(if on { limits::STEP.min(room).max(wanted) } else { wanted }, 0);
+            window.from = found.offset;
+            let read = window.file.read_exact_at(&mut window.bytes, found.offset);
+            read.map_err(|error| object::at(&place, &error))?;
         }
-        let Some(file) = self.open.get(&found.pack) else { return Ok(()) };
-        let (pack, from) = self.at;
-        let next = pack == found.pack && from + self.window.len() as u64 == found.offset;
-        let wanted = found.size as usize;
-        // On in the same pack: what follows will be asked for, too.
-        let room = usize::try_from(self.version.packs[found.pack as usize].size.saturating_sub(found.offset))
-            .unwrap_or(usize::MAX);
-        let count = if next || found.offset == 0 { limits::STEP.min(room).max(wanted) } else { wanted };
-        self.window.resize(count, 0);
-        self.at = (found.pack, found.offset);
-        file.read_exact_at(&mut self.window, found.offset).map_err(|error| object::at(&place, &error))
+        self.windows.push(window);
+        self.windows.last().ok_or_else(|| io::Error::other("there is no such pack"))
     }
 }
 
@@ -140,19 +177,9 @@ impl Chunks for Unpacker<'_> {
         if found.size as usize != size {
             return Err(io::Error::other("a chunk has another size"));
         }
-        let inside = |at: (u32, u64), window: &[u8]| {
-            let from = usize::try_from(found.offset.checked_sub(at.1)?).ok()?;
-            (at.0 == found.pack && from + size <= window.len()).then_some(from)
-        };
-        if inside(self.at, &self.window).is_none()
-            && let Err(error) = self.read(found)
-        {
-            self.at = (u32::MAX, 0);
-            self.window.clear();
-            return Err(error);
-        }
-        let from = inside(self.at, &self.window).unwrap_or_default();
-        let chunk = &self.window[from..from + size];
+        let window = self.window(found)?;
+        let from = window.inside(found).unwrap_or_default();
+        let chunk = window.bytes.get(from..from + size).unwrap_or_default();
         if Digest::of(chunk) != *digest {
             return Err(io::Error::other("a chunk in the storage is damaged"));
         }

@@ -2,6 +2,7 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use sockerless_agent_wire::sync::{Sync, Synced};
@@ -58,7 +59,7 @@ impl Side {
     /// The daemon does not hear of it.
     fn lost(&mut self, volume: &Volume, inwards: bool, back: bool) -> Synced {
         let sync = Sync { inwards, back, head: volume.head.clone(), ..self.sync.clone() };
-        turn(&sync, &mut self.known).unwrap()
+        turn(&sync, SystemTime::now(), &mut self.known).unwrap()
     }
 
     fn write(&self, name: &str, content: &str) {
@@ -208,7 +209,12 @@ fn a_part_of_a_volume_can_be_had_alone() {
     );
     let mut nowhere = volume.side("nowhere");
     nowhere.sync = Sync { part: "no".into(), inwards: true, head: volume.head.clone(), ..nowhere.sync };
-    assert!(turn(&nowhere.sync, &mut nowhere.known).unwrap_err().to_string().contains("no directory no"));
+    assert!(
+        turn(&nowhere.sync, SystemTime::now(), &mut nowhere.known)
+            .unwrap_err()
+            .to_string()
+            .contains("no directory no")
+    );
 }
 
 #[test]
@@ -225,6 +231,25 @@ fn what_no_version_needs_is_removed_after_a_while_and_the_last_one_stays_whole()
         go(&mut other, &mut volume, IN);
         assert_eq!(other.read("file"), format!("{turn}"));
     }
+}
+
+#[test]
+fn who_was_asked_long_ago_removes_nothing() {
+    let mut volume = Volume::new();
+    let mut one = volume.side("one");
+    go(&mut one, &mut volume, IN);
+    let packs = volume.folder.path().join("store/packs");
+    fs::create_dir_all(&packs).unwrap();
+    let newer = packs.join("of a newer version");
+    fs::write(&newer, "").unwrap();
+    let old = SystemTime::now() - Duration::from_secs(3 * 3600);
+    fs::File::options().write(true).open(&newer).unwrap().set_modified(old).unwrap();
+    one.write("file", "1");
+    let sync = Sync { back: true, ..one.sync.clone() };
+    turn(&sync, old, &mut one.known).unwrap();
+    assert!(newer.exists());
+    turn(&sync, SystemTime::now(), &mut one.known).unwrap();
+    assert!(!newer.exists());
 }
 
 #[test]
@@ -257,10 +282,10 @@ fn a_damaged_or_missing_object_is_an_error_and_nothing_is_taken_for_removed() {
     fs::write(&pack, "CONTENT").unwrap();
     let mut two = volume.side("two");
     let sync = Sync { inwards: true, head: volume.head.clone(), ..two.sync.clone() };
-    assert!(turn(&sync, &mut two.known).unwrap_err().to_string().contains("damaged"));
+    assert!(turn(&sync, SystemTime::now(), &mut two.known).unwrap_err().to_string().contains("damaged"));
     assert!(two.known.base.is_none());
     let gone = Sync { head: Some("ab".repeat(16)), ..sync };
-    assert!(turn(&gone, &mut two.known).is_err());
+    assert!(turn(&gone, SystemTime::now(), &mut two.known).is_err());
 }
 
 #[test]
@@ -335,4 +360,36 @@ fn small_packs_are_made_one_when_they_are_many() {
         (other.names().len(), other.read("file0"), other.read("file99")),
         (100, "0".into(), "99".into())
     );
+}
+
+#[test]
+fn a_volume_of_several_packs_is_whole_on_the_other_side() {
+    let mut volume = Volume::new();
+    let mut one = volume.side("one");
+    go(&mut one, &mut volume, IN);
+    // No two chunks are the same.
+    let content = |number: u32, size: usize| -> Vec<u8> {
+        (0..size as u32 / 4).flat_map(|word| (word * 7 + number * 1_000_003).to_le_bytes()).collect()
+    };
+    for number in 0..20 {
+        fs::write(one.path.join(format!("{number:02}-large")), content(number, 4 << 20)).unwrap();
+        one.write(&format!("{number:02}-small"), &format!("of {number}"));
+    }
+    assert_eq!(go(&mut one, &mut volume, BACK).bytes, (20 * (4 << 20)) + 10 * 4 + 10 * 5);
+    assert_eq!(volume.objects("packs"), 3);
+    // What is changed lies elsewhere, in the middle of what is not.
+    for number in (0..20).step_by(3) {
+        one.write(&format!("{number:02}-small"), "changed");
+        let place = one.path.join(format!("{number:02}-large"));
+        let large = fs::File::options().write(true).open(place).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&large, b"changed", 1 << 20).unwrap();
+    }
+    go(&mut one, &mut volume, BACK);
+    let mut two = volume.side("two");
+    assert_eq!(go(&mut two, &mut volume, IN).came, (20 * (4 << 20)) + 7 * 7 + 6 * 4 + 7 * 5);
+    assert_eq!(names(&two.path), names(&one.path));
+    for name in one.names() {
+        let read = |side: &Side| fs::read(side.path.join(&name)).unwrap();
+        assert!(read(&one) == read(&two), "{name}");
+    }
 }

@@ -1,6 +1,12 @@
 //! One turn: in, back, or both.
 
-use std::{fs, io, io::Read, path::Path, sync::Arc};
+use std::{
+    fs, io,
+    io::Read,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use sockerless_agent_wire::sync::{Sync, Synced};
 use sockerless_tree::{
@@ -19,8 +25,8 @@ use super::{
 /// How often a directory is looked at whose files change all the time.
 const LOOKS: usize = 3;
 
-/// Does what is asked for. Errors: what could not be done; the last version is whole, and the same can be asked for again.
-pub fn turn(sync: &Sync, known: &mut Known) -> io::Result<Synced> {
+/// Does what was asked for at that time. Errors: what could not be done; the last version is whole, and the same can be asked for again.
+pub fn turn(sync: &Sync, asked: SystemTime, known: &mut Known) -> io::Result<Synced> {
     let (store, path) = (Path::new(&sync.store), Path::new(&sync.path));
     let id = sync
         .head
@@ -34,7 +40,7 @@ pub fn turn(sync: &Sync, known: &mut Known) -> io::Result<Synced> {
         return Ok(Synced::default());
     }
     fs::create_dir_all(path).map_err(|error| object::at(path, &error))?;
-    let mut turn = Turn { sync, store, path, id, head, done: Synced::default() };
+    let mut turn = Turn { sync, asked, store, path, id, head, done: Synced::default() };
     turn.take(known)?;
     Ok(turn.done)
 }
@@ -51,6 +57,7 @@ fn load(store: &Path, id: Option<Id>, known: &mut Known) -> io::Result<Arc<Versi
 
 struct Turn<'a> {
     sync: &'a Sync,
+    asked: SystemTime,
     store: &'a Path,
     path: &'a Path,
     id: Option<Id>,
@@ -210,7 +217,11 @@ impl Turn<'_> {
         self.done.went = written + rewritten + size;
         self.done.version = Some(hex::encode(id));
         let kept = [(self.id, self.head.as_ref()), (Some(id), &*next)];
-        sweep(self.store, &kept, std::time::Duration::from_secs(self.sync.keep));
+        let keep = Duration::from_secs(self.sync.keep);
+        // Whoever asked may have given up long ago: versions that came since are not known here, and are as old as that.
+        if keep.is_zero() || self.asked.elapsed().is_ok_and(|age| age < keep / 2) {
+            sweep(self.store, &kept, keep);
+        }
         Ok(())
     }
 
@@ -254,6 +265,8 @@ impl Turn<'_> {
         changes.retain(|change| {
             !without.iter().any(|path| change.path() == path || is_below(change.path(), path))
         });
+        // Each pack once, from its beginning to its end: a bucket's client asks anew wherever it is not read on.
+        changes.sort_by_cached_key(|change| source.order(change));
         let mut chunks = Unpacker::new(self.store, source);
         let applied = apply(self.path, &changes, &mut chunks)?;
         self.done.changed = changes.len() as u64;

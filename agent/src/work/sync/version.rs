@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sockerless_tree::{Digest, Malformed, Manifest, Reader, Writer};
+use sockerless_tree::{Change, Digest, Malformed, Manifest, Reader, Writer};
 
 use super::{limits, object};
 
@@ -141,6 +141,15 @@ impl Version {
             index: self.index.clone(),
             manifest: self.manifest.clone(),
         }
+    }
+
+    /// In which order changes are carried out so that packs are read one after the other: what needs no bytes, then files by
+    /// where theirs begin. Those with several names stay in their order, as one is linked to the other.
+    pub fn order(&self, change: &Change) -> Option<(u32, u64)> {
+        let Change::Put { node, content_stays: false, .. } = change else { return None };
+        let file = node.file().filter(|file| file.group.is_none())?;
+        let place = self.index.get(file.chunks.first()?)?;
+        Some((place.pack, place.offset))
     }
 
     /// Forgets chunks that no file has, and packs that have none of the others.

@@ -1,5 +1,8 @@
 //! Carrying out what turns one state into another.
 
+mod applied;
+mod placers;
+
 use std::{
     collections::HashMap,
     ffi::OsStr,
@@ -7,44 +10,23 @@ use std::{
     io::{self, Write},
     os::unix::{
         ffi::OsStrExt,
-        fs::{OpenOptionsExt, PermissionsExt, lchown, symlink},
+        fs::{PermissionsExt, lchown, symlink},
     },
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, utimensat};
 
+pub use self::applied::{Applied, Chunks};
+use self::placers::{Fault, Placers, Placing};
 use crate::{Change, Content, Digest, File, Manifest, Node, Stamp, limits, path, scan};
-
-/// Where the bytes are.
-pub trait Chunks {
-    /// The bytes of a chunk, of which `size` are expected.
-    ///
-    /// # Errors
-    /// They are not there, or cannot be read.
-    fn chunk(&mut self, digest: &Digest, size: usize) -> io::Result<&[u8]>;
-}
-
-/// What was done.
-#[derive(Debug, Clone, Default)]
-pub struct Applied {
-    /// What the file system shows of what was put: another owner, say, where the user may not give files away.
-    pub shown: HashMap<Vec<u8>, Node>,
-    /// Of the files that were put: to be taken up in the next scan. Only those that can be relied on.
-    pub stamps: HashMap<Vec<u8>, Stamp>,
-    /// Bytes that were written.
-    pub written: u64,
-    /// What could not be given to its owner, and why: the first.
-    pub not_owned: Option<(Vec<u8>, String)>,
-    /// How many could not.
-    pub not_owned_count: u64,
-}
 
 /// Carries changes out below a directory, which is there. Each file appears whole under its name or not at all.
 ///
+/// The order is that of [`crate::difference`], but for files that are put: they may come in any, after the directories.
+///
 /// # Errors
-/// The first thing that cannot be done, with its path. What came before it is done.
+/// The first thing that cannot be done, with its path. What came before it is done, and some of what came after.
 pub fn apply(directory: &Path, changes: &[Change], chunks: &mut dyn Chunks) -> io::Result<Applied> {
     let mut apply = Apply {
         directory,
@@ -54,24 +36,23 @@ pub fn apply(directory: &Path, changes: &[Change], chunks: &mut dyn Chunks) -> i
         touched: HashMap::new(),
         count: 0,
     };
-    let mut directories = Vec::new();
-    for change in changes {
-        apply.touch(change.path());
-        let done = match change {
-            Change::Remove { path, directory } => apply.remove(path, *directory),
-            Change::Put { path, node, content_stays } => {
-                if node.content.is_directory() {
-                    directories.push((path, node));
-                }
-                apply.put(path, node, *content_stays)
-            }
-        };
-        done.map_err(|error| at(change.path(), &error))?;
-    }
+    let done = std::thread::scope(|scope| {
+        let is_small = |change: &&Change| matches!(change, Change::Put { node, .. } if is_small(node));
+        let is_worth = changes.iter().filter(is_small).count() > limits::BATCH;
+        let mut placers = is_worth.then(|| Placers::new(scope)).flatten();
+        let done = apply.all(changes, placers.as_mut());
+        let placed = placers.map_or(Ok(()), |placers| placers.finish(&mut apply.applied));
+        done.and(placed)
+    });
+    done.map_err(|(path, error)| at(&path, &error))?;
     // What was put into a directory has changed its time; one that nobody may write to had to wait.
     apply.restore();
-    for (path, node) in directories.into_iter().rev() {
-        apply.dress(path, node).map_err(|error| at(path, &error))?;
+    for change in changes.iter().rev() {
+        if let Change::Put { path, node, .. } = change
+            && node.content.is_directory()
+        {
+            apply.dress(path, node).map_err(|error| at(path, &error))?;
+        }
     }
     apply.look(changes);
     Ok(apply.applied)
@@ -93,6 +74,59 @@ struct Apply<'a> {
 }
 
 impl Apply<'_> {
+    fn all<'s, 'a: 's>(
+        &mut self,
+        changes: &'a [Change],
+        mut placers: Option<&mut Placers<'s, 'a>>,
+    ) -> Result<(), Fault> {
+        for change in changes {
+            self.touch(change.path());
+            let done = match change {
+                Change::Remove { path, directory } => self.remove(path, *directory).map(|()| true),
+                Change::Put { path, node, content_stays: false } if is_small(node) => {
+                    self.put_small(path, node, placers.as_deref_mut())
+                }
+                Change::Put { path, node, content_stays } => {
+                    self.put(path, node, *content_stays).map(|()| true)
+                }
+            };
+            match done {
+                Ok(true) => {}
+                // They say why.
+                Ok(false) => return Ok(()),
+                Err(error) => return Err((change.path().to_vec(), error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a small file, or has others put it: false if they have given up.
+    fn put_small<'s, 'a: 's>(
+        &mut self,
+        path: &'a [u8],
+        node: &'a Node,
+        placers: Option<&mut Placers<'s, 'a>>,
+    ) -> io::Result<bool> {
+        let mut bytes = Vec::new();
+        if let Some((file, digest)) = node.file().and_then(|file| Some((file, file.chunks.first()?))) {
+            bytes.extend_from_slice(self.chunk(file, 0, digest)?);
+        }
+        let placing = Placing { path, node, near: self.near(path), place: self.place(path), bytes };
+        match placers {
+            Some(placers) => Ok(placers.place(placing)),
+            None => placing.place(&mut self.applied).map(|()| true),
+        }
+    }
+
+    fn chunk(&mut self, file: &File, number: usize, digest: &Digest) -> io::Result<&[u8]> {
+        let size = file.chunk_size(number);
+        let chunk = self.chunks.chunk(digest, size)?;
+        if chunk.len() != size {
+            return Err(io::Error::other("a chunk has not the size that it should have"));
+        }
+        Ok(chunk)
+    }
+
     /// Notes the directory of what is being changed, and opens it for the change.
     fn touch(&mut self, path: &[u8]) {
         let Some(parent) = path::parent(path) else { return };
@@ -196,14 +230,9 @@ impl Apply<'_> {
             Content::Link(target) => symlink(OsStr::from_bytes(target), place),
             Content::Pipe => Ok(mknodat(CWD, place, FileType::Fifo, Mode::from_raw_mode(0o600), 0)?),
             Content::File(file) => {
-                let mut to = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(place)?;
+                let mut to = placers::create(place)?;
                 for (number, digest) in file.chunks.iter().enumerate() {
-                    let size = file.chunk_size(number);
-                    let chunk = self.chunks.chunk(digest, size)?;
-                    if chunk.len() != size {
-                        return Err(io::Error::other("a chunk has not the size that it should have"));
-                    }
-                    to.write_all(chunk)?;
+                    to.write_all(self.chunk(file, number, digest)?)?;
                 }
                 self.applied.written += file.size;
                 Ok(())
@@ -233,8 +262,7 @@ impl Apply<'_> {
         if (shown.uid, shown.gid) != (node.uid, node.gid)
             && let Err(error) = lchown(place, Some(node.uid), Some(node.gid))
         {
-            self.applied.not_owned_count += 1;
-            self.applied.not_owned.get_or_insert_with(|| (path.to_vec(), error.to_string()));
+            self.applied.refused(path, &error);
         }
         let is_link = matches!(node.content, Content::Link(_));
         // The top may be somebody else's, and so may a directory below it, which cannot be made anew.
@@ -247,37 +275,37 @@ impl Apply<'_> {
         if !is_link {
             lenient(fs::set_permissions(place, fs::Permissions::from_mode(node.mode)))?;
         }
-        let (seconds, rest) =
-            (node.modified.div_euclid(1_000_000_000), node.modified.rem_euclid(1_000_000_000));
-        let time = Timespec { tv_sec: seconds, tv_nsec: rest };
-        let times = Timestamps { last_access: time, last_modification: time };
-        let set = utimensat(CWD, place, &times, AtFlags::SYMLINK_NOFOLLOW);
-        lenient(set.map_err(io::Error::from))
+        lenient(set_time(place, node.modified))
     }
 
-    /// Looks at what was put.
+    /// Looks at what was put, where nobody has done so when it was.
     fn look(&mut self, changes: &[Change]) {
-        // Nobody else writes here: what was put a moment ago is relied on.
-        let now = SystemTime::now() + limits::UNSURE + limits::UNSURE;
+        let now = placers::soon();
         for change in changes {
             let Change::Put { path, node, .. } = change else { continue };
-            let Ok(meta) = fs::symlink_metadata(self.place(path)) else { continue };
-            self.applied.shown.insert(path.clone(), scan::node(&meta, node.content.clone()));
-            if node.file().is_some()
-                && let Some(stamp) = Stamp::of(&meta, now)
-            {
-                self.applied.stamps.insert(path.clone(), stamp);
+            if self.applied.shown.contains_key(path) {
+                continue;
             }
+            let Ok(meta) = fs::symlink_metadata(self.place(path)) else { continue };
+            self.applied.note(path, scan::node(&meta, node.content.clone()), Stamp::of(&meta, now));
         }
     }
 }
 
+/// A file with one name, and of one chunk at most: all its bytes are in memory at once.
+fn is_small(node: &Node) -> bool {
+    node.file().is_some_and(|file| file.group.is_none() && file.chunks.len() <= 1)
+}
+
 /// Nanoseconds since 1970.
 fn set_time(place: &Path, modified: i64) -> io::Result<()> {
+    Ok(utimensat(CWD, place, &timestamps(modified), AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+fn timestamps(modified: i64) -> Timestamps {
     let (seconds, rest) = (modified.div_euclid(1_000_000_000), modified.rem_euclid(1_000_000_000));
     let time = Timespec { tv_sec: seconds, tv_nsec: rest };
-    let times = Timestamps { last_access: time, last_modification: time };
-    Ok(utimensat(CWD, place, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    Timestamps { last_access: time, last_modification: time }
 }
 
 impl Manifest {
