@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -115,26 +116,25 @@ fn add(layer: &mut Layer, folder: &Path, name: &str) -> Result {
     Ok(())
 }
 
-/// A bare repository with one commit.
+/// A bare repository with one commit, in one pack: as a server would send it.
 fn repository(folder: &Path) -> Result<PathBuf> {
-    let (work, bare) = (folder.join("work"), folder.join("bare"));
+    let (commit, bare) = (folder.join("commit"), folder.join("bare"));
+    let mut stream = io::BufWriter::new(fs::File::create(&commit)?);
+    writeln!(stream, "commit refs/heads/main\ncommitter bench <bench@localhost> 0 +0000\ndata 3\nall")?;
     for folder in 0..FOLDERS {
-        let folder = work.join(format!("folder{folder}"));
-        fs::create_dir_all(&folder)?;
         for file in 0..FILES {
-            let line = format!("{} line of file {file}\n", folder.display());
-            fs::write(folder.join(format!("file{file}.txt")), line.repeat(BYTES / line.len()))?;
+            let line = format!("folder{folder} line of file {file}\n");
+            let text = line.repeat(BYTES / line.len());
+            writeln!(stream, "M 100644 inline folder{folder}/file{file}.txt\ndata {}\n{text}", text.len())?;
         }
     }
-    let git = |arguments: &[&str]| {
+    stream.into_inner()?;
+    let git = || {
         let mut git = Command::new("git");
-        git.current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").args(arguments);
-        command::run(&mut git)
+        git.env("GIT_CONFIG_GLOBAL", "/dev/null").arg("--git-dir").arg(&bare);
+        git
     };
-    git(&["init", "--quiet", "work"])?;
-    git(&["-C", "work", "add", "."])?;
-    let who = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
-    git(&[&["-C", "work"][..], &who, &["commit", "--quiet", "--message", "all"]].concat())?;
-    git(&["clone", "--quiet", "--bare", "work", "bare"])?;
+    command::run(git().args(["init", "--quiet", "--bare", "--initial-branch", "main"]))?;
+    command::run(git().args(["fast-import", "--quiet"]).stdin(fs::File::open(&commit)?))?;
     Ok(bare)
 }
