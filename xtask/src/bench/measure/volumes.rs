@@ -36,18 +36,32 @@ pub fn synced(subject: &mut dyn Subject) -> Result<Vec<f64>> {
     run(&socket, &["load", "--quiet", "--input", &image.display().to_string()])?;
     let plain = timed(&socket, &["run", "--rm", "git", "true"])?.1;
     let (mut ratios, mut backs, mut ins) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..FEW {
-        run(&socket, &["volume", "create", "--opt", "sockerless.consistency=synced", "work"])?;
-        let (output, _) =
-            timed(&socket, &["run", "--rm", "--volume", "work:/data", "git", "sh", "-ec", CLONES])?;
+    // Containers stay until all is measured: on ext4 files are made at a tenth of the speed for some minutes after as many
+    // were removed, as it looks for numbers that were not in use a moment ago.
+    let mut containers = Vec::new();
+    for round in 0..FEW {
+        let [writer, reader] = ["writer", "reader"].map(|name| format!("synced-{name}-{round}"));
+        let volume = format!("synced-{round}");
+        let mount = format!("{volume}:/data");
+        run(&socket, &["volume", "create", "--opt", "sockerless.consistency=synced", &volume])?;
+        let clones = ["run", "--name", &writer, "--volume", &mount, "git", "sh", "-ec", CLONES];
+        let output = run(&socket, &clones)?;
         let over = uptime()?;
         let times: Vec<f64> = output.lines().map(str::parse).collect::<std::result::Result<_, _>>()?;
         let [before, own, synced] = times[..] else { return Err(format!("unexpected: {output}").into()) };
         ratios.push((synced - own) / (own - before));
         backs.push(over - synced);
-        ins.push(timed(&socket, &["run", "--rm", "--volume", "work:/data", "git", "true"])?.1 - plain);
-        run(&socket, &["volume", "rm", "work"])?;
+        let nothing = ["run", "--name", &reader, "--volume", &mount, "git", "true"];
+        ins.push(timed(&socket, &nothing)?.1 - plain);
+        containers.extend([writer, reader]);
     }
+    let of = |command: &[&'static str], names: &[String]| -> Result {
+        let all: Vec<&str> = command.iter().copied().chain(names.iter().map(String::as_str)).collect();
+        run(&socket, &all).map(drop)
+    };
+    of(&["rm", "--force"], &containers)?;
+    let volumes: Vec<String> = (0..FEW).map(|round| format!("synced-{round}")).collect();
+    of(&["volume", "rm"], &volumes)?;
     Ok([ratios, backs, ins].map(middle).to_vec())
 }
 
