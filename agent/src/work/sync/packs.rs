@@ -6,6 +6,7 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
 
@@ -80,7 +81,20 @@ impl<'a> Packer<'a> {
             if self.finishing.len() >= limits::FINISHING {
                 self.await_oldest()?;
             }
-            self.finishing.push_back(thread::Builder::new().spawn(move || full.finish())?);
+            self.finish_aside(full)?;
+        }
+        Ok(())
+    }
+
+    /// In a thread of its own, unless the container may have no more of them.
+    fn finish_aside(&mut self, full: Draft) -> io::Result<()> {
+        let full = Arc::new(Mutex::new(Some(full)));
+        let take = |full: &Mutex<Option<Draft>>| full.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let for_thread = Arc::clone(&full);
+        let finish = move || take(&for_thread).map_or(Ok(()), Draft::finish);
+        match thread::Builder::new().spawn(finish) {
+            Ok(thread) => self.finishing.push_back(thread),
+            Err(_) => take(&full).map_or(Ok(()), Draft::finish)?,
         }
         Ok(())
     }
