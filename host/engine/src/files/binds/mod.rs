@@ -222,11 +222,11 @@ impl Engine {
     }
 
     /// A step of several mounts: what fails of one keeps no other. Errors: what failed, the first and how much more.
-    async fn bind_all<'a>(
+    async fn bind_all(
         &self,
         entry: &Arc<Entry>,
         run: &RunId,
-        mounts: impl Iterator<Item = Bind<'a>> + Send,
+        mounts: impl Iterator<Item = Bind<'_>> + Send,
         way: Way,
     ) -> Result<()> {
         let _gate = self.bind_gate(entry).await?;
