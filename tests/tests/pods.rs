@@ -167,7 +167,7 @@ fn two_members_of_a_pod_cannot_have_one_port_and_two_containers_outside_of_it_ca
     assert_eq!(get("client"), "one", "whichever member listens there");
     docker.run("stop -t 1 one").ok();
     docker.run("start other").ok();
-    assert_eq!((get("one"), get("outside")), ("other".into(), "outside".into()));
+    assert_eq!((get("other"), get("outside")), ("other".into(), "outside".into()));
     assert_eq!(jobs(&daemon), [1, 3]);
 }
 
