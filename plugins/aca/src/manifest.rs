@@ -148,7 +148,7 @@ pub fn manifest() -> Manifest {
         description: "Azure Container Apps jobs".into(),
         settings,
         http,
-        features: Feature::empty(),
+        features: Feature::INBOUND,
         limits: Limits {
             max_timeout_seconds: limits::TIMEOUT_MAX_SECONDS,
             cpu_millis: (smallest.cpu_millis, largest.cpu_millis),

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 use sockerless_plugin_sdk::{
     Plugin, Request, Response,
-    jobs::{Container, Network, Resources, Spec, WorkloadKind},
     testing::{FakeHost, response},
 };
+
+pub use sockerless_plugin_sdk::testing::{container, spec};
 
 use crate::{ContainerApps, manifest, settings::Config};
 
@@ -66,41 +67,4 @@ pub fn asked(host: &FakeHost) -> Vec<String> {
 /// The body of a request.
 pub fn body(request: &Request) -> Value {
     serde_json::from_slice(request.body.as_deref().unwrap_or(b"null")).unwrap()
-}
-
-/// A container that asks for nothing.
-pub fn container() -> Container {
-    Container {
-        name: "main".into(),
-        image: "docker.io/library/busybox:latest".into(),
-        command: vec![],
-        args: vec![],
-        env: vec![],
-        secret_env: vec![],
-        working_dir: None,
-        resources: Resources { cpu_millis: None, memory_bytes: None },
-        mounts: vec![],
-        ports: vec![],
-        depends_on: vec![],
-        startup: None,
-        liveness: None,
-    }
-}
-
-/// A workload that asks for nothing.
-pub fn spec() -> Spec {
-    Spec {
-        name: "sl-abc-1".into(),
-        owner: "d0".into(),
-        kind: WorkloadKind::RunToCompletion,
-        containers: vec![container()],
-        volumes: vec![],
-        labels: vec![],
-        timeout_seconds: None,
-        max_retries: 0,
-        network: Network { all_traffic: false, zones: vec![] },
-        accelerator: None,
-        expires: None,
-        start: true,
-    }
 }

@@ -17,12 +17,10 @@ use sockerless_plugin_sdk::{
     Storage as _, Transport,
     dns::{AddressRecord, Zone},
     http::SendError,
-    jobs::{
-        Container, Handle, JobStatus, MountPoint, Network, Phase, Resources, Spec, Volume, VolumeSource,
-        WorkloadKind,
-    },
+    jobs::{Container, Handle, JobStatus, MountPoint, Phase, Spec, Volume, VolumeSource},
     plugin::Verdict,
     storage::{self, MountRequest, MountSource},
+    testing,
 };
 
 /// A daemon that is nothing but its requests.
@@ -196,33 +194,16 @@ fn image() -> String {
 fn spec(name: &str, script: &str) -> Spec {
     let unique =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros() % 1_000_000_000;
+    let command = ["/bin/sh", "-c", script].map(Into::into).into();
+    let main =
+        Container { image: image(), command, env: vec![("A".into(), "1".into())], ..testing::container() };
     Spec {
         name: format!("{name}-{unique}"),
         owner: "trial".into(),
-        kind: WorkloadKind::RunToCompletion,
-        containers: vec![Container {
-            name: "main".into(),
-            image: image(),
-            command: vec!["/bin/sh".into(), "-c".into(), script.into()],
-            args: vec![],
-            env: vec![("A".into(), "1".into())],
-            secret_env: vec![],
-            working_dir: None,
-            resources: Resources { cpu_millis: None, memory_bytes: None },
-            mounts: vec![],
-            ports: vec![],
-            depends_on: vec![],
-            startup: None,
-            liveness: None,
-        }],
-        volumes: vec![],
+        containers: vec![main],
         labels: vec![("sockerless-name".into(), "größe mit Leerzeichen".into())],
         timeout_seconds: Some(300),
-        max_retries: 0,
-        network: Network { all_traffic: false, zones: vec![] },
-        accelerator: None,
-        expires: None,
-        start: true,
+        ..testing::spec()
     }
 }
 

@@ -1,4 +1,4 @@
-//! A host for tests: it answers as the test says and remembers what was asked.
+//! For tests: a host that answers as the test says and remembers what was asked, and workloads to begin with.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -6,6 +6,7 @@ use crate::{
     Error, ErrorCode, Result,
     host::{CredentialInfo, Host, Level, Transport},
     http::{Request, Response, SendError},
+    jobs::{Container, Network, Resources, Spec, WorkloadKind},
     plugin::Manifest,
 };
 
@@ -134,5 +135,42 @@ impl Host for FakeHost {
     fn placeholder(&self, name: &str, scope: Option<&str>) -> Result<String> {
         let of = scope.map(|scope| format!("-for-{scope}")).unwrap_or_default();
         self.credential(name).map(|_| format!("placeholder-of-{name}{of}"))
+    }
+}
+
+/// A container that asks for nothing.
+pub fn container() -> Container {
+    Container {
+        name: "main".into(),
+        image: "docker.io/library/busybox:latest".into(),
+        command: vec![],
+        args: vec![],
+        env: vec![],
+        secret_env: vec![],
+        working_dir: None,
+        resources: Resources { cpu_millis: None, memory_bytes: None },
+        mounts: vec![],
+        ports: vec![],
+        depends_on: vec![],
+        startup: None,
+        liveness: None,
+    }
+}
+
+/// A workload that asks for nothing.
+pub fn spec() -> Spec {
+    Spec {
+        name: "sl-abc-1".into(),
+        owner: "d0".into(),
+        kind: WorkloadKind::RunToCompletion,
+        containers: vec![container()],
+        volumes: vec![],
+        labels: vec![],
+        timeout_seconds: None,
+        max_retries: 0,
+        network: Network { all_traffic: false, zones: vec![] },
+        accelerator: None,
+        expires: None,
+        start: true,
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sockerless_ports::registry::{Image, ImageError};
 
 use super::{
-    defaults, health, log_options, merge, names,
+    defaults, health, log_options, merge, names, service,
     spec::{ContainerRecord, Spec},
     table::Entry,
     validate,
@@ -69,6 +69,8 @@ impl Engine {
         let id = hex::encode(rand::random::<[u8; 32]>());
         let timeout = match validate::timeout(&config)? {
             Some(asked) => Some(asked.as_secs()).filter(|seconds| *seconds > 0),
+            // It runs until it is stopped.
+            None if service::asked(&config)? => None,
             None => self.options.timeout.map(|timeout| timeout.as_secs()),
         };
         let longest = cloud.manifest().limits.max_timeout_seconds;
@@ -104,6 +106,7 @@ impl Engine {
             mounts,
             id,
         };
+        service::check(&spec, &cloud.manifest(), self.link.callback_url().is_some())?;
         self.check_binds(&mut spec).await?;
         let spec = Arc::new(spec);
         let asked = spec.host.mounts.as_deref().unwrap_or_default();

@@ -8,7 +8,7 @@ use bollard_stubs::models::{
 
 use sockerless_ports::link::Rung;
 
-use super::{ports, signals, words};
+use super::{ports, service, signals, words};
 use crate::{Error, ErrorKind, Result, times, tuning};
 
 /// Seconds that the container may run, or a duration as `90m` or `2h`; `0` for the longest
@@ -66,6 +66,7 @@ pub(crate) fn config(config: &ContainerConfig) -> Result<()> {
     timeout(config)?;
     linger(config)?;
     rung(config)?;
+    service::asked(config)?;
     Ok(())
 }
 

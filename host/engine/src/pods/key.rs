@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     Engine,
-    containers::{Spec, View},
+    containers::{Spec, View, is_service},
     networks::settings_of,
 };
 
@@ -38,6 +38,10 @@ impl Engine {
             return None;
         }
         let root = self.stack_of(view);
+        // What can be dialled is one container's.
+        if is_service(&root.spec) {
+            return None;
+        }
         let asked = self.asked_pod(&root.spec);
         let shared = || {
             let id = &root.spec.id;

@@ -75,8 +75,8 @@ impl Engine {
                     .into(),
             ),
             None if wanted => Some(format!(
-                "the label {}: the backend {} has no jobs of several containers, or callback_url is not set; the container gets a \
-                 job of its own",
+                "the label {}: the backend {} has no jobs of several containers, the container is a service, or callback_url is \
+                 not set; it gets a job of its own",
                 super::LABEL,
                 view.spec.backend
             )),

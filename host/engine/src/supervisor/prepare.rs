@@ -15,7 +15,7 @@ use sockerless_ports::{
 use super::{Cloud, Intent};
 use crate::{
     Engine, Error, ErrorKind, Result,
-    containers::{Entry, Spec, View, launch_env, memory_volumes},
+    containers::{Entry, Spec, View, is_service, launch_env, memory_volumes, service_ports},
     tuning,
 };
 
@@ -38,14 +38,22 @@ impl Engine {
         let view = entry.view();
         let spec = &view.spec;
         let callback = self.link.callback_url().filter(|_| view.state.agent);
-        let Member { container, volumes, ticket } = self.member(&view, run, callback).await?;
+        let Member { mut container, volumes, ticket } = self.member(&view, run, callback).await?;
         let job = job_name(&self.owner, run);
+        let own = self.job(spec.timeout, self.cloud(&spec.backend)?);
+        let service = is_service(spec);
+        if service {
+            container.ports = service_ports(spec);
+        }
         let job_spec = JobSpec {
             name: job.clone(),
             labels: labels(spec, &view.name),
             containers: vec![container],
             volumes,
-            ..self.job(spec.timeout, self.cloud(&spec.backend)?)
+            kind: if service { WorkloadKind::Service } else { own.kind },
+            // One that runs until it is stopped is nobody's to delete before that.
+            expires: own.expires.filter(|_| !service),
+            ..own
         };
         Ok(Intent {
             job,

@@ -17,6 +17,7 @@ mod networks;
 mod pods;
 mod ports;
 mod runs;
+mod services;
 mod stops;
 mod synced;
 mod trial;

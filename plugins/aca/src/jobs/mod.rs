@@ -21,7 +21,7 @@ pub use resources::sizes;
 pub use secrets::Secrets;
 pub use state::State;
 pub use status::look;
-pub use template::{access, identity, template};
+pub use template::{access, check, identity, template};
 pub use wire::SystemData;
 
 use crate::{

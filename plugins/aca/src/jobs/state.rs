@@ -13,7 +13,7 @@ pub struct State {
     /// The address of the operation that made or started it.
     #[serde(rename = "o", skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
-    /// The name of the execution, once it is known.
+    /// The name of the execution, or of the app's replica, once it is known.
     #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
     pub execution: Option<String>,
     /// The main container, whose exit code counts.

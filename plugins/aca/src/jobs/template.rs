@@ -61,7 +61,11 @@ pub fn identity(config: &Config, resource: &mut Value) {
     }
 }
 
-fn check(spec: &Spec) -> Result<()> {
+/// Refuses what neither jobs nor apps can be.
+///
+/// # Errors
+/// `unsupported` and `invalid-argument`.
+pub fn check(spec: &Spec) -> Result<()> {
     let unsupported = |message: String| Err(Error::new(ErrorCode::Unsupported, message));
     if !names::is_workload(&spec.name) {
         return Err(Error::invalid(format!("{:?} is no name for a job", spec.name)));

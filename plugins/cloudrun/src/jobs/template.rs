@@ -44,7 +44,7 @@ fn check(spec: &Spec) -> Result<()> {
     if spec.kind == WorkloadKind::Service {
         return Err(Error::new(
             ErrorCode::Unsupported,
-            "services on Cloud Run come with a later version of this plugin; it runs jobs",
+            "this plugin runs containers as Cloud Run jobs, which nothing can open a connection to; Cloud Run's services take HTTP requests on one port alone",
         ));
     }
     if !names::is_workload(&spec.name) {

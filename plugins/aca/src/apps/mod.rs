@@ -1,48 +1,32 @@
 //! Services as container apps (`Microsoft.App/containerApps`): what jobs of the same environment can dial, by the app's
-//! name and the port. An app runs from its creation on, and Container Apps starts it again whenever it ends.
+//! name and the port. An app runs from its creation on. Container Apps starts its container again whenever that ends, of
+//! which nobody has asked: the first end is the workload's.
 
-use std::collections::BTreeMap;
+mod phase;
+#[cfg(test)]
+mod tests;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use sockerless_plugin_sdk::{
     Error, ErrorCode, Request, Result,
     jobs::{Handle, JobStatus, Page, Phase, Spec},
-    time,
 };
 
 use crate::{
     ContainerApps, arm,
-    jobs::{self, Found, Secrets, State, SystemData},
+    jobs::{self, Found, Secrets, State},
     limits, names,
 };
+use phase::{App, Replica};
 
 /// How a cursor begins that goes through the apps, after the jobs.
 pub const CURSOR: &str = "apps:";
 
-/// `ContainerApp`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct App {
-    name: String,
-    tags: BTreeMap<String, String>,
-    system_data: SystemData,
-    properties: Properties,
-}
-
-/// `ContainerAppProperties`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Properties {
-    provisioning_state: String,
-    running_status: String,
-    deployment_errors: Option<String>,
-}
-
 fn body(plugin: &ContainerApps, spec: &Spec) -> Result<Value> {
     let config = &plugin.config;
-    if !names::is_workload(&spec.name) || spec.containers.is_empty() {
-        return Err(Error::invalid(format!("{:?} is no name for an app, or it has no container", spec.name)));
+    jobs::check(spec)?;
+    if spec.timeout_seconds.is_some() {
+        return Err(Error::invalid("an app of Container Apps runs until it is stopped: it has no timeout"));
     }
     let mut secrets = Secrets::new(config);
     let mut template = jobs::template(spec, &mut secrets)?;
@@ -100,7 +84,12 @@ pub fn create(plugin: &ContainerApps, spec: &Spec) -> Result<Handle> {
     let doing = format!("creating the app {}", spec.name);
     let url = plugin.config.url(&id(plugin, &spec.name));
     let there = plugin.send(Request::get(url.as_str()))?;
-    let state = State { since: plugin.host.now(), app: true, ..State::default() };
+    let state = State {
+        since: plugin.host.now(),
+        app: true,
+        main: spec.containers.first().map(|main| main.name.clone()).unwrap_or_default(),
+        ..State::default()
+    };
     if there.status == 404 {
         let answer = plugin.send(Request::put(url).json(&body))?;
         plugin.check(&doing, &answer)?;
@@ -124,7 +113,7 @@ pub fn create(plugin: &ContainerApps, spec: &Spec) -> Result<Handle> {
 /// Starts one that was stopped.
 pub fn start(plugin: &ContainerApps, handle: &Handle, state: State) -> Result<Handle> {
     act(plugin, &handle.name, "start", "starting")?;
-    Ok(State { since: plugin.host.now(), ..state }.handle(&handle.name, true))
+    Ok(State { since: plugin.host.now(), execution: None, ..state }.handle(&handle.name, true))
 }
 
 /// Stops it; it keeps its name and can be started again.
@@ -160,32 +149,25 @@ pub fn status(plugin: &ContainerApps, found: &Found) -> Result<JobStatus> {
         }
         return Ok(status);
     }
-    plugin.check(&format!("asking for the app {}", found.name), &answer)?;
-    Ok(told(&answer.json()?, &found.state, &found.name))
+    let doing = format!("asking for the app {}", found.name);
+    plugin.check(&doing, &answer)?;
+    let app: App = answer.json()?;
+    let replicas = match app.phase() {
+        Phase::Running => Some(replicas(plugin, &doing, &found.name, &app)?),
+        _ => None,
+    };
+    Ok(app.status(replicas.as_deref(), &found.state, &found.name))
 }
 
-fn told(app: &App, state: &State, workload: &str) -> JobStatus {
-    let properties = &app.properties;
-    let phase = match (properties.provisioning_state.as_str(), properties.running_status.as_str()) {
-        ("Failed" | "Canceled", _) => Phase::Failed,
-        (_, "Stopped" | "Suspended") => Phase::Cancelled,
-        ("Succeeded", "Running" | "Ready" | "") => Phase::Running,
-        _ => Phase::Starting,
-    };
-    let ended = matches!(phase, Phase::Failed | Phase::Cancelled);
-    let pause = if phase == Phase::Running { limits::POLL_MAX_MS } else { limits::POLL_MIN_MS };
-    JobStatus {
-        handle: State { app: true, ..state.clone() }.handle(workload, true),
-        phase,
-        exit_code: None,
-        term_signal: None,
-        reason: if phase == Phase::Failed { "ProvisioningFailed".into() } else { String::new() },
-        message: properties.deployment_errors.clone().unwrap_or_default(),
-        created: time::parse_rfc3339(&app.system_data.created_at),
-        started: None,
-        finished: None,
-        poll_after_ms: (!ended).then(|| u32::try_from(pause).unwrap_or(u32::MAX)),
+/// The replicas of its latest revision; none while that has none.
+fn replicas(plugin: &ContainerApps, doing: &str, workload: &str, app: &App) -> Result<Vec<Replica>> {
+    let path = format!("{}/revisions/{}/replicas", id(plugin, workload), app.revision());
+    let answer = plugin.send(Request::get(plugin.config.url(&path)))?;
+    if answer.status == 404 {
+        return Ok(Vec::new());
     }
+    plugin.check(doing, &answer)?;
+    Ok(answer.json::<arm::Page<Replica>>()?.value)
 }
 
 /// A page of the owner's apps.
@@ -199,64 +181,8 @@ pub fn list(plugin: &ContainerApps, owner: &str, rest: &str) -> Result<Page> {
     let items = own
         .map(|app| {
             let workload = app.tags.get(names::WORKLOAD).unwrap_or(&app.name);
-            (told(app, &State::default(), workload), names::spec_labels(&app.tags))
+            (app.status(None, &State::default(), workload), names::spec_labels(&app.tags))
         })
         .collect();
     Ok(Page { items, next: page.next_link.map(|link| format!("{CURSOR}{link}")) })
-}
-
-#[cfg(test)]
-mod tests {
-    use sockerless_plugin_sdk::{Jobs as _, Method, jobs::WorkloadKind, testing::response};
-
-    use super::*;
-    use crate::testing::{asked, plugin, refused, spec};
-
-    fn service(ports: Vec<u16>) -> Spec {
-        let mut spec = Spec { kind: WorkloadKind::Service, ..spec() };
-        spec.containers[0].ports = ports;
-        spec
-    }
-
-    #[test]
-    fn a_service_is_an_app_with_tcp_from_within_the_environment() {
-        let (plugin, host) = plugin(|request| match request.method {
-            Method::Get => refused(404, "ResourceNotFound"),
-            _ => response(201, "{}"),
-        });
-        let handle = plugin.create(service(vec![443, 80, 80])).unwrap();
-        assert!(handle.started);
-        assert_eq!(asked(&host)[1], "PUT RG/providers/Microsoft.App/containerApps/sl-abc-1");
-        let body = crate::testing::body(&host.requests()[1]);
-        assert_eq!(
-            body["properties"]["configuration"]["ingress"],
-            json!({"external": false, "transport": "tcp", "targetPort": 80, "exposedPort": 80,
-                "additionalPortMappings": [{"external": false, "targetPort": 443, "exposedPort": 443}]})
-        );
-        assert_eq!(body["properties"]["template"]["scale"], json!({"minReplicas": 1, "maxReplicas": 1}));
-    }
-
-    #[test]
-    fn more_ports_than_azure_has_are_refused() {
-        assert!(ingress(&service((1..=6).collect())).is_ok());
-        assert_eq!(ingress(&service((1..=7).collect())).unwrap_err().code, ErrorCode::Unsupported);
-        assert_eq!(ingress(&service(vec![])).unwrap(), None);
-    }
-
-    #[test]
-    fn an_app_runs_until_it_is_stopped() {
-        let handle = State { app: true, ..State::default() }.handle("a", true);
-        let phase = |state: &str, running: &str| {
-            let app =
-                json!({"name": "a", "properties": {"provisioningState": state, "runningStatus": running}});
-            let (plugin, _) = plugin(move |_| response(200, &app));
-            plugin.status(vec![handle.clone()]).unwrap().remove(0).phase
-        };
-        assert_eq!(phase("InProgress", ""), Phase::Starting);
-        assert_eq!(phase("Succeeded", "Running"), Phase::Running);
-        assert_eq!(phase("Succeeded", "Stopped"), Phase::Cancelled);
-        assert_eq!(phase("Failed", ""), Phase::Failed);
-        let (plugin, _) = plugin(|_| refused(404, "ResourceNotFound"));
-        assert_eq!(plugin.status(vec![handle]).unwrap()[0].phase, Phase::Absent);
-    }
 }

@@ -1,0 +1,149 @@
+//! From what Container Apps says of an app and its replicas to a status: a pure function.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use sockerless_plugin_sdk::{
+    jobs::{JobStatus, Phase},
+    time,
+};
+
+use crate::{
+    jobs::{State, SystemData},
+    limits,
+};
+
+/// `ContainerApp`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct App {
+    pub name: String,
+    pub tags: BTreeMap<String, String>,
+    system_data: SystemData,
+    pub properties: Properties,
+}
+
+/// `ContainerAppProperties`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Properties {
+    pub provisioning_state: String,
+    running_status: String,
+    deployment_errors: Option<String>,
+    latest_revision_name: String,
+}
+
+/// `Replica`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Replica {
+    name: String,
+    properties: ReplicaProperties,
+}
+
+/// `ReplicaProperties`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ReplicaProperties {
+    created_time: String,
+    containers: Vec<Container>,
+}
+
+/// `ReplicaContainer`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Container {
+    name: String,
+    restart_count: u32,
+    running_state: String,
+    running_state_details: String,
+}
+
+/// Where a replica's main container is, and why.
+struct Told {
+    phase: Phase,
+    reason: String,
+    message: String,
+}
+
+impl App {
+    /// Where it is by its own word, which knows nothing of its replicas.
+    pub fn phase(&self) -> Phase {
+        let properties = &self.properties;
+        match (properties.provisioning_state.as_str(), properties.running_status.as_str()) {
+            ("Failed" | "Canceled", _) => Phase::Failed,
+            (_, "Stopped" | "Suspended") => Phase::Cancelled,
+            ("Succeeded", "Running" | "Ready" | "") => Phase::Running,
+            _ => Phase::Starting,
+        }
+    }
+
+    /// The name of the revision that counts.
+    pub fn revision(&self) -> &str {
+        &self.properties.latest_revision_name
+    }
+
+    /// Its status. `replicas`: what was asked for of one that runs.
+    pub fn status(&self, replicas: Option<&[Replica]>, known: &State, workload: &str) -> JobStatus {
+        let mut state = State { app: true, ..known.clone() };
+        let mut told = Told {
+            phase: self.phase(),
+            reason: String::new(),
+            message: self.properties.deployment_errors.clone().unwrap_or_default(),
+        };
+        if told.phase == Phase::Failed {
+            told.reason = "ProvisioningFailed".into();
+        }
+        if let (Phase::Running, Some(replicas)) = (told.phase, replicas) {
+            told = of_replicas(replicas, &mut state);
+        }
+        let ended = matches!(told.phase, Phase::Failed | Phase::Cancelled);
+        let pause = if told.phase == Phase::Running { limits::POLL_MAX_MS } else { limits::POLL_MIN_MS };
+        JobStatus {
+            handle: state.handle(workload, true),
+            phase: told.phase,
+            // Azure does not tell it of apps: the agent does.
+            exit_code: None,
+            term_signal: None,
+            reason: told.reason,
+            message: told.message,
+            created: time::parse_rfc3339(&self.system_data.created_at),
+            started: None,
+            finished: None,
+            poll_after_ms: (!ended).then(|| u32::try_from(pause).unwrap_or(u32::MAX)),
+        }
+    }
+}
+
+/// The first replica is the workload's, and its main container's first run: what Container Apps starts after that is
+/// another one, with nothing of what the first had in its files.
+fn of_replicas(replicas: &[Replica], state: &mut State) -> Told {
+    let told = |phase, reason: &str, message: &str| Told {
+        phase,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    };
+    let own = match &state.execution {
+        Some(name) => replicas.iter().find(|replica| replica.name == *name),
+        None => replicas.iter().min_by(|a, b| a.properties.created_time.cmp(&b.properties.created_time)),
+    };
+    let Some(own) = own else {
+        return match &state.execution {
+            Some(_) => told(Phase::Failed, "ReplicaReplaced", "Container Apps has ended the app's replica"),
+            None => told(Phase::Starting, "", ""),
+        };
+    };
+    state.execution = Some(own.name.clone());
+    let containers = &own.properties.containers;
+    let main = containers.iter().find(|container| container.name == state.main).or(containers.first());
+    let Some(main) = main else { return told(Phase::Starting, "", "") };
+    let details = main.running_state_details.as_str();
+    match main.running_state.as_str() {
+        _ if main.restart_count > 0 => {
+            let reason = if details.is_empty() { "ContainerRestarted" } else { details };
+            told(Phase::Failed, reason, "the container has ended, and Container Apps starts it anew")
+        }
+        "Running" => told(Phase::Running, "", ""),
+        _ => told(Phase::Starting, "", details),
+    }
+}

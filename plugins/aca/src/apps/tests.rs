@@ -1,0 +1,102 @@
+use sockerless_plugin_sdk::{Jobs as _, Method, jobs::WorkloadKind, testing::response};
+
+use super::*;
+use crate::testing::{asked, plugin, refused, spec};
+
+fn service(ports: Vec<u16>) -> Spec {
+    let mut spec = Spec { kind: WorkloadKind::Service, ..spec() };
+    spec.containers[0].ports = ports;
+    spec
+}
+
+#[test]
+fn a_service_is_an_app_with_tcp_from_within_the_environment() {
+    let (plugin, host) = plugin(|request| match request.method {
+        Method::Get => refused(404, "ResourceNotFound"),
+        _ => response(201, "{}"),
+    });
+    let handle = plugin.create(service(vec![443, 80, 80])).unwrap();
+    assert!(handle.started);
+    assert_eq!(asked(&host)[1], "PUT RG/providers/Microsoft.App/containerApps/sl-abc-1");
+    let body = crate::testing::body(&host.requests()[1]);
+    assert_eq!(
+        body["properties"]["configuration"]["ingress"],
+        json!({"external": false, "transport": "tcp", "targetPort": 80, "exposedPort": 80,
+            "additionalPortMappings": [{"external": false, "targetPort": 443, "exposedPort": 443}]})
+    );
+    assert_eq!(body["properties"]["template"]["scale"], json!({"minReplicas": 1, "maxReplicas": 1}));
+}
+
+#[test]
+fn more_ports_than_azure_has_are_refused() {
+    assert!(ingress(&service((1..=6).collect())).is_ok());
+    assert_eq!(ingress(&service((1..=7).collect())).unwrap_err().code, ErrorCode::Unsupported);
+    assert_eq!(ingress(&service(vec![])).unwrap(), None);
+}
+
+#[test]
+fn what_an_app_cannot_have_is_refused() {
+    let (plugin, host) = plugin(|_| response(201, "{}"));
+    let timed = plugin.create(Spec { timeout_seconds: Some(9), ..service(vec![80]) }).unwrap_err();
+    assert!(timed.message.contains("runs until it is stopped"), "{}", timed.message);
+    assert!(plugin.create(Spec { containers: vec![], ..service(vec![80]) }).is_err());
+    assert!(host.requests().is_empty());
+}
+
+fn app(state: &str, running: &str) -> Value {
+    json!({"name": "a", "properties":
+        {"provisioningState": state, "runningStatus": running, "latestRevisionName": "a--r1"}})
+}
+
+fn replica(name: &str, created: &str, state: &str, restarts: u32, details: &str) -> Value {
+    let main = json!({"name": "main", "restartCount": restarts, "runningState": state, "runningStateDetails": details});
+    json!({"name": name, "properties": {"createdTime": created, "containers": [{"name": "other"}, main]}})
+}
+
+/// The status of one that an earlier look found in a replica, if it did.
+fn status(app: Value, replicas: Vec<Value>, known: Option<&str>) -> JobStatus {
+    let state =
+        State { app: true, main: "main".into(), execution: known.map(Into::into), ..State::default() };
+    let (plugin, host) = plugin(move |request| match request.url.contains("/revisions/a--r1/replicas?") {
+        true => response(200, json!({"value": replicas})),
+        false => response(200, &app),
+    });
+    let status = plugin.status(vec![state.handle("a", true)]).unwrap().remove(0);
+    assert!(host.requests().iter().all(|request| request.method == Method::Get));
+    status
+}
+
+#[test]
+fn an_app_runs_from_when_its_container_runs_until_it_is_stopped() {
+    let phase = |app, replicas| status(app, replicas, None).phase;
+    let ready = || app("Succeeded", "Running");
+    assert_eq!(phase(app("InProgress", ""), vec![]), Phase::Starting);
+    assert_eq!(phase(ready(), vec![]), Phase::Starting);
+    assert_eq!(phase(ready(), vec![replica("r1", "1", "Waiting", 0, "")]), Phase::Starting);
+    assert_eq!(phase(ready(), vec![replica("r1", "1", "Running", 0, "")]), Phase::Running);
+    assert_eq!(phase(app("Succeeded", "Stopped"), vec![]), Phase::Cancelled);
+    assert_eq!(phase(app("Failed", ""), vec![]), Phase::Failed);
+    let (plugin, _) = plugin(|_| refused(404, "ResourceNotFound"));
+    let gone = State { app: true, ..State::default() }.handle("a", true);
+    assert_eq!(plugin.status(vec![gone]).unwrap()[0].phase, Phase::Absent);
+}
+
+#[test]
+fn a_container_that_was_started_anew_has_failed_and_its_exit_code_is_unknown() {
+    let told = status(app("Succeeded", "Running"), vec![replica("r1", "1", "Running", 1, "OOMKilled")], None);
+    assert_eq!((told.phase, told.exit_code, told.reason.as_str()), (Phase::Failed, None, "OOMKilled"));
+    assert_eq!(told.poll_after_ms, None);
+}
+
+#[test]
+fn the_first_replica_is_remembered_and_another_in_its_place_is_its_end() {
+    let both = || vec![replica("r2", "2", "Waiting", 0, ""), replica("r1", "1", "Running", 0, "")];
+    let told = status(app("Succeeded", "Running"), both(), None);
+    assert_eq!(told.phase, Phase::Running);
+    let state = State::of(&told.handle).unwrap();
+    assert_eq!((state.execution.as_deref(), state.app), (Some("r1"), true));
+    let after = |replicas| status(app("Succeeded", "Running"), replicas, Some("r1"));
+    assert_eq!(after(both()).phase, Phase::Running);
+    let moved = after(vec![replica("r2", "2", "Running", 0, "")]);
+    assert_eq!((moved.phase, moved.reason.as_str()), (Phase::Failed, "ReplicaReplaced"));
+}
