@@ -262,4 +262,5 @@ def main():
     volumes(cloud, image, sys.argv[2])
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -282,8 +282,8 @@ fn a_container_runs_and_its_exit_code_and_output_are_known() {
     let texts: Vec<String> =
         lines.iter().map(|entry| String::from_utf8_lossy(&entry.line).into_owned()).collect();
     assert!(texts.contains(&"out".to_owned()) && texts.contains(&"err".to_owned()), "{texts:?}");
-    plugin.delete(handle.clone()).unwrap();
-    plugin.delete(handle.clone()).unwrap();
+    patiently(|| plugin.delete(handle.clone()));
+    patiently(|| plugin.delete(handle.clone()));
     until(&plugin, &mut handle, |status| status.phase == Phase::Absent);
 }
 
@@ -298,7 +298,7 @@ fn a_container_that_runs_is_stopped() {
     let status = until(&plugin, &mut handle, ended);
     assert_eq!(status.phase, Phase::Cancelled, "{status:?}");
     patiently(|| plugin.stop(handle.clone(), 10));
-    plugin.delete(handle).unwrap();
+    patiently(|| plugin.delete(handle.clone()));
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn what_one_container_writes_to_a_volume_another_reads_and_blobs_are_executable(
     let usage = plugin.usage("trial".into(), "Trial_1".into()).unwrap();
     assert_eq!((usage.bytes, usage.files), (5, 1));
     for handle in handles {
-        plugin.delete(handle).unwrap();
+        patiently(|| plugin.delete(handle.clone()));
     }
     patiently(|| plugin.remove_volume("trial".into(), "Trial_1".into()));
     patiently(|| plugin.remove_volume("trial".into(), "Trial_1".into()));

@@ -34,8 +34,16 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// By a resource or scope: `https://storage.azure.com/.default`.
-    fn of(resource: &str) -> Option<Self> {
+    /// By a resource or scope: `https://storage.azure.com/.default`. A cloud of one's own has Resource Manager's address as
+    /// its audience.
+    fn of(simulator: &Simulator, resource: &str) -> Option<Self> {
+        let info = &simulator.info;
+        let own = |base: &String| {
+            resource.strip_prefix(base.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if [&info.azure, &info.http].into_iter().any(own) {
+            return Some(Self::Arm);
+        }
         let host = resource.split_once("://").map_or(resource, |(_, rest)| rest);
         let host = host.split('/').next().unwrap_or_default();
         if host.starts_with("management.") {
@@ -116,7 +124,7 @@ pub fn check_registry(simulator: &Simulator, headers: &HeaderMap) -> rusqlite::R
 pub fn is_registry_password(simulator: &Simulator, secret: &str) -> rusqlite::Result<bool> {
     Ok(match standing(simulator, secret)? {
         Standing::Good(None) => true,
-        Standing::Good(Some(audience)) => audience == "registry" || audience == "arm",
+        Standing::Good(Some(audience)) => audience == Audience::Registry.word(),
         Standing::Expired(_) | Standing::Unknown => false,
     })
 }
@@ -164,11 +172,15 @@ fn issue(simulator: &Simulator, audience: Audience) -> Result<(String, i64)> {
     Ok((token, life))
 }
 
-/// Whether a path is of Entra or an identity endpoint.
+/// Where a registry gives a token of its own for one of Entra's.
+const EXCHANGE: &str = "/oauth2/exchange";
+
+/// Whether a path is of Entra, of a registry's token server or an identity endpoint.
 pub fn is_auth(path: &str) -> bool {
     path.starts_with("/metadata/identity/")
         || path == "/msi/token"
         || path == "/common/discovery/instance"
+        || path == EXCHANGE
         || path.ends_with("/oauth2/v2.0/token")
         || path.ends_with("/oauth2/token")
         || path.ends_with("/.well-known/openid-configuration")
@@ -186,6 +198,7 @@ pub async fn serve(simulator: &Simulator, base: &str, request: Request<Body>) ->
         (&Method::GET, ["metadata", "identity", "oauth2", "token"]) => {
             machine(simulator, request.headers(), &query)
         }
+        (&Method::POST, ["oauth2", "exchange"]) => exchange(simulator, request).await,
         (&Method::GET, ["msi", "token"]) => app(simulator, request.headers(), &query),
         (&Method::GET, ["common", "discovery", "instance"]) => Json(json!({
             "tenant_discovery_endpoint": format!("{base}/{}/v2.0/.well-known/openid-configuration", simulator.config.tenant),
@@ -237,7 +250,7 @@ async fn entra(simulator: &Simulator, tenant: &str, request: Request<Body>) -> R
         return refusal("invalid_client", 700_027, &why);
     }
     let scope = if field("scope").is_empty() { field("resource") } else { field("scope") };
-    let Some(audience) = Audience::of(scope) else {
+    let Some(audience) = Audience::of(simulator, scope) else {
         let message = format!("The resource principal named {scope} was not found in the tenant.");
         return refusal("invalid_resource", 500_011, &message);
     };
@@ -246,6 +259,36 @@ async fn entra(simulator: &Simulator, tenant: &str, request: Request<Body>) -> R
             "token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": token,
         }))
         .into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// `POST /oauth2/exchange`, as Container Registry has it.
+async fn exchange(simulator: &Simulator, request: Request<Body>) -> Response {
+    let refused = |message: &str| {
+        let body = json!({"errors": [{"code": "UNAUTHORIZED", "message": message}]});
+        (StatusCode::UNAUTHORIZED, Json(body)).into_response()
+    };
+    let Ok(body) = axum::body::to_bytes(request.into_body(), limits::TOKEN_BODY).await else {
+        return refused("the body is too long");
+    };
+    let form: BTreeMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
+    let field = |name: &str| form.get(name).map_or("", String::as_str);
+    if field("grant_type") != "access_token" || field("service") != simulator.info.registry {
+        return refused("grant_type and service are to be access_token and the registry's name");
+    }
+    let good = match standing(simulator, field("access_token")) {
+        Ok(Standing::Good(audience)) => audience.is_none_or(|audience| audience == Audience::Arm.word()),
+        Ok(_) => false,
+        Err(error) => return ArmError::from(error).into_response(),
+    };
+    if !good {
+        return refused(
+            "authentication required, visit https://aka.ms/acr/authorization for more information.",
+        );
+    }
+    match issue(simulator, Audience::Registry) {
+        Ok((token, _)) => Json(json!({"refresh_token": token})).into_response(),
         Err(error) => error.into_response(),
     }
 }
@@ -327,7 +370,7 @@ fn identity(
     let Some(resource) = query.get("resource") else {
         return identity_error("invalid_request", "Required query variable 'resource' is missing");
     };
-    let Some(audience) = Audience::of(resource) else {
+    let Some(audience) = Audience::of(simulator, resource) else {
         let message = format!("The resource principal named {resource} was not found in the tenant.");
         return identity_error("invalid_resource", &message);
     };

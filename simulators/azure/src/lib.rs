@@ -13,6 +13,7 @@ mod config;
 mod defaults;
 mod dns;
 mod error;
+mod faults;
 mod ids;
 mod limits;
 mod logs;

@@ -107,3 +107,5 @@ pub const QUERY_DEPTH: usize = 64;
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Connections whose handshake is done and that nobody has accepted yet.
 pub const TLS_QUEUE: usize = 64;
+/// How long an app's ingress waits after it could not accept a connection (no file descriptors, say).
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);

@@ -11,6 +11,7 @@ use axum::{Json, http::Request};
 use http::header;
 use sockerless_executor::{Executor, ExecutorConfig, RegistryAccess, RegistryAuth};
 pub use sockerless_simulator_common::StartError;
+use sockerless_simulator_common::faults::{Faults, PATH};
 use sockerless_simulator_common::registry::{self, Registry};
 use sockerless_simulator_common::runner::{Machine, Runner};
 use sockerless_simulator_common::{Database, db, listen, lock};
@@ -26,7 +27,7 @@ use crate::error::ArmError;
 use crate::logs::Logs;
 use crate::storage::Files;
 use crate::tls::{Certificate, Listener};
-use crate::{app, arm, auth, defaults, ids, logs, storage};
+use crate::{app, arm, auth, defaults, faults, ids, logs, storage};
 
 /// A simulator's parts, shared by all requests.
 pub struct Simulator {
@@ -35,6 +36,7 @@ pub struct Simulator {
     pub(crate) db: Arc<Database>,
     pub(crate) runner: Arc<dyn Runner>,
     pub(crate) throttle: Throttle,
+    pub(crate) faults: Faults,
     pub(crate) apps: ContainerApps,
     pub(crate) files: Files,
     pub(crate) logs: Logs,
@@ -163,6 +165,7 @@ where
     };
     let simulator = Arc::new(Simulator {
         throttle: Throttle::new(config.quotas),
+        faults: Faults::default(),
         apps: ContainerApps::default(),
         files: Files::open(&config.state).map_err(io("files"))?,
         logs: Logs::open(&config.state, config.profile)?,
@@ -214,11 +217,15 @@ where
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scheme(pub &'static str);
 
+/// A request whose operation is to fail.
+#[derive(Debug, Clone)]
+pub(crate) struct Doom(pub ArmError);
+
 /// The paths of the services do not collide.
 pub(crate) async fn dispatch(
     State(simulator): State<Arc<Simulator>>,
     Extension(Scheme(scheme)): Extension<Scheme>,
-    request: Request<Body>,
+    mut request: Request<Body>,
 ) -> Response {
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
@@ -230,22 +237,43 @@ pub(crate) async fn dispatch(
         .unwrap_or(&simulator.info.registry)
         .to_owned();
     let base = format!("{scheme}://{host}");
-    let response = if storage::is_files(&host, &path) {
-        storage::serve(simulator, &host, request).await
+    let fault = simulator.faults.hit(&method, &path);
+    let response = match fault {
+        Some(fault) if fault.operation => {
+            request.extensions_mut().insert(Doom(faults::error(fault)));
+            route(simulator, &host, &base, request).await
+        }
+        Some(fault) => {
+            let files = storage::is_files(&host, &path);
+            if fault.lost {
+                route(simulator, &host, &base, request).await;
+            }
+            faults::answer(fault, files)
+        }
+        None => route(simulator, &host, &base, request).await,
+    };
+    tracing::debug!(%method, path, status = response.status().as_u16(), "request");
+    response
+}
+
+async fn route(simulator: Arc<Simulator>, host: &str, base: &str, request: Request<Body>) -> Response {
+    let path = request.uri().path().to_owned();
+    if storage::is_files(host, &path) {
+        storage::serve(simulator, host, request).await
     } else if arm::is_arm(&path) {
-        arm::serve(simulator, &base, request).await
+        arm::serve(simulator, base, request).await
     } else if auth::is_auth(&path) {
-        auth::serve(&simulator, &base, request).await
+        auth::serve(&simulator, base, request).await
     } else if path.starts_with("/v1/workspaces/") {
         logs::serve(simulator, request).await
     } else if path == "/v2" || path.starts_with("/v2/") {
         registry::serve(&simulator.registry, &*simulator, request).await
     } else if path == "/simulator/v1/info" {
         Json(simulator.info.clone()).into_response()
+    } else if path == PATH {
+        simulator.faults.change(request, faults::known).await
     } else {
         ArmError::not_found("NotFound", format!("{path} is no path of Azure's that is simulated."))
             .into_response()
-    };
-    tracing::debug!(%method, path, status = response.status().as_u16(), "request");
-    response
+    }
 }

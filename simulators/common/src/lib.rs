@@ -4,6 +4,7 @@
 #![cfg_attr(any(test, feature = "testing"), allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod db;
+pub mod faults;
 pub mod ids;
 mod limits;
 mod profile;

@@ -10,3 +10,5 @@ pub const LOGIN: usize = 1 << 20;
 pub const TOKEN_LIFE: Duration = Duration::from_secs(3_599);
 /// Bytes copied per step between files and sockets.
 pub const COPY_BLOCK: usize = 256 << 10;
+/// Body of a fault that is asked for, bytes.
+pub const FAULT: usize = 64 << 10;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sockerless_executor::{Executor, Pod, Probe, TaskEvent, TaskHandle, TaskSpec};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 /// Runs containers.
@@ -49,6 +50,14 @@ pub trait Instance: Send + Sync + 'static {
     /// # Errors
     /// What was amiss.
     async fn probe(&self, probe: &Probe, timeout: Duration) -> Result<(), String>;
+
+    /// Carries a connection to a server in here, to its end. A runner need not be able to.
+    ///
+    /// # Errors
+    /// What was amiss.
+    async fn dial(&self, _port: u16, _stream: TcpStream) -> Result<(), String> {
+        Err("Nothing in here can be dialled.".to_owned())
+    }
 
     /// Ends it; to be called after all that ran in it.
     async fn close(&self);
@@ -117,6 +126,16 @@ impl Instance for Together {
 
     async fn probe(&self, probe: &Probe, timeout: Duration) -> Result<(), String> {
         self.pod.probe(probe, timeout).await
+    }
+
+    async fn dial(&self, port: u16, mut stream: TcpStream) -> Result<(), String> {
+        let mut child = self.pod.dial(port).map_err(|error| error.to_string())?;
+        let (Some(output), Some(input)) = (child.stdout.take(), child.stdin.take()) else {
+            return Err("The connection's carrier has no ends.".to_owned());
+        };
+        let mut line = tokio::io::join(output, input);
+        tokio::io::copy_bidirectional(&mut stream, &mut line).await.map_err(|error| error.to_string())?;
+        Ok(())
     }
 
     async fn close(&self) {

@@ -55,6 +55,10 @@ pub(crate) fn check(spec: &TaskSpec) -> Result<(), ExecutorError> {
     if spec.hostname.as_ref().is_some_and(|name| name.is_empty() || name.len() > 64) {
         return invalid("a host name has 1 to 64 bytes".into());
     }
+    let name = |name: &str| !name.is_empty() && name.bytes().all(word);
+    if let Some((_, broken)) = spec.hosts.iter().find(|(_, names)| !names.split(' ').all(name)) {
+        return invalid(format!("{broken:?} is no name of a host"));
+    }
     capabilities(&spec.capabilities).map(drop)
 }
 
@@ -107,7 +111,10 @@ pub(crate) fn plan(
         mounts.push(PlanMount { path: mount.path, source, served, size, read_only: mount.read_only });
     }
     let hostname = spec.hostname.unwrap_or_else(|| HOSTNAME.to_owned());
-    let names = if hostname == HOSTNAME { String::new() } else { format!("{address}\t{hostname}\n") };
+    let mut names = if hostname == HOSTNAME { String::new() } else { format!("{address}\t{hostname}\n") };
+    for (address, name) in &spec.hosts {
+        names.push_str(&format!("{address}\t{name}\n"));
+    }
     let working_dir = spec.working_dir.unwrap_or_else(|| config.working_dir.clone());
     let env = spec.env.into_iter().map(|(name, value)| format!("{name}={value}"));
     let plan = Plan {
@@ -193,5 +200,6 @@ mod tests {
         assert!(broken(|spec| spec.env = vec![("A=B".into(), "c".into())]));
         assert!(broken(|spec| spec.args = vec!["a\0b".into()]));
         assert!(broken(|spec| spec.hostname = Some("x".repeat(65))));
+        assert!(broken(|spec| spec.hosts = vec![([10, 0, 0, 1].into(), "a\n::1 b".into())]));
     }
 }

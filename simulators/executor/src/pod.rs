@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
@@ -12,8 +12,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tokio::process::Child;
 
-use crate::{error::ExecutorError, executor::Inner, pool::Slot};
+use crate::{error::ExecutorError, executor::Inner, pool::Slot, stage::dial::Door};
 
 /// A network for several tasks, and folders that they share. Cheap to clone.
 ///
@@ -96,6 +97,16 @@ impl Pod {
         let question = serde_json::to_string(&question).map_err(|error| error.to_string())?;
         let stages = self.0.inner.images.stages();
         stages.stage("probe", [question], Stdio::null()).await.map_err(|error| error.to_string())?
+    }
+
+    /// Opens a connection to a server in here. The child's standard input and output carry it; it ends when the server has
+    /// said all, or is not there, and with its handle.
+    ///
+    /// # Errors
+    /// The stage cannot be started.
+    pub fn dial(&self, port: u16) -> io::Result<Child> {
+        let door = Door { network: self.0.network.clone(), server: SocketAddr::new(self.0.address, port) };
+        self.0.inner.images.stages().carry("dial", serde_json::to_string(&door)?)
     }
 
     /// Takes the network down and deletes the shared folders; to be called once its tasks have ended.

@@ -46,6 +46,8 @@ pub(crate) const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Bytes of an HTTP probe's answer that are read: its first line and some more.
 pub(crate) const PROBE_ANSWER: u64 = 4 * 1024;
+/// How long a connection into a pod's network may take to be opened: it leads nowhere else than this machine.
+pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where the executor's networks lie: rarely used by anybody, and no part of Docker's pools.
 pub(crate) const NETWORK_POOL: (std::net::Ipv4Addr, u8) = (std::net::Ipv4Addr::new(10, 64, 0, 0), 10);

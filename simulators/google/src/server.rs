@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, http::Request};
 use sockerless_executor::{Executor, ExecutorConfig, RegistryAccess, RegistryAuth};
 pub use sockerless_simulator_common::StartError;
+use sockerless_simulator_common::faults::{Faults, PATH};
 use sockerless_simulator_common::{listen, lock};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -18,7 +19,6 @@ use crate::config::{Config, Info};
 use crate::db::Database;
 use crate::dns::{Dns, NameServer};
 use crate::error::{ApiError, Code};
-use crate::faults::{Fate, Faults};
 use crate::logging::Logging;
 use crate::registry::Registry;
 use crate::run::CloudRun;
@@ -166,12 +166,13 @@ where
 pub(crate) async fn dispatch(State(simulator): State<Arc<Simulator>>, request: Request<Body>) -> Response {
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
-    let fate = simulator.faults.fate(&method, &path);
-    let response = match fate {
-        Some(Fate { error, lost: false }) => faults::answer(error, &path),
-        Some(Fate { error, lost: true }) => {
-            route(simulator, request).await;
-            faults::answer(error, &path)
+    let fault = simulator.faults.hit(&method, &path);
+    let response = match fault {
+        Some(fault) => {
+            if fault.lost {
+                route(simulator, request).await;
+            }
+            faults::answer(fault, &path)
         }
         None => route(simulator, request).await,
     };
@@ -189,7 +190,7 @@ async fn route(simulator: Arc<Simulator>, request: Request<Body>) -> Response {
         "dns" => dns::serve(simulator, request).await,
         "" | "token" | "oauth2" | "v1" | "computeMetadata" => auth::serve(&simulator, request).await,
         "simulator" if path == "/simulator/v1/info" => Json(simulator.info.clone()).into_response(),
-        "simulator" if path == faults::PATH => simulator.faults.change(request).await,
+        "simulator" if path == PATH => simulator.faults.change(request, faults::known).await,
         _ => ApiError::new(Code::NotFound, format!("The requested URL {path} was not found on this server."))
             .into_response(),
     }

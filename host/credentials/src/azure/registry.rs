@@ -35,7 +35,7 @@ impl Azure {
         let unavailable = |error: reqwest::Error| refused(CredentialErrorKind::Unavailable, words(&error));
         let answer = self
             .http(name)?
-            .post(format!("https://{registry}/oauth2/exchange"))
+            .post(format!("{}://{registry}/oauth2/exchange", scheme(registry)))
             .header("content-type", "application/x-www-form-urlencoded")
             .body(form)
             .send()
@@ -51,6 +51,32 @@ impl Azure {
                 let text: String = String::from_utf8_lossy(&body).chars().take(300).collect();
                 Err(refused(CredentialErrorKind::Rejected, format!("{text} (HTTP {})", status.as_u16())))
             }
+        }
+    }
+}
+
+/// A registry on this machine has no TLS, as Docker has it.
+fn scheme(registry: &str) -> &'static str {
+    let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
+    let here =
+        host == "localhost" || host.parse().is_ok_and(|address: std::net::Ipv4Addr| address.is_loopback());
+    if here { "http" } else { "https" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_go_without_tls_to_this_machine_alone() {
+        for (registry, expected) in [
+            ("127.0.0.1:5000", "http"),
+            ("localhost", "http"),
+            ("r.azurecr.io", "https"),
+            ("10.0.0.1:5000", "https"),
+            ("localhost.example", "https"),
+        ] {
+            assert_eq!(scheme(registry), expected, "{registry}");
         }
     }
 }

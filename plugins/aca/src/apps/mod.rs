@@ -134,8 +134,7 @@ fn act(plugin: &ContainerApps, workload: &str, verb: &str, doing: &str) -> Resul
 
 /// Removes it.
 pub fn delete(plugin: &ContainerApps, workload: &str) -> Result<()> {
-    let answer = plugin.send(Request::delete(plugin.config.url(&id(plugin, workload))))?;
-    if answer.status == 404 { Ok(()) } else { plugin.check(&format!("deleting the app {workload}"), &answer) }
+    plugin.remove(&format!("deleting the app {workload}"), &id(plugin, workload))
 }
 
 /// Where an app is.

@@ -162,11 +162,7 @@ impl Jobs for ContainerApps {
         if State::of(&handle)?.app {
             return apps::delete(self, &handle.name);
         }
-        let answer = self.send(Request::delete(self.config.url(&job_id(self, &handle.name))))?;
-        if answer.status == 404 {
-            return Ok(());
-        }
-        self.check(&format!("deleting the job {}", handle.name), &answer)
+        self.remove(&format!("deleting the job {}", handle.name), &job_id(self, &handle.name))
     }
 
     /// A listing has no filter by tag, so a page may hold fewer of the owner's jobs than were read, or none. After the
@@ -233,6 +229,20 @@ impl ContainerApps {
         // `start` sees whether it was started.
         let state = State { since: self.host.now(), main: main_of(spec), ..State::default() };
         Ok(state.handle(&spec.name, false))
+    }
+
+    /// Removes a job or an app. ARM deletes in its own time, and may fail at that after it has accepted it: it is gone once
+    /// there is nothing to delete.
+    pub(crate) fn remove(&self, doing: &str, id: &str) -> Result<()> {
+        let answer = self.send(Request::delete(self.config.url(id)))?;
+        if matches!(answer.status, 200 | 204 | 404) {
+            return Ok(());
+        }
+        self.check(doing, &answer)?;
+        // Without a time of ARM's the host's own pauses hold, which grow.
+        let retry_after_ms = answer.retry_after_ms(self.host.now());
+        let why = format!("{doing}: Container Apps is still at it");
+        Err(Error { retry_after_ms, ..Error::new(ErrorCode::NotReady, why) })
     }
 
     /// Why a job could not be made, in Azure's words as far as its operation has them.

@@ -202,6 +202,19 @@ fn deleting_what_is_gone_is_no_error() {
 }
 
 #[test]
+fn a_deletion_that_was_accepted_is_asked_for_again_until_there_is_nothing_to_delete() {
+    for (status, code) in [(202, None), (409, Some("ContainerAppOperationInProgress"))] {
+        let (busy, _) =
+            plugin(move |_| code.map_or_else(|| response(status, ""), |code| refused(status, code)));
+        assert_eq!(busy.delete(handle("", true)).unwrap_err().code, ErrorCode::NotReady, "{status}");
+    }
+    let (waiting, _) = plugin(|_| with(response(202, ""), "retry-after", "5"));
+    assert_eq!(waiting.delete(handle("", true)).unwrap_err().retry_after_ms, Some(5000));
+    let (done, _) = plugin(|_| response(204, ""));
+    assert_eq!(done.delete(handle("", true)), Ok(()));
+}
+
+#[test]
 fn a_listing_has_the_owners_jobs_with_labels_and_then_the_apps() {
     let labelled = Spec {
         name: "sl-0123456789ab-1234567-deadbeef0".into(),

@@ -59,6 +59,7 @@ pub async fn replica(
                 ("CONTAINER_APP_REPLICA_NAME".to_owned(), own.clone()),
             ],
             together: plan::together(&execution["_template"]),
+            ingress: None,
         };
         let origin = Origin { job: Some(job.to_owned()), app: None, replica: own.clone() };
         let limit = Some(Duration::from_secs(timeout));

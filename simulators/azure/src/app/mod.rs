@@ -40,11 +40,18 @@ struct Live {
     over: CancellationToken,
     /// Thousandths of a processor that it holds.
     cpu_millis: u32,
+    /// Its names, if it is an app with an ingress.
+    names: Option<String>,
 }
 
 impl ContainerApps {
     fn live(&self) -> MutexGuard<'_, HashMap<String, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The names under which replicas find apps.
+    fn names(&self) -> Vec<String> {
+        self.live().values().filter_map(|live| live.names.clone()).collect()
     }
 
     /// Ends what runs under ids that begin so, and gives what to wait for.
@@ -93,10 +100,10 @@ pub async fn call(method: &str, call: Call) -> Result<Answer> {
         "container_apps_start" => apps::start(&call),
         "container_apps_stop" => apps::stop(&call),
         "container_apps_list_secrets" => apps::secrets(&call),
-        "container_apps_revisions_list_revisions" => apps::revisions(&call),
-        "container_apps_revisions_get_revision" => apps::revision_of(&call),
-        "container_apps_revision_replicas_list_replicas" => apps::replicas(&call),
-        "container_apps_revision_replicas_get_replica" => apps::replica_get(&call),
+        "container_apps_revisions_list_revisions" => apps::revisions::list(&call),
+        "container_apps_revisions_get_revision" => apps::revisions::get(&call),
+        "container_apps_revision_replicas_list_replicas" => apps::revisions::replicas(&call),
+        "container_apps_revision_replicas_get_replica" => apps::revisions::replica(&call),
         _ => Err(ArmError::internal(format!("the method {method} is in the tables and not served"))),
     }
 }

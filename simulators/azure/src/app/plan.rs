@@ -4,6 +4,7 @@ use serde_json::Value;
 use sockerless_executor::TaskSpec;
 use sockerless_simulator_common::runner::CAPABILITIES;
 
+use super::apps::ingress::Backends;
 use super::{image, mounts, resources};
 use crate::ids;
 use crate::server::Simulator;
@@ -22,8 +23,10 @@ pub struct Replica<'a> {
     pub name: &'a str,
     /// Variables that the service adds.
     pub variables: Vec<(String, String)>,
-    /// The template has several containers, or folders that they share.
+    /// The template has several containers, folders that they share, or an ingress.
     pub together: bool,
+    /// Behind which ingress it is.
+    pub ingress: Option<&'a Backends>,
 }
 
 /// Whether a template's containers need a network or folders in common.
@@ -53,6 +56,7 @@ pub fn container(replica: &Replica<'_>, container: &Value) -> Result<TaskSpec, S
         };
         env.push((name, value.to_owned()));
     }
+    let here = replica.simulator.runner.host_address();
     Ok(TaskSpec {
         id: format!("{}-{}-{}", replica.name, text("name"), ids::suffix(4)),
         image: image::pull(text("image"), &replica.simulator.info.registry),
@@ -65,6 +69,7 @@ pub fn container(replica: &Replica<'_>, container: &Value) -> Result<TaskSpec, S
         mounts: mounts::of(replica, container)?,
         capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
         hostname: Some(replica.name.chars().take(63).collect()),
+        hosts: replica.simulator.apps.names().into_iter().map(|names| (here, names)).collect(),
         pod: None,
     })
 }

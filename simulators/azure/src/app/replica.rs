@@ -80,7 +80,13 @@ pub async fn run(
     };
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let mut run = Run { replica, origin, cancel, deadline, pod: pod.clone(), early: None };
+    if let (Some(backends), Some(pod)) = (replica.ingress, &pod) {
+        backends.add(pod);
+    }
     let outcome = run.all(watch).await;
+    if let (Some(backends), Some(pod)) = (replica.ingress, &pod) {
+        backends.remove(pod);
+    }
     if let Some(pod) = pod {
         pod.close().await;
     }

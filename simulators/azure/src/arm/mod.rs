@@ -22,7 +22,7 @@ pub use page::page;
 use crate::auth::{self, Audience};
 use crate::error::{ArmError, Result};
 use crate::schema::{self, Api};
-use crate::server::Simulator;
+use crate::server::{Doom, Simulator};
 use crate::{app, dns, ids, limits, storage};
 use throttle::Kind;
 
@@ -50,6 +50,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The body, checked.
     pub body: Value,
+    /// The operation that it begins is to fail so.
+    pub doom: Option<ArmError>,
 }
 
 impl Call {
@@ -71,6 +73,14 @@ impl Call {
     /// A resource's id in the group: `id(&["jobs", "a"])`.
     pub fn id(&self, parts: &[&str]) -> String {
         format!("{}/providers/{}/{}", self.group_id(), self.namespace, parts.join("/"))
+    }
+
+    /// The id of the resource that is made or deleted; none of an action on one.
+    pub fn resource(&self) -> Option<String> {
+        let place = self.path.find("/providers/")?;
+        // Provider, then types and names in pairs.
+        let below = self.path[place..].trim_end_matches('/').split('/').skip(3).count();
+        (below > 0 && below % 2 == 0).then(|| self.path.trim_end_matches('/').to_owned())
     }
 
     /// A name of the path.
@@ -169,6 +179,7 @@ async fn call(
         raw_query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers,
         body: Value::Null,
+        doom: parts.extensions.get::<Doom>().map(|doom| doom.0.clone()),
     };
     if place.is_none() {
         return scope(&call, &parts.method, segments.len());

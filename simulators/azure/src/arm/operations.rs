@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Call, store};
 use crate::error::{ArmError, Result};
-use crate::profile;
+use crate::profile::{self, Step};
 use crate::server::Simulator;
 use crate::{ids, time};
 
@@ -33,7 +33,14 @@ where
     let doc = json!({"name": id, "status": "InProgress", "startTime": time::text(time::now())});
     store::set_operation(&call.simulator.db, &id, false, &doc)?;
     let (simulator, name) = (call.simulator.clone(), id.clone());
+    let doom = call.doom.clone().map(|error| (error, call.resource()));
     call.simulator.work.spawn(async move {
+        let work = async {
+            match doom {
+                Some((error, resource)) => fail(&simulator, error, resource.as_deref()).await,
+                None => work.await,
+            }
+        };
         let outcome = tokio::select! {
             outcome = work => outcome,
             // The next process closes what this one leaves open.
@@ -44,6 +51,15 @@ where
         }
     });
     Ok(id)
+}
+
+/// What is begun half-way stays so.
+async fn fail(simulator: &Simulator, error: ArmError, resource: Option<&str>) -> Result<Option<Value>> {
+    tokio::time::sleep(simulator.config.profile.latency(Step::Provision)).await;
+    if let Some(id) = resource {
+        store::update(&simulator.db, id, |doc| doc["properties"]["provisioningState"] = json!("Failed"))?;
+    }
+    Err(error)
 }
 
 fn finish(simulator: &Simulator, id: &str, outcome: Result<Option<Value>>) -> Result<()> {

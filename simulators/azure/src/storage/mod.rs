@@ -21,6 +21,7 @@ use crate::error::{ArmError, Result};
 use crate::server::Simulator;
 pub use accounts::make as make_account;
 pub use options::MountOptions;
+pub use plane::error::FileError;
 pub use plane::metadata::SCHEMA;
 pub use plane::{is_files, serve};
 

@@ -122,3 +122,33 @@ async fn an_environment_knows_its_storages_and_goes_last() {
     cloud.done("DELETE", &path, Value::Null).await;
     assert_eq!(cloud.call("GET", &storage, Value::Null).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_registrys_own_token_is_had_for_one_of_resource_manager() {
+    let cloud = Cloud::start().await;
+    let info = cloud.server.info();
+    let issued = async |scope: &str| {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &info.client_id),
+            ("client_secret", &info.client_secret),
+            ("scope", scope),
+        ];
+        token(&cloud, &form).await.json()["access_token"].as_str().unwrap().to_owned()
+    };
+    let exchange = async |token: &str| {
+        let form = [("grant_type", "access_token"), ("service", &info.registry), ("access_token", token)];
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        cloud.raw("POST", "/oauth2/exchange", &[], body).await
+    };
+    let pulls = async |token: &str| {
+        let request = Request::builder().uri("/v2/").header("authorization", format!("Bearer {token}"));
+        cloud.send(request.body(Body::empty()).unwrap()).await.status
+    };
+    let storage = issued("https://storage.azure.com/.default").await;
+    assert_eq!(exchange(&storage).await.status, 401);
+    let arm = issued("https://management.azure.com/.default").await;
+    assert_eq!(pulls(&arm).await, 401, "Resource Manager's token is none of the registry's");
+    let own = exchange(&arm).await.json()["refresh_token"].as_str().unwrap().to_owned();
+    assert_eq!(pulls(&own).await, 200);
+}

@@ -210,7 +210,12 @@ async fn an_app_runs_until_it_is_stopped() {
     let end = cloud.done("PUT", &app, body).await;
     assert_eq!(end["status"], "Succeeded", "{end}");
     cloud.runner.started.notified().await;
-    let revision = cloud.get(&app).await["properties"]["latestRevisionName"].as_str().unwrap().to_owned();
+    let shown = cloud.get(&app).await;
+    let name = shown["properties"]["configuration"]["ingress"]["fqdn"].as_str().unwrap();
+    assert!(name.starts_with("web.internal.") && name.ends_with(".azurecontainerapps.io"), "{name}");
+    let hosts = cloud.runner.spec().hosts;
+    assert!(hosts.iter().any(|(_, names)| *names == format!("web {name}")), "{hosts:?}");
+    let revision = shown["properties"]["latestRevisionName"].as_str().unwrap().to_owned();
     let replicas = cloud.get(&format!("{app}/revisions/{revision}/replicas")).await;
     assert_eq!(replicas["value"].as_array().unwrap().len(), 1);
     cloud.done("POST", &format!("{app}/stop"), Value::Null).await;

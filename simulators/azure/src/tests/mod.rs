@@ -2,6 +2,7 @@
 
 mod arm;
 mod dns;
+mod faults;
 mod files;
 mod jobs;
 mod logs;

@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::ImageError;
 use crate::{spec::FailureReason, stage::stage_command, tuning::LAYER_NAME_DIGITS};
@@ -63,15 +63,28 @@ impl Unpack {
         args: impl IntoIterator<Item = A>,
         input: Stdio,
     ) -> io::Result<Result<(), String>> {
-        let mut command = stage_command(&self.program, name, &self.scope);
-        command.arg(self.user_namespace.as_deref().unwrap_or(Path::new("-")));
+        let mut command = self.command(name);
         command.args(args).stdin(input).stdout(Stdio::null()).stderr(Stdio::piped());
-        let output = Command::from(command).kill_on_drop(true).output().await?;
+        let output = command.output().await?;
         if output.status.success() {
             return Ok(Ok(()));
         }
         let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         Ok(Err(if message.is_empty() { output.status.to_string() } else { message }))
+    }
+
+    /// Starts a stage whose standard input and output are the caller's.
+    pub(crate) fn carry(&self, name: &str, arg: String) -> io::Result<Child> {
+        let mut command = self.command(name);
+        command.arg(arg).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = stage_command(&self.program, name, &self.scope);
+        command.arg(self.user_namespace.as_deref().unwrap_or(Path::new("-")));
+        let mut command = Command::from(command);
+        command.kill_on_drop(true);
+        command
     }
 }
 

@@ -4,8 +4,9 @@
 //! - `keeper` makes a task's namespaces and limits, outlives its command and reports its end,
 //! - `init` builds the root file system and becomes the command,
 //! - `unpack` turns a layer's tar into a folder, `remove` deletes such folders,
-//! - `probe` asks a server in a pod's network whether it is there.
+//! - `probe` asks a server in a pod's network whether it is there, `dial` carries a connection to one.
 
+pub(crate) mod dial;
 mod holder;
 mod init;
 mod keeper;
@@ -41,6 +42,7 @@ pub(crate) fn enter() {
         Some("unpack") => unpack::run(args),
         Some("remove") => remove::run(args),
         Some("probe") => probe::run(args),
+        Some("dial") => dial::run(args),
         _ => Err(std::io::Error::other("no such stage")),
     };
     let code = match result {

@@ -61,10 +61,12 @@ async fn a_task_has_loopback_a_default_route_and_its_name() {
     with(|it| async move {
         let script = "nc -l -p 7002 -e echo over & until nc 127.0.0.1 7002 < /dev/null 2>/dev/null; do sleep 0.01; done
                       grep -c 00000000 /proc/net/route; hostname; grep -c box /etc/hosts; cat /etc/hostname";
-        let spec = TaskSpec { hostname: Some("box".into()), ..it.shell_spec(script) };
+        let hosts = vec![(it.executor.host_address(), "web web.example".into())];
+        let script = format!("{script}; grep -c 'web web.example' /etc/hosts");
+        let spec = TaskSpec { hostname: Some("box".into()), hosts, ..it.shell_spec(&script) };
         let done = it.run(spec).await;
         let text = done.text();
-        assert!(text.starts_with("over\n") && text.ends_with("\nbox\n1\nbox\n"), "{text}");
+        assert!(text.starts_with("over\n") && text.ends_with("\nbox\n1\nbox\n1\n"), "{text}");
     })
     .await;
 }

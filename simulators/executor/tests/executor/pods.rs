@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sockerless_executor::{MountSource, Pod, Probe, Task, TaskMount, TaskSpec};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use crate::support::{Fixture, outcome, with};
 
 /// Long enough for a probe on a busy machine; none takes it unless it fails.
@@ -36,6 +38,29 @@ async fn the_tasks_of_a_pod_meet_on_loopback_and_have_their_own_files_and_proces
         // Nobody else gets there.
         let dial = format!("wget -T 1 -qO- http://{}:8080/ || echo refused", pod.address());
         assert_eq!(it.shell(&dial).await.text(), "refused\n");
+        end(server).await;
+        pod.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_a_pod_is_dialled_from_this_machine_through_its_door() {
+    with(|it| async move {
+        let pod = it.executor.pod().await.unwrap();
+        let server = server(&it, &pod).await;
+        let ask = async |port| {
+            let mut child = pod.dial(port).unwrap();
+            let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+            // One that is not there does not read it.
+            let _ = input.write_all(b"GET / HTTP/1.0\r\n\r\n").await;
+            let mut answer = String::new();
+            output.read_to_string(&mut answer).await.unwrap();
+            (answer, child.wait().await.unwrap().success())
+        };
+        let (answer, well) = ask(8080).await;
+        assert!(well && answer.ends_with("hello\n"), "{answer}");
+        assert_eq!(ask(8081).await, (String::new(), false));
         end(server).await;
         pod.close().await;
     })

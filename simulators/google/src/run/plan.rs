@@ -163,6 +163,7 @@ async fn spec(
         mounts,
         capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
         hostname: None,
+        hosts: Vec::new(),
         pod: None,
     })
 }

@@ -1,6 +1,6 @@
 //! Azure Files' own API: shares, folders, files and their ranges.
 
-mod error;
+pub mod error;
 mod files;
 mod folders;
 pub mod metadata;
