@@ -89,3 +89,7 @@ pub const LOG_PAGE_MAX: usize = 1000;
 
 /// Ports of an app beside its first (`additionalPortMappings`).
 pub const MORE_PORTS: usize = 5;
+/// Ports that TCP ingress cannot expose: HTTP's has them.
+pub const HTTP_PORTS: [u16; 2] = [80, 443];
+/// What is added to such a port for the one in its place: 8080, 8443.
+pub const HTTP_STAND_IN: u16 = 8000;

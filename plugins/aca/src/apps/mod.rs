@@ -6,6 +6,8 @@ mod phase;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use sockerless_plugin_sdk::{
     Error, ErrorCode, Request, Result,
@@ -49,13 +51,10 @@ fn body(plugin: &ContainerApps, spec: &Spec) -> Result<Value> {
     Ok(app)
 }
 
-/// TCP from within the environment, to each port under its own number.
+/// TCP from within the environment, to each port under its own number, as far as that can be.
 fn ingress(spec: &Spec) -> Result<Option<Value>> {
-    let mut ports: Vec<u16> = spec.containers.iter().flat_map(|container| container.ports.clone()).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    let Some((first, more)) = ports.split_first() else { return Ok(None) };
-    if more.len() > limits::MORE_PORTS {
+    let ports: BTreeSet<u16> = spec.containers.iter().flat_map(|container| container.ports.clone()).collect();
+    if ports.len() > limits::MORE_PORTS + 1 {
         return Err(Error::new(
             ErrorCode::Unsupported,
             format!(
@@ -65,13 +64,32 @@ fn ingress(spec: &Spec) -> Result<Option<Value>> {
             ),
         ));
     }
-    let mut ingress =
-        json!({"external": false, "transport": "tcp", "targetPort": first, "exposedPort": first});
+    let mut mappings = exposed(&ports)
+        .into_iter()
+        .map(|(target, exposed)| json!({"external": false, "targetPort": target, "exposedPort": exposed}));
+    let Some(mut ingress) = mappings.next() else { return Ok(None) };
+    ingress["transport"] = json!("tcp");
+    let more: Vec<Value> = mappings.collect();
     if !more.is_empty() {
-        let mapping = |port: &u16| json!({"external": false, "targetPort": port, "exposedPort": port});
-        ingress["additionalPortMappings"] = more.iter().map(mapping).collect();
+        ingress["additionalPortMappings"] = more.into();
     }
     Ok(Some(ingress))
+}
+
+/// Each port with the one that others dial: Azure keeps two for HTTP, in whose place 8080 and 8443 stand, or the next
+/// that is free.
+fn exposed(ports: &BTreeSet<u16>) -> Vec<(u16, u16)> {
+    let mut taken = ports.clone();
+    let dialled = |port: u16| {
+        if !limits::HTTP_PORTS.contains(&port) {
+            return port;
+        }
+        // At most six are taken.
+        let free = (limits::HTTP_STAND_IN + port..).find(|port| !taken.contains(port)).unwrap_or(port);
+        taken.insert(free);
+        free
+    };
+    ports.iter().copied().zip(ports.iter().copied().map(dialled)).collect()
 }
 
 fn id(plugin: &ContainerApps, workload: &str) -> String {

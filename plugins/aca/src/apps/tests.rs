@@ -15,16 +15,23 @@ fn a_service_is_an_app_with_tcp_from_within_the_environment() {
         Method::Get => refused(404, "ResourceNotFound"),
         _ => response(201, "{}"),
     });
-    let handle = plugin.create(service(vec![443, 80, 80])).unwrap();
+    let handle = plugin.create(service(vec![5432, 80, 80])).unwrap();
     assert!(handle.started);
     assert_eq!(asked(&host)[1], "PUT RG/providers/Microsoft.App/containerApps/sl-abc-1");
     let body = crate::testing::body(&host.requests()[1]);
     assert_eq!(
         body["properties"]["configuration"]["ingress"],
-        json!({"external": false, "transport": "tcp", "targetPort": 80, "exposedPort": 80,
-            "additionalPortMappings": [{"external": false, "targetPort": 443, "exposedPort": 443}]})
+        json!({"external": false, "transport": "tcp", "targetPort": 80, "exposedPort": 8080,
+            "additionalPortMappings": [{"external": false, "targetPort": 5432, "exposedPort": 5432}]})
     );
     assert_eq!(body["properties"]["template"]["scale"], json!({"minReplicas": 1, "maxReplicas": 1}));
+}
+
+#[test]
+fn ports_that_azure_keeps_for_http_are_dialled_at_others() {
+    let of = |ports: &[u16]| exposed(&ports.iter().copied().collect());
+    assert_eq!(of(&[80, 443, 8081]), [(80, 8080), (443, 8443), (8081, 8081)]);
+    assert_eq!(of(&[80, 8080, 8081]), [(80, 8082), (8080, 8080), (8081, 8081)]);
 }
 
 #[test]

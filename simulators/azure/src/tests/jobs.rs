@@ -206,7 +206,7 @@ async fn an_app_runs_until_it_is_stopped() {
     let app = format!("{}/Microsoft.App/containerApps/web", cloud.group());
     let mut body = cloud.job(&["sleep"]);
     body["properties"]["configuration"] =
-        json!({"ingress": {"targetPort": 80, "transport": "tcp", "exposedPort": 80}});
+        json!({"ingress": {"targetPort": 80, "transport": "tcp", "exposedPort": 8080}});
     let end = cloud.done("PUT", &app, body).await;
     assert_eq!(end["status"], "Succeeded", "{end}");
     cloud.runner.started.notified().await;

@@ -17,6 +17,9 @@ use crate::error::{ArmError, Result};
 use crate::limits;
 use crate::server::Simulator;
 
+/// Ports that TCP ingress cannot expose.
+const HTTP_PORTS: [i64; 2] = [80, 443];
+
 /// The instances behind an ingress. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Backends(Arc<Mutex<Vec<Arc<dyn Instance>>>>);
@@ -54,7 +57,13 @@ pub fn check(ingress: &Value) -> Result<()> {
     if !ingress["exposedPort"].is_null() && ingress["exposedPort"] != 0 && !tcp {
         return invalid("An exposedPort needs the transport 'tcp'.".to_owned());
     }
-    let more = ingress["additionalPortMappings"].as_array().map_or(0, Vec::len);
+    let more = ingress["additionalPortMappings"].as_array().into_iter().flatten();
+    let exposed = |entry: &Value| port(&entry["exposedPort"]).or(port(&entry["targetPort"]));
+    let mut all = std::iter::once(ingress).filter(|_| tcp).chain(more.clone()).filter_map(exposed);
+    if let Some(port) = all.find(|port| HTTP_PORTS.contains(port)) {
+        return invalid(format!("The exposedPort {port} is reserved for HTTP."));
+    }
+    let more = more.count();
     if more > limits::PORT_MAPPINGS {
         return invalid(format!("An app has at most {} additional port mappings.", limits::PORT_MAPPINGS));
     }
@@ -159,6 +168,15 @@ async fn accept(listener: TcpListener, target: u16, backends: Backends) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_http_has_is_exposed_by_nobody_else() {
+        let tcp = |exposed: i64| json!({"transport": "tcp", "targetPort": 80, "exposedPort": exposed});
+        assert!(check(&tcp(8080)).is_ok() && check(&json!({"targetPort": 80})).is_ok());
+        for broken in [tcp(80), tcp(443), json!({"transport": "tcp", "targetPort": 80})] {
+            assert!(check(&broken).is_err(), "{broken}");
+        }
+    }
 
     #[test]
     fn ports_of_tcp_are_served_under_their_exposed_numbers() {
