@@ -1,15 +1,13 @@
 //! `sockerless-simulators azure`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 use sockerless_simulator_azure::{Config, Server};
 
-use crate::process::{self, Cloud, Latency};
+use crate::process::{self, Cloud, Common};
 
 /// Azure: Container Apps, Storage with Azure Files, private DNS zones, Log Analytics, Entra, managed identities, a registry.
 ///
@@ -25,21 +23,12 @@ use crate::process::{self, Cloud, Latency};
 /// it writes to standard error.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Folder of its state; made if it is missing. One process at a time may use it
-    #[arg(long, value_name = "DIR", env = "SOCKERLESS_SIMULATOR_STATE")]
-    state: PathBuf,
-
-    /// Where to listen without TLS; port 0 takes the port of the last time if it is free, else any
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    common: Common,
 
     /// Where to listen with TLS; likewise
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen_tls: SocketAddr,
-
-    /// How long things take
-    #[arg(long, value_enum, default_value_t = Latency::Fast)]
-    profile: Latency,
 
     /// The subscription that exists, a GUID [default: always the same]
     #[arg(long, value_name = "GUID")]
@@ -52,22 +41,6 @@ pub struct Arguments {
     /// The region that exists
     #[arg(long, value_name = "REGION", default_value = "westeurope")]
     location: String,
-
-    /// What to pull docker.io's images from instead, such as http://127.0.0.1:5000
-    #[arg(long, value_name = "URL")]
-    docker_hub_mirror: Option<String>,
-
-    /// An access token that is always good [default: made up once and kept]
-    #[arg(long, value_name = "TOKEN", env = "SOCKERLESS_SIMULATOR_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-
-    /// How long the tokens that it issues are good [default: 3599]; with 0 they have expired when they come
-    #[arg(long, value_name = "SECONDS")]
-    token_life: Option<u64>,
-
-    /// Written when it is ready, as JSON: all that `GET /simulator/v1/info` says
-    #[arg(long, value_name = "FILE")]
-    ready_file: Option<PathBuf>,
 
     /// Reads of a caller at once and a second, as BURST,RATE [default: 20000,2000 fast, 250,25 realistic]
     #[arg(long, value_name = "BURST,RATE", value_parser = bucket)]
@@ -90,7 +63,7 @@ fn bucket(text: &str) -> Result<(f64, f64), String> {
 
 /// Runs the simulator until it is told to end.
 pub fn main(arguments: Arguments) -> ExitCode {
-    let ready_file = arguments.ready_file.clone();
+    let ready_file = arguments.common.ready_file.clone();
     process::main(ready_file, async move { sockerless_simulator_azure::start(config(arguments)).await })
 }
 
@@ -105,15 +78,16 @@ impl Cloud for Server {
 }
 
 fn config(arguments: Arguments) -> Config {
-    let mut config = Config::new(arguments.state, arguments.profile.into());
-    config.listen = arguments.listen;
+    let Common { state, listen, profile, docker_hub_mirror, token, token_life, .. } = arguments.common;
+    let mut config = Config::new(state, profile.into());
+    config.listen = listen;
+    config.docker_hub_mirror = docker_hub_mirror;
+    config.token = token;
+    config.token_life = token_life.unwrap_or(config.token_life);
     config.listen_tls = arguments.listen_tls;
     config.subscription = arguments.subscription.unwrap_or(config.subscription);
     config.groups = arguments.groups;
     config.location = arguments.location;
-    config.docker_hub_mirror = arguments.docker_hub_mirror.map(|url| url.trim_end_matches('/').to_owned());
-    config.token = arguments.token;
-    config.token_life = arguments.token_life.map_or(config.token_life, Duration::from_secs);
     config.quotas.reads = arguments.reads.unwrap_or(config.quotas.reads);
     config.quotas.writes = arguments.writes.unwrap_or(config.quotas.writes);
     config.quotas.deletes = arguments.deletes.unwrap_or(config.quotas.deletes);

@@ -1,11 +1,15 @@
 //! What the process of every simulator does: it says when it is ready, and ends when it is told to.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
+use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sockerless_simulator_common::{Profile, StartError};
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +40,46 @@ impl From<Latency> for Profile {
             Latency::Realistic => Self::Realistic,
         }
     }
+}
+
+/// What every simulator is told.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Folder of its state; made if it is missing. One process at a time may use it
+    #[arg(long, value_name = "DIR", env = "SOCKERLESS_SIMULATOR_STATE")]
+    pub state: PathBuf,
+
+    /// Where to listen (without TLS); port 0 takes the port of the last time if it is free, else any
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+
+    /// How long things take
+    #[arg(long, value_enum, default_value_t = Latency::Fast)]
+    pub profile: Latency,
+
+    /// What to pull docker.io's images from instead, such as http://127.0.0.1:5000
+    #[arg(long, value_name = "URL", value_parser = base)]
+    pub docker_hub_mirror: Option<String>,
+
+    /// An access token that is always good [default: made up once and kept]
+    #[arg(long, value_name = "TOKEN", env = "SOCKERLESS_SIMULATOR_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+
+    /// How long the tokens that it issues are good, in seconds [default: 3599]; with 0 they have expired when they come
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub token_life: Option<Duration>,
+
+    /// Written when it is ready, as JSON: all that `GET /simulator/v1/info` says
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+}
+
+fn base(url: &str) -> Result<String, Infallible> {
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, ParseIntError> {
+    text.parse().map(Duration::from_secs)
 }
 
 /// Starts a simulator and runs it until it is told to end.

@@ -15,8 +15,10 @@ pub mod images;
 pub mod programs;
 pub mod python;
 pub mod registry;
+pub mod simulator;
 pub mod watch;
 
 pub use cli::{Docker, Output};
 pub use daemon::Daemon;
+pub use simulator::Simulator;
 pub use watch::{Gate, until};

@@ -2,7 +2,16 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use crate::dist;
+use crate::{dist, simulator::checked};
+
+/// Azure's clients at the releases that were tried.
+pub const AZURE: &[&str] = &[
+    "azure-identity==1.27.0",
+    "azure-mgmt-appcontainers==5.1.0",
+    "azure-mgmt-privatedns==2.0.0",
+    "azure-mgmt-storage==25.3.0",
+    "azure-storage-file-share==12.27.1",
+];
 
 /// A Python with packages (`name==version`) in a virtual environment below the target folder, made once. The environment's
 /// `SOCKERLESS_TEST_VENV` names a folder with one that has them already.
@@ -11,17 +20,11 @@ pub fn with_packages(name: &str, packages: &[&str]) -> PathBuf {
         return PathBuf::from(venv).join("bin/python");
     }
     let venv = dist::target().join(name);
-    if !venv.join("complete").exists() {
+    let (complete, wanted) = (venv.join("complete"), packages.join("\n"));
+    if !fs::read_to_string(&complete).is_ok_and(|found| found == wanted) {
         checked(Command::new("python3").args(["-m", "venv"]).arg(&venv));
         checked(Command::new(venv.join("bin/pip")).args(["install", "--quiet"]).args(packages));
-        fs::write(venv.join("complete"), "").expect("the folder was made above");
+        fs::write(complete, wanted).expect("the folder was made above");
     }
     venv.join("bin/python")
-}
-
-/// Runs a command that has to succeed.
-#[track_caller]
-fn checked(command: &mut Command) {
-    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(status.success(), "{command:?}: {status}");
 }

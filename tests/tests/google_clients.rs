@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use sockerless_credentials::{CredentialSet, Fixed, Secret};
@@ -14,7 +14,10 @@ use sockerless_ports::backend::{
     AddressRecord, Dns, JobContainer, JobSpec, JobVolume, Jobs, MountPoint, MountRequest, MountSource,
     Storage, Volume, VolumeSource, WorkloadKind, Zone,
 };
-use sockerless_tests::dist;
+use sockerless_tests::{
+    Simulator, dist, python,
+    simulator::{busybox, checked, script},
+};
 use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions, Proxies};
 
 /// The clients at the releases that were tried.
@@ -26,117 +29,16 @@ const PACKAGES: &[&str] = &[
     "dnspython==2.9.2",
 ];
 
-/// The folder that cargo builds into: this test is in `TARGET/PROFILE/deps`.
-fn target() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(3).unwrap().to_owned()
-}
-
-fn checked(command: &mut Command) {
-    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(status.success(), "{command:?}: {status}");
-}
-
-/// The simulators' binary, built if it is not up to date.
-fn simulators() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--package", "sockerless-simulators", "--target-dir"]);
-    checked(build.arg(target()).current_dir(root));
-    target().join("debug/sockerless-simulators")
-}
-
-/// A Python with the clients: `SOCKERLESS_TEST_VENV`, or one of our own below the target folder.
+/// A Python with the clients, made once, by the first test that needs it.
 fn python() -> PathBuf {
-    // Made once, by the first test that needs it.
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(make_python).clone()
-}
-
-fn make_python() -> PathBuf {
-    if let Some(venv) = std::env::var_os("SOCKERLESS_TEST_VENV") {
-        return PathBuf::from(venv).join("bin/python");
-    }
-    let venv = target().join("google-clients");
-    let wanted = PACKAGES.join("\n");
-    let complete = venv.join("complete");
-    if std::fs::read_to_string(&complete).is_ok_and(|found| found == wanted) {
-        return venv.join("bin/python");
-    }
-    checked(Command::new("python3").args(["-m", "venv"]).arg(&venv));
-    checked(Command::new(venv.join("bin/pip")).args(["install", "--quiet"]).args(PACKAGES));
-    std::fs::write(complete, wanted).unwrap();
-    venv.join("bin/python")
-}
-
-/// A simulator that ends with the test.
-struct Simulator {
-    child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Simulator {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let ready = folder.path().join("ready.json");
-        let child = Command::new(simulators())
-            .args(["google", "--state"])
-            .arg(folder.path().join("state"))
-            .arg("--ready-file")
-            .arg(&ready)
-            .spawn()
-            .unwrap();
-        let mut simulator = Self { child, folder };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !ready.exists() {
-            if let Some(status) = simulator.child.try_wait().unwrap() {
-                panic!("the simulator ended with {status}");
-            }
-            assert!(Instant::now() < deadline, "the simulator is not ready");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        simulator
-    }
-
-    fn ready_file(&self) -> PathBuf {
-        self.folder.path().join("ready.json")
-    }
-
-    fn info(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(self.ready_file()).unwrap()).unwrap()
-    }
-
-    fn stop(&mut self) -> ExitStatus {
-        checked(Command::new("kill").args(["-TERM", &self.child.id().to_string()]));
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            self.stop();
-        }
-    }
-}
-
-/// What images are made of.
-fn busybox() -> PathBuf {
-    let busybox =
-        std::env::var_os("SOCKERLESS_BUSYBOX").map_or_else(|| "/usr/bin/busybox".into(), PathBuf::from);
-    assert!(busybox.exists(), "the package busybox-static is missing: {busybox:?}");
-    busybox
-}
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(name)
+    PYTHON.get_or_init(|| python::with_packages("google-clients", PACKAGES)).clone()
 }
 
 #[test]
 fn googles_own_clients_find_the_cloud_that_they_know() {
     let busybox = busybox();
-    let mut simulator = Simulator::start();
+    let mut simulator = Simulator::start("google");
     checked(
         Command::new(python()).arg(script("google_clients.py")).arg(simulator.ready_file()).arg(&busybox),
     );
@@ -214,7 +116,7 @@ async fn write_to(plugin: &Plugin, volume: &str, image: String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn googles_own_clients_see_the_zones_and_volumes_that_the_plugin_made() {
-    let mut simulator = Simulator::start();
+    let mut simulator = Simulator::start("google");
     let info = simulator.info();
     let image =
         format!("{}/{}/test/busybox", info["registry"].as_str().unwrap(), info["project"].as_str().unwrap());

@@ -5,6 +5,7 @@
 
 pub mod db;
 pub mod faults;
+pub mod fuse;
 pub mod ids;
 mod limits;
 mod profile;

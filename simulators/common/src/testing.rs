@@ -1,11 +1,14 @@
-//! A runner that plays containers: the tests of the clouds ask no kernel.
+//! For the tests of the clouds: a runner that plays containers, so that they ask no kernel, and what a simulator answered.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use axum::response::Response;
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
 use sockerless_executor::{Probe, TaskEvent, TaskSpec};
 use tokio::sync::{Notify, mpsc};
 
@@ -149,5 +152,33 @@ impl Instance for Fake {
 
     async fn close(&self) {
         *self.closed.lock().unwrap() += 1;
+    }
+}
+
+/// What a simulator answered.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    /// Reads a response to its end.
+    pub async fn of(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        Self { status: parts.status, headers: parts.headers, bytes }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }

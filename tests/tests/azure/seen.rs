@@ -1,25 +1,16 @@
 //! Azure's own clients see what the daemon made.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
 use serde_json::{Value, json};
-use sockerless_tests::{Daemon, python};
+use sockerless_tests::{Daemon, python, simulator::script};
 
 use super::Azure;
 
-/// The clients, as `azure_clients.rs` has them.
-const PACKAGES: &[&str] = &[
-    "azure-identity==1.27.0",
-    "azure-mgmt-appcontainers==5.1.0",
-    "azure-mgmt-privatedns==2.0.0",
-    "azure-mgmt-storage==25.3.0",
-    "azure-storage-file-share==12.27.1",
-];
-
 fn ask(daemon: &Daemon, what: &str) -> Value {
-    let python = python::with_packages("azure-clients", PACKAGES);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/azure_sees.py");
-    let ready = daemon.state().join("simulator/ready.json");
+    let python = python::with_packages("azure-clients", python::AZURE);
+    let script = script("azure_sees.py");
+    let ready = daemon.state().join("simulator-aca/ready.json");
     let seen = Command::new(python).arg(script).arg(ready).arg(what).output().unwrap();
     assert!(seen.status.success(), "{}", String::from_utf8_lossy(&seen.stderr));
     serde_json::from_slice(&seen.stdout).unwrap()

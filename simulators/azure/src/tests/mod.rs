@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Extension, State};
-use http::{HeaderMap, Request, StatusCode};
+use http::Request;
 use serde_json::{Value, json};
 use sockerless_simulator_common::Profile;
 use sockerless_simulator_common::runner::Runner;
-use sockerless_simulator_common::testing::Fake;
+use sockerless_simulator_common::testing::{Answer, Fake};
 use tempfile::TempDir;
 
 use crate::config::Config;
@@ -26,28 +26,14 @@ use crate::server::{self, Scheme, Server};
 pub const TOKEN: &str = "test-token";
 pub const HOST: &str = "azure.test:1";
 
-/// An answer.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub bytes: Vec<u8>,
+/// An answer that is an error of Azure's.
+pub trait Refused {
+    /// The error's status and code.
+    fn error(&self) -> (u16, String);
 }
 
-impl Answer {
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    /// The error's status and code.
-    pub fn error(&self) -> (u16, String) {
+impl Refused for Answer {
+    fn error(&self) -> (u16, String) {
         (self.status.as_u16(), self.json()["error"]["code"].as_str().unwrap().to_owned())
     }
 }
@@ -93,11 +79,10 @@ impl Cloud {
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let state = State(self.server.simulator.clone());
         let response = server::dispatch(state, Extension(Scheme("https")), request).await;
-        let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        let answer = Answer::of(response).await;
         // What goes on beside the requests gets its turn, even of a test that only asks.
         tokio::task::yield_now().await;
-        Answer { status: parts.status, headers: parts.headers, bytes }
+        answer
     }
 
     /// A call with the token.

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::Request;
 use serde_json::{Value, json};
 
-use super::{Answer, Cloud, PARENT};
+use super::{Answer, Cloud, PARENT, Refused as _};
 use crate::time;
 
 async fn form(cloud: &Cloud, fields: &[(&str, &str)]) -> Answer {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
-use super::Cloud;
+use super::{Cloud, Refused as _};
 
 const ZONES: &str = "/dns/v1/projects/sim-project/managedZones";
 const NETWORK: &str = "https://www.googleapis.com/compute/v1/projects/sim-project/global/networks/default";

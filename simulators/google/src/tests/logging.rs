@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Cloud;
 use super::fake::Fake;
+use super::{Cloud, Refused as _};
 
 async fn write(cloud: &Cloud, entries: Value) {
     let body = json!({

@@ -17,12 +17,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{Method, Request};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::config::Config;
-use crate::fake::{self, Fake};
+use crate::fake::{self, Answer, Fake};
 use crate::profile::Profile;
 use crate::runner::Runner;
 use crate::schema::{self, Api};
@@ -31,28 +31,14 @@ use crate::server::{self, Server};
 pub const TOKEN: &str = "test-token";
 pub const PARENT: &str = "/v2/projects/sim-project/locations/us-central1";
 
-/// An answer.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub bytes: Vec<u8>,
+/// An answer that is an error of Google's.
+pub trait Refused {
+    /// The error's status, word and message.
+    fn error(&self) -> (u16, String, String);
 }
 
-impl Answer {
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    /// The error's status and message.
-    pub fn error(&self) -> (u16, String, String) {
+impl Refused for Answer {
+    fn error(&self) -> (u16, String, String) {
         let error = &self.json()["error"];
         assert_eq!(error["code"], self.status.as_u16());
         let word =
@@ -95,9 +81,7 @@ impl Cloud {
     /// Sends a request as it is.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = server::dispatch(State(self.server.simulator.clone()), request).await;
-        let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
-        Answer { status: parts.status, headers: parts.headers, bytes }
+        Answer::of(response).await
     }
 
     /// A call with the token.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sockerless_executor::{FailureReason, TaskEvent};
 
 use super::fake::{Fake, exited, started};
-use super::{Cloud, PARENT, condition, job};
+use super::{Cloud, PARENT, Refused as _, condition, job};
 use crate::limits;
 
 async fn task(cloud: &Cloud) -> Value {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sockerless_executor::MountSource;
 
 use super::fake::Fake;
-use super::{Cloud, PARENT, condition, job};
+use super::{Cloud, PARENT, Refused as _, condition, job};
 
 #[tokio::test]
 async fn errors_have_googles_form_and_words() {

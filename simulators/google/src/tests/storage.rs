@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Cloud;
+use super::{Cloud, Refused as _};
 
 async fn cloud() -> Cloud {
     let cloud = Cloud::start().await;

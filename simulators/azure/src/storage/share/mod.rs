@@ -13,8 +13,8 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use fuser::{Config, Session, SessionACL};
 use sockerless_executor::Serve;
+use sockerless_simulator_common::fuse;
 
 use super::MountOptions;
 use mounted::Mounted;
@@ -41,8 +41,7 @@ impl Share {
 impl Serve for Share {
     fn serve(&self, device: OwnedFd) {
         let system = Mounted::new(self.folder.clone(), self.options.clone());
-        let session = Session::from_fd(system, device, SessionACL::All, Config::default());
-        if let Err(error) = session.and_then(Session::run) {
+        if let Err(error) = fuse::serve(system, device) {
             // A task that ended while it was mounted.
             tracing::debug!(%error, share = ?self, "a mount ended");
         }

@@ -1,7 +1,6 @@
 //! A mount: its open files, and what each call of the kernel does on the disk below the share.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -9,14 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use fuser::{Errno, FileAttr, FileHandle, FileType, INodeNo, TimeOrNow};
+use fuser::{Errno, FileAttr, FileType, INodeNo};
+use sockerless_simulator_common::fuse::{Entry, Result};
 
 use super::link;
 use super::nodes::Nodes;
 use crate::storage::{MountOptions, place};
-
-/// The result of an operation, with the error that the kernel gets.
-pub type Result<T> = std::result::Result<T, Errno>;
 
 /// Bytes that the file system calls a block.
 pub const BLOCK: u32 = 4_096;
@@ -38,17 +35,12 @@ pub struct State {
 /// Something open.
 pub enum Handle {
     File(File),
-    Folder(Vec<(u64, FileType, String)>),
+    Folder(Vec<Entry>),
 }
 
 /// The kernel's word for an error of the disk.
 pub fn disk(error: io::Error) -> Errno {
     Errno::from(error)
-}
-
-/// A name is UTF-8.
-pub fn text(name: &OsStr) -> Result<&str> {
-    name.to_str().ok_or(Errno::EILSEQ)
 }
 
 impl State {
@@ -71,16 +63,16 @@ impl Mounted {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn path(&self, ino: INodeNo) -> Result<PathBuf> {
-        self.state().nodes.path(ino.0).map(Path::to_owned).ok_or(Errno::ESTALE)
+    pub fn path(&self, ino: u64) -> Result<PathBuf> {
+        self.state().nodes.path(ino).map(Path::to_owned).ok_or(Errno::ESTALE)
     }
 
-    pub fn child(&self, parent: INodeNo, name: &OsStr) -> Result<PathBuf> {
-        Ok(place::child(&self.path(parent)?, text(name)?))
+    pub fn child(&self, parent: u64, name: &str) -> Result<PathBuf> {
+        Ok(place::child(&self.path(parent)?, name))
     }
 
     /// What a file looks like.
-    fn attr(&self, ino: u64, path: &Path, found: &Metadata) -> Result<FileAttr> {
+    fn look(&self, ino: u64, path: &Path, found: &Metadata) -> Result<FileAttr> {
         let time = |seconds: i64, nanos: i64| {
             let since = Duration::new(
                 u64::try_from(seconds).unwrap_or_default(),
@@ -119,28 +111,23 @@ impl Mounted {
         })
     }
 
-    pub fn attr_of(&self, ino: INodeNo) -> Result<FileAttr> {
+    pub fn attr_of(&self, ino: u64) -> Result<FileAttr> {
         let path = self.path(ino)?;
-        self.attr(ino.0, &path, &fs::symlink_metadata(&path).map_err(disk)?)
+        self.look(ino, &path, &fs::symlink_metadata(&path).map_err(disk)?)
     }
 
     /// An entry for the kernel, which holds its number from now on.
     pub fn entry(&self, path: &Path) -> Result<FileAttr> {
         let found = fs::symlink_metadata(path).map_err(disk)?;
         let ino = self.state().nodes.look_up(path);
-        self.attr(ino, path, &found)
+        self.look(ino, path, &found)
     }
 
     pub fn writable(&self) -> Result<()> {
         if self.options.read_only { Err(Errno::EROFS) } else { Ok(()) }
     }
 
-    pub fn remove(
-        &self,
-        parent: INodeNo,
-        name: &OsStr,
-        remove: impl Fn(&Path) -> io::Result<()>,
-    ) -> Result<()> {
+    pub fn take_away(&self, parent: u64, name: &str, remove: impl Fn(&Path) -> io::Result<()>) -> Result<()> {
         self.writable()?;
         let path = self.child(parent, name)?;
         remove(&path).map_err(disk)?;
@@ -148,12 +135,7 @@ impl Mounted {
         Ok(())
     }
 
-    pub fn make(
-        &self,
-        parent: INodeNo,
-        name: &OsStr,
-        make: impl Fn(&Path) -> io::Result<()>,
-    ) -> Result<FileAttr> {
+    pub fn make(&self, parent: u64, name: &str, make: impl Fn(&Path) -> io::Result<()>) -> Result<FileAttr> {
         self.writable()?;
         let path = self.child(parent, name)?;
         make(&path).map_err(disk)?;
@@ -173,8 +155,8 @@ impl Mounted {
         Ok(self.state().handle(Handle::File(file)))
     }
 
-    pub fn with_file<T>(&self, handle: FileHandle, work: impl Fn(&File) -> io::Result<T>) -> Result<T> {
-        let file = match self.state().handles.get(&handle.0) {
+    pub fn with_file<T>(&self, handle: u64, work: impl Fn(&File) -> io::Result<T>) -> Result<T> {
+        let file = match self.state().handles.get(&handle) {
             Some(Handle::File(file)) => file.try_clone().map_err(disk)?,
             _ => return Err(Errno::EBADF),
         };
@@ -183,10 +165,10 @@ impl Mounted {
 
     pub fn set(
         &self,
-        ino: INodeNo,
+        ino: u64,
         size: Option<u64>,
-        mtime: Option<TimeOrNow>,
-        handle: Option<FileHandle>,
+        mtime: Option<SystemTime>,
+        handle: Option<u64>,
     ) -> Result<FileAttr> {
         let path = self.path(ino)?;
         if size.is_some() || mtime.is_some() {
@@ -203,27 +185,22 @@ impl Mounted {
                     .map_err(disk)?,
             }
         }
-        let time = match mtime {
-            Some(TimeOrNow::SpecificTime(time)) => Some(time),
-            Some(TimeOrNow::Now) => Some(SystemTime::now()),
-            None => None,
-        };
-        if let Some(time) = time {
+        if let Some(time) = mtime {
             File::open(&path).and_then(|file| file.set_modified(time)).map_err(disk)?;
         }
         match handle {
             Some(handle) => {
                 let found = self.with_file(handle, File::metadata)?;
-                self.attr(ino.0, &path, &found)
+                self.look(ino, &path, &found)
             }
             None => self.attr_of(ino),
         }
     }
 
-    pub fn list(&self, ino: INodeNo) -> Result<u64> {
+    pub fn list(&self, ino: u64) -> Result<u64> {
         let folder = self.path(ino)?;
         let mut entries = vec![
-            (ino.0, FileType::Directory, ".".to_owned()),
+            (ino, FileType::Directory, ".".to_owned()),
             (super::nodes::ROOT, FileType::Directory, "..".to_owned()),
         ];
         for entry in fs::read_dir(&folder).map_err(disk)? {
@@ -233,7 +210,7 @@ impl Mounted {
             let Ok(found) = entry.metadata() else { continue };
             let path = entry.path();
             let number = self.state().nodes.number(&path).unwrap_or(found.ino() | 1 << 62);
-            let kind = self.attr(number, &path, &found)?.kind;
+            let kind = self.look(number, &path, &found)?.kind;
             entries.push((number, kind, name));
         }
         Ok(self.state().handle(Handle::Folder(entries)))

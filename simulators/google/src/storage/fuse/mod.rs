@@ -16,8 +16,8 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use fuser::{Config, Session, SessionACL};
 use sockerless_executor::Serve;
+use sockerless_simulator_common::fuse;
 
 use crate::run::MountOptions;
 pub use objects::Objects;
@@ -57,9 +57,7 @@ impl Volume {
 
 impl Serve for Volume {
     fn serve(&self, device: OwnedFd) {
-        let system = Mounted(self.tree());
-        let session = Session::from_fd(system, device, SessionACL::All, Config::default());
-        if let Err(error) = session.and_then(Session::run) {
+        if let Err(error) = fuse::serve(Mounted(self.tree()), device) {
             // A task that ended while it was mounted.
             tracing::debug!(%error, volume = ?self, "a mount ended");
         }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use fuser::Errno;
 use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
+pub use sockerless_simulator_common::fuse::Result;
 
 use crate::db::Database;
 use crate::storage::content::Files;
@@ -21,9 +22,6 @@ use crate::{ids, limits, time};
 pub const MTIME: &str = "gcsfuse_mtime";
 /// Where a symbolic link leads.
 pub const TARGET: &str = "gcsfuse_symlink_target";
-
-/// The result of an operation, with the error that the kernel gets.
-pub type Result<T> = std::result::Result<T, Errno>;
 
 /// The objects below a prefix of a bucket. Names here are relative to it.
 #[derive(Clone)]
