@@ -54,9 +54,12 @@ enum Task {
         #[arg(long, default_value = "busybox:latest")]
         name: String,
     },
-    /// Make the simulator's field tables from Google's discovery documents.
+    /// Make the simulators' field tables, from Google's discovery documents and the models of Azure's SDKs.
     Schemas {
-        /// The folder with the documents [default: those of a PyPI package that carries them].
+        /// Those of one cloud alone.
+        #[arg(value_enum)]
+        cloud: Option<schemas::Cloud>,
+        /// The folder with Google's documents [default: those of a PyPI package that carries them].
         #[arg(long, value_name = "DIR")]
         discovery: Option<PathBuf>,
     },
@@ -70,9 +73,7 @@ fn main() -> ExitCode {
         Task::Test { filter } => test::run(filter.as_deref()),
         Task::Bench(args) => bench::run(&args),
         Task::Image { folder, name } => image::write(&folder, &name),
-        Task::Schemas { discovery } => {
-            schemas::generate(discovery.as_deref(), &command::root().join("simulators/google/schemas"))
-        }
+        Task::Schemas { cloud, discovery } => schemas::all(cloud, discovery.as_deref(), &command::root()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! Google's discovery documents as compact field tables, checked in with their revision.
+//! Google's discovery documents as compact field tables, checked in with their revision; a script makes Azure's.
 //!
 //! A document is half a megabyte of prose; the simulator needs names and types alone, and only of
 //! what the methods it serves can reach. A type is one word: `string`, `int64`, `timestamp`, …, `#Message`,
@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Map, Value, json};
+
+/// The packages whose models are Azure's tables; `xtask/python/azure_schemas.py` reads them.
+const AZURE: [&str; 3] = ["azure-mgmt-appcontainers", "azure-mgmt-storage", "azure-mgmt-privatedns"];
 
 /// The package that carries the documents, at the release whose documents are checked in last.
 const PACKAGE: &str = "google-api-python-client";
@@ -88,6 +91,29 @@ const SERVED: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// A cloud with a simulator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Cloud {
+    /// Google Cloud
+    Google,
+    /// Microsoft Azure
+    Azure,
+}
+
+/// Makes the tables of one cloud, or of all, in the workspace `root`.
+///
+/// # Errors
+/// Those of [`generate`] and [`generate_azure`].
+pub fn all(cloud: Option<Cloud>, discovery: Option<&Path>, root: &Path) -> Result<(), Box<dyn Error>> {
+    if cloud != Some(Cloud::Azure) {
+        generate(discovery, &root.join("simulators/google/schemas"))?;
+    }
+    if cloud != Some(Cloud::Google) {
+        generate_azure(&root.join("xtask/python/azure_schemas.py"), &root.join("simulators/azure/schemas"))?;
+    }
+    Ok(())
+}
+
 /// Writes `<api>.json` into `out` for every API that the simulator serves.
 ///
 /// `discovery` is a folder with `run.v2.json` and so on; none fetches the PyPI package that has them.
@@ -116,11 +142,26 @@ pub fn generate(discovery: Option<&Path>, out: &Path) -> Result<(), Box<dyn Erro
     Ok(())
 }
 
-/// The package's documents, in a folder that goes with the first value.
-fn fetch() -> Result<(tempfile::TempDir, PathBuf), Box<dyn Error>> {
+/// Writes Azure's tables into `out`, from the newest releases of its SDKs.
+///
+/// # Errors
+/// Pip's failure, or the script's: a model that is missing or has an unknown shape.
+pub fn generate_azure(script: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    let folder = python(&AZURE)?;
+    run(Command::new(folder.path().join("bin/python")).arg(script).arg(out))
+}
+
+/// A Python with packages, which goes with its folder.
+fn python(packages: &[&str]) -> Result<tempfile::TempDir, Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     run(Command::new("python3").args(["-m", "venv"]).arg(folder.path()))?;
-    run(Command::new(folder.path().join("bin/pip")).args(["install", "--quiet", PACKAGE]))?;
+    run(Command::new(folder.path().join("bin/pip")).args(["install", "--quiet"]).args(packages))?;
+    Ok(folder)
+}
+
+/// The package's documents, in a folder that goes with the first value.
+fn fetch() -> Result<(tempfile::TempDir, PathBuf), Box<dyn Error>> {
+    let folder = python(&[PACKAGE])?;
     let find = "import googleapiclient, os; print(os.path.dirname(googleapiclient.__file__))";
     let output = Command::new(folder.path().join("bin/python")).args(["-c", find]).output()?;
     if !output.status.success() {

@@ -75,3 +75,28 @@ fn a_literal_segment_goes_before_a_name() {
     let path: Vec<&str> = path.split('/').collect();
     assert_eq!(privatedns().find("GET", &path).unwrap().0, "virtual_network_links_list");
 }
+
+#[test]
+fn a_member_that_no_model_has_is_refused_wherever_it_stands_and_whichever_provider_is_asked() {
+    let ingress =
+        json!({"location": "l", "properties": {"configuration": {"ingress": {"targetPort": 80, "door": 1}}}});
+    let replica =
+        json!({"location": "l", "properties": {"template": {"containers": [{"name": "a", "imagine": "b"}]}}});
+    let record =
+        json!({"properties": {"ttl": 1, "aRecords": [{"ipv4Address": "10.0.0.1", "ipv5Address": "x"}]}});
+    for (api, method, body, member) in [
+        (appcontainers(), "container_apps_create_or_update", ingress, "door"),
+        (appcontainers(), "jobs_create_or_update", replica, "imagine"),
+        (
+            storage(),
+            "file_shares_create",
+            json!({"properties": {"shareQuota": 1, "colour": "red"}}),
+            "colour",
+        ),
+        (privatedns(), "record_sets_create_or_update", record, "ipv5Address"),
+    ] {
+        let error = api.request(&api.methods[method], body.to_string().as_bytes()).unwrap_err();
+        assert_eq!((error.status.as_u16(), error.code.as_str()), (400, "InvalidRequestContent"), "{method}");
+        assert!(error.message.contains(&format!("Could not find member '{member}'")), "{}", error.message);
+    }
+}
