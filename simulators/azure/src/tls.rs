@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{CertificateParams, DnType, KeyPair, KeyUsagePurpose};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::limits;
 
-/// A certificate for this machine in a folder, made at the first start: clients may keep what they trust.
+/// Certificates for this machine in a folder, made at the first start: clients may keep what they trust.
 pub struct Certificate {
     /// Where it lies, as PEM.
     pub path: PathBuf,
@@ -29,11 +29,12 @@ impl Certificate {
     /// # Errors
     /// The files cannot be read or written, or are no certificate and key.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        let (path, key) = (folder.join("certificate.pem"), folder.join("certificate.key"));
-        if !path.exists() || !key.exists() {
-            make(&path, &key)?;
+        let (path, own) = (folder.join("certificate.pem"), folder.join("server.pem"));
+        let key = folder.join("server.key");
+        if ![&path, &own, &key].into_iter().all(|file| file.exists()) {
+            make(&path, &own, &key)?;
         }
-        let certificate = CertificateDer::from_pem_file(&path).map_err(io::Error::other)?;
+        let certificate = CertificateDer::from_pem_file(&own).map_err(io::Error::other)?;
         let key = PrivateKeyDer::from_pem_file(&key).map_err(io::Error::other)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
@@ -46,21 +47,34 @@ impl Certificate {
     }
 }
 
-fn make(path: &Path, key_path: &Path) -> io::Result<()> {
+/// An authority, whose key nobody keeps, and the server's certificate by it: some clients take nothing into their trust that
+/// is no authority, and others no authority for a server.
+fn make(path: &Path, own: &Path, key_path: &Path) -> io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let names = ["localhost", "*.localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
-    params.distinguished_name.push(DnType::CommonName, "Sockerless simulator of Azure");
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
-    // Some clients take nothing into their trust that is no authority.
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    let named = |name: &str, hosts: Vec<String>| -> io::Result<CertificateParams> {
+        let mut params = CertificateParams::new(hosts).map_err(io::Error::other)?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        Ok(params)
+    };
+    let mut authority = named("Sockerless simulator of Azure", Vec::new())?;
+    authority.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    let authority_key = KeyPair::generate().map_err(io::Error::other)?;
+    let trusted = authority.self_signed(&authority_key).map_err(io::Error::other)?;
+    let hosts = ["localhost", "*.localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let mut server = named("localhost", hosts.to_vec())?;
+    server.use_authority_key_identifier_extension = true;
+    server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate().map_err(io::Error::other)?;
-    let certificate = params.self_signed(&key).map_err(io::Error::other)?;
+    let issuer = Issuer::new(authority, authority_key);
+    let certificate = server.signed_by(&key, &issuer).map_err(io::Error::other)?;
     let mut file =
         std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(key_path)?;
     file.write_all(key.serialize_pem().as_bytes())?;
-    std::fs::write(path, certificate.pem())
+    std::fs::write(own, certificate.pem())?;
+    std::fs::write(path, trusted.pem())
 }
 
 /// Connections whose handshake is done. A slow handshake holds up no other.
