@@ -17,7 +17,7 @@ struct Azure {
 impl Azure {
     /// The one behind a daemon.
     fn of(daemon: &Daemon) -> Self {
-        let file = std::fs::read(daemon.state().join("simulator/ready.json")).unwrap();
+        let file = std::fs::read(daemon.state().join("simulator-aca/ready.json")).unwrap();
         Self { info: serde_json::from_slice(&file).unwrap() }
     }
 

@@ -5,7 +5,7 @@ use sockerless_tests::{Daemon, http, until};
 use super::{Azure, daemon};
 
 const SERVER: &str =
-    "mkdir /www && echo '\"hello\"' > /www/index.html && echo up && exec httpd -f -p 8080 -h /www";
+    "mkdir -p /www && echo '\"hello\"' > /www/index.html && echo up && exec httpd -f -p 8080 -h /www";
 
 /// What the server says at its published port.
 fn published(docker: &sockerless_tests::Docker) -> String {
@@ -59,7 +59,8 @@ fn the_end_of_a_service_is_the_first_of_its_process_with_its_exit_code() {
     let (docker, azure) = (daemon.docker(), Azure::of(&daemon));
     let run = "run --label sockerless.service=true --expose 80 busybox sh -c";
     let run: Vec<&str> = run.split(' ').collect();
-    assert_eq!(docker.args([&run[..], &["exit 7"]].concat()).code, 7);
+    let done = docker.args([&run[..], &["exit 7"]].concat());
+    assert_eq!(done.code, 7, "{}", done.stderr);
     // An operator's stop is an end that no process tells.
     docker.args([&run[..1], &["-d", "--name", "web"], &run[1..], &["echo up; sleep 1000"]].concat()).ok();
     docker.until_says("web", "up");
