@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use sockerless_plugin_sdk::{Plugin, Request, Response, testing::FakeHost};
 
-pub use sockerless_plugin_sdk::testing::{container, spec};
+pub use sockerless_plugin_sdk::testing::spec;
 
 use crate::{CloudRun, manifest, settings::Config};
 
