@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Path, State},
     response::Response,
     routing::{delete, get, post},
 };
@@ -29,6 +29,7 @@ pub fn routes() -> Router<App> {
         .route("/containers/json", get(list))
         .route("/containers/prune", post(prune))
         .route("/containers/{id}", delete(remove))
+        .route("/containers/{id}/{alias}", delete(remove_link))
         .route("/containers/{id}/json", get(inspect))
         .route("/containers/{id}/start", post(start))
         .route("/containers/{id}/stop", post(stop))
@@ -119,6 +120,15 @@ async fn remove(State(daemon): State<App>, Id(id): Id, params: Params) -> Answer
         RemoveRequest { force: params.flag("force"), volumes: params.flag("v"), link: params.flag("link") };
     daemon.remove(&id, request).await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+/// A link's name has a slash in it, which clients do not encode.
+async fn remove_link(
+    State(daemon): State<App>,
+    Path((holder, alias)): Path<(String, String)>,
+    params: Params,
+) -> Answer {
+    remove(State(daemon), Id(format!("{holder}/{alias}")), params).await
 }
 
 async fn prune(State(daemon): State<App>, params: Params) -> Answer {

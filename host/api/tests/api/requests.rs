@@ -126,6 +126,12 @@ async fn parameters_reach_the_engine_as_the_client_meant_them() {
             "remove a RemoveRequest { force: true, volumes: true, link: false }",
         ),
         (
+            "DELETE",
+            "/v1.47/containers/a/alias?link=1",
+            204,
+            "remove a/alias RemoveRequest { force: false, volumes: false, link: true }",
+        ),
+        (
             "POST",
             "/containers/prune?filters=%7B%22until%22%3A%5B%2210m%22%5D%7D",
             200,
