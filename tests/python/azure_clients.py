@@ -220,7 +220,8 @@ def zones(cloud):
     cloud.names.record_sets.delete(cloud.group, zone, "A", "db")
     cloud.names.virtual_network_links.begin_delete(cloud.group, zone, "net").result()
     cloud.names.private_zones.begin_delete(cloud.group, zone).result()
-    assert not list(cloud.names.private_zones.list_by_resource_group(cloud.group))
+    left = cloud.names.private_zones.list_by_resource_group(cloud.group)
+    assert [zone.name for zone in left] == [cloud.info["dns_zone"]]
 
 
 def identities(cloud):

@@ -121,4 +121,6 @@ pub struct Info {
     pub workspace: String,
     /// The resource id of the virtual network that is there from the start.
     pub network: String,
+    /// The private DNS zone that is linked to it.
+    pub dns_zone: String,
 }

@@ -155,6 +155,7 @@ where
         identity_header: kept("identity_header", ids::uuid)?,
         subscription: config.subscription.clone(),
         network: defaults::network(&config.subscription, &group),
+        dns_zone: defaults::ZONE.to_owned(),
         resource_group: group,
         location: config.location.clone(),
         environment: defaults::ENVIRONMENT.to_owned(),

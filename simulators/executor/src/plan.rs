@@ -125,6 +125,7 @@ pub(crate) fn plan(
         env: config.env.iter().cloned().chain(env).collect(),
         user: config.user.clone(),
         working_dir: if working_dir.is_empty() { "/".into() } else { working_dir },
+        make_working_dir: spec.make_working_dir,
         hosts: format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n{names}"),
         hostname,
         resolv_conf: inner.network.resolv_conf(),

@@ -19,8 +19,10 @@ pub struct TaskSpec {
     pub args: Vec<String>,
     /// Added to the image's; a later one of the same name wins.
     pub env: Vec<(String, String)>,
-    /// Has to exist in the image. None: the image's WORKDIR, or `/`.
+    /// Has to exist in the image, unless it may be made. None: the image's WORKDIR, or `/`.
     pub working_dir: Option<String>,
+    /// A working directory that is missing is made, as runc does (`prepareRootfs`); gVisor does not.
+    pub make_working_dir: bool,
     /// Thousandths of a processor; None: no limit.
     pub cpu_millis: Option<u32>,
     /// Memory limit in bytes; None: no limit.

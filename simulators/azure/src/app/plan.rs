@@ -64,6 +64,7 @@ pub fn container(replica: &Replica<'_>, container: &Value) -> Result<TaskSpec, S
         args: strings("args"),
         env,
         working_dir: None,
+        make_working_dir: true,
         cpu_millis: resources::millis(&container["resources"]["cpu"]),
         memory_bytes: container["resources"]["memory"].as_str().and_then(resources::bytes),
         mounts: mounts::of(replica, container)?,

@@ -1,5 +1,6 @@
 //! Microsoft.Network's private DNS zones, their links to virtual networks and their record sets. Containers do not ask them here.
 
+mod default;
 mod links;
 mod records;
 mod zones;
@@ -10,6 +11,8 @@ use serde_json::{Value, json};
 use crate::arm::{Answer, Call};
 use crate::error::{ArmError, Result};
 use crate::ids;
+
+pub use default::make as make_zone;
 
 /// Whether a path of the provider is of private zones.
 pub fn is_dns(path: &[&str]) -> bool {

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use sockerless_simulator_common::Database;
 
 use super::{document, preconditions, zones};
 use crate::arm::{Answer, Call, page, store};
@@ -53,23 +54,23 @@ pub fn count(call: &Call, zone: &str) -> usize {
     sets.map(|sets| sets.map_or(0, |sets| sets.len())).sum()
 }
 
-/// The zone's own SOA.
+/// The zone's own SOA; `zone` is its id.
 ///
 /// # Errors
 /// The database's.
-pub fn apex(call: &Call, zone: &str) -> Result<()> {
+pub fn apex(db: &Database, zone: &str, name: &str) -> Result<()> {
     let id = format!("{zone}/SOA/@");
     let doc = json!({
         "id": id, "name": "@", "type": "Microsoft.Network/privateDnsZones/SOA", "etag": ids::uuid(),
         "properties": {
-            "fqdn": format!("{}.", call.name(0)), "ttl": 3_600, "isAutoRegistered": false,
+            "fqdn": format!("{name}."), "ttl": 3_600, "isAutoRegistered": false,
             "soaRecord": {
                 "host": "azureprivatedns.net", "email": "azureprivatedns-host.microsoft.com", "serialNumber": 1,
                 "refreshTime": 3_600, "retryTime": 300, "expireTime": 2_419_200, "minimumTtl": 10,
             },
         },
     });
-    store::put(&call.simulator.db, &collection("SOA"), zone, &id, &doc, 0)?;
+    store::put(db, &collection("SOA"), zone, &id, &doc, 0)?;
     Ok(())
 }
 

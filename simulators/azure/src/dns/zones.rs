@@ -11,7 +11,7 @@ use crate::limits;
 use crate::profile::Step;
 
 /// The collection.
-const KIND: &str = "microsoft.network/privatednszones";
+pub const KIND: &str = "microsoft.network/privatednszones";
 
 /// The zone's id.
 pub fn id(call: &Call) -> String {
@@ -104,7 +104,7 @@ fn save(call: &Call, new: bool) -> Result<Answer> {
     doc["properties"]["provisioningState"] = json!("Creating");
     store::put(&call.simulator.db, KIND, &call.group_id(), &id, &doc, 0)?;
     if new {
-        records::apex(call, &id)?;
+        records::apex(&call.simulator.db, &id, call.name(0))?;
     }
     let (simulator, place) = (call.simulator.clone(), id.clone());
     let operation = operations::begin(call, async move {

@@ -31,6 +31,24 @@ async fn a_zone_has_records_and_links_and_goes_without_links() {
 }
 
 #[tokio::test]
+async fn a_zone_is_there_from_the_start_and_linked_to_the_network() {
+    let cloud = Cloud::start().await;
+    let info = cloud.server.info();
+    let zone = format!("{}/Microsoft.Network/privateDnsZones/{}", cloud.group(), info.dns_zone);
+    let found = cloud.get(&zone).await;
+    assert_eq!(found["properties"]["numberOfRecordSets"], 1, "its SOA: {found}");
+    let links = cloud.get(&format!("{zone}/virtualNetworkLinks")).await;
+    assert_eq!(links["value"][0]["properties"]["virtualNetwork"]["id"], info.network);
+    let set = json!({"properties": {"ttl": 10, "aRecords": [{"ipv4Address": "172.18.0.2"}]}});
+    assert_eq!(cloud.call("PUT", &format!("{zone}/A/db"), set).await.status, 201);
+    // Not made anew over what is there.
+    let Cloud { server, folder, .. } = cloud;
+    server.shutdown().await;
+    let again = Cloud::again(folder, Fake::default(), |_| {}).await;
+    assert_eq!(again.get(&zone).await["properties"]["numberOfRecordSets"], 2);
+}
+
+#[tokio::test]
 async fn broken_records_are_refused() {
     let cloud = Cloud::start().await;
     let zone = zone(&cloud);

@@ -50,6 +50,10 @@ fn become_command(plan: &Plan, line: &mut Channel) -> Result<std::convert::Infal
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP)
         .map_err(|error| StageFailure::internal("mount namespace", error))?;
     rootfs::enter(plan)?;
+    if plan.make_working_dir {
+        // Root's, before the command's user comes in. Where it cannot be made, the change to it tells why.
+        drop(fs::create_dir_all(&plan.working_dir));
+    }
     sethostname(&plan.hostname).map_err(|error| StageFailure::internal("host name", error))?;
 
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();

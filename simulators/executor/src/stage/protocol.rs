@@ -122,6 +122,8 @@ pub(crate) struct Plan {
     pub user: String,
     /// Absolute.
     pub working_dir: String,
+    /// It is made if it is missing.
+    pub make_working_dir: bool,
     /// Of the UTS namespace.
     pub hostname: String,
     /// Content of /etc/hosts.

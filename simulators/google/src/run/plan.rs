@@ -158,6 +158,7 @@ async fn spec(
         args: strings("args"),
         env,
         working_dir: container["workingDir"].as_str().filter(|dir| !dir.is_empty()).map(str::to_owned),
+        make_working_dir: false,
         cpu_millis: Some(cpu),
         memory_bytes: Some(memory),
         mounts,
