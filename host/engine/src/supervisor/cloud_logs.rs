@@ -59,7 +59,7 @@ impl CloudLog {
                 tokio::select! {
                     biased;
                     _ = &mut end => break,
-                    () = tokio::time::sleep_until(self.next) => self.pull(&engine, &cloud).await,
+                    () = tokio::time::sleep_until(self.next) => drop(self.pull(&engine, &cloud).await),
                 }
             }
             self.drain(&engine, &cloud).await;
@@ -67,39 +67,44 @@ impl CloudLog {
         Pump { ended, task }
     }
 
-    /// After the job's end: keeps what still comes, for as long as clouds' logs lag, and takes a last look
+    /// After the job's end: keeps what still comes, until nothing has for as long as clouds' logs lag, and takes a last look
     /// at the end of that time even if the provider asks for a longer pause.
     async fn drain(&mut self, engine: &Engine, cloud: &Cloud) {
-        let end = Instant::now() + tuning::LOG_LAG;
+        let mut end = Instant::now() + tuning::LOG_LAG;
         loop {
-            self.pull(engine, cloud).await;
-            if Instant::now() >= end {
+            if self.pull(engine, cloud).await {
+                end = Instant::now() + tuning::LOG_LAG;
+            } else if Instant::now() >= end {
                 return;
             }
             tokio::time::sleep_until(self.next.min(end)).await;
         }
     }
 
-    async fn pull(&mut self, engine: &Engine, cloud: &Cloud) {
+    /// Reads a page; true if there was a line in it.
+    async fn pull(&mut self, engine: &Engine, cloud: &Cloud) -> bool {
         match cloud.backend.logs(&self.handle, self.cursor.as_deref(), tuning::LOG_PAGE).await {
             Ok(page) => {
                 self.backoff = Backoff::new(tuning::BACKOFF.1);
                 let more = page.entries.len() >= tuning::LOG_PAGE as usize;
+                let some = !page.entries.is_empty();
                 if self.keep(engine, page.entries).await.is_none() {
                     // Begin again: what was kept is skipped.
                     self.cursor = None;
                     self.skip.clear();
                     self.next = Instant::now() + self.backoff.pause(None);
-                    return;
+                    return false;
                 }
                 self.cursor = Some(page.next);
                 let pause =
                     if more { Duration::ZERO } else { Duration::from_millis(page.poll_after_ms.into()) };
                 self.next = Instant::now() + pause;
+                some
             }
             Err(error) => {
                 tracing::warn!(run = %self.run, %error, "the cloud's log cannot be read");
                 self.next = Instant::now() + self.backoff.pause(error.retry_after_ms);
+                false
             }
         }
     }

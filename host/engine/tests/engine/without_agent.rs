@@ -32,6 +32,21 @@ async fn the_image_runs_directly_and_the_cloud_tells_code_and_output() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_that_still_comes_is_read_to_its_end() {
+    let world = world().await;
+    world.run("one", &["serve"]).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    world.cloud.set(Phase::Succeeded, None, "");
+    for line in ["one", "two", "three"] {
+        // Less than clouds' logs lag, together more.
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        world.cloud.log(line, false);
+    }
+    assert_eq!(world.wait("one").await, 0);
+    assert_eq!(world.output("one").await, "one\ntwo\nthree\n");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_of_the_daemon_doubles_no_line() {
     let mut world = world().await;
     world.run("one", &["serve"]).await;
