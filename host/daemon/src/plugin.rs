@@ -78,12 +78,13 @@ fn shown(manifest: &Manifest, component: &Path) -> Value {
             "run_as_user": features.run_as_user, "privileged": features.privileged,
             "read_only_root": features.read_only_root, "memory_volumes": features.memory_volumes,
             "hostname": features.hostname, "accelerators": features.accelerators,
-            "inbound": features.inbound, "pause": features.pause,
+            "inbound": features.inbound, "pause": features.pause, "scratch_volumes": features.scratch_volumes,
         },
         "limits": {
             "max_timeout_seconds": limits.max_timeout_seconds, "cpu_millis": limits.cpu_millis,
             "memory_bytes": limits.memory_bytes, "stop_grace_seconds": limits.stop_grace_seconds,
             "max_env": limits.max_env,
         },
+        "volumes": {"driver": manifest.volumes.name, "mountpoint": manifest.volumes.mountpoint},
     })
 }

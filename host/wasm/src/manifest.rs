@@ -39,6 +39,19 @@ pub(crate) fn check(manifest: &Manifest) -> Result<(), Error> {
             _ => {}
         }
     }
+    let driver = &manifest.volumes;
+    if !is_name(&driver.name, '-') {
+        return wrong(format!(
+            "the name {:?} of its volumes' driver is not of the form [a-z][a-z0-9-]*",
+            driver.name
+        ));
+    }
+    if !driver.mountpoint.starts_with('/') || driver.mountpoint.matches("{name}").count() != 1 {
+        return wrong(format!(
+            "the mountpoint {:?} of its volumes is no absolute path with {{name}} in it",
+            driver.mountpoint
+        ));
+    }
     Ok(())
 }
 
@@ -49,7 +62,7 @@ fn is_name(text: &str, joint: char) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use sockerless_ports::backend::{Features, HttpGrant, Limits, Setting};
+    use sockerless_ports::backend::{Features, HttpGrant, Limits, Setting, VolumeDriver};
 
     use super::*;
 
@@ -70,6 +83,7 @@ pub(crate) mod tests {
                 max_env: 1,
             },
             sizes: Vec::new(),
+            volumes: VolumeDriver::default(),
         }
     }
 
@@ -91,6 +105,17 @@ pub(crate) mod tests {
             default: None,
         }];
         assert!(check(&manifest).unwrap_err().message.contains("\"AWS_SECRET_ACCESS_KEY\""));
+    }
+
+    #[test]
+    fn a_driver_of_volumes_that_cannot_be_shown_is_refused() {
+        for (name, mountpoint) in
+            [("Files", "/mnt/{name}"), ("", "/mnt/{name}"), ("files", "mnt/{name}"), ("files", "/mnt")]
+        {
+            let mut manifest = manifest();
+            manifest.volumes = VolumeDriver { name: name.to_owned(), mountpoint: mountpoint.to_owned() };
+            assert!(check(&manifest).is_err(), "{name:?} {mountpoint:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Who this plugin is.
 
-use sockerless_plugin_sdk::plugin::{Feature, HttpGrant, Limits, Manifest, Setting};
+use sockerless_plugin_sdk::plugin::{Feature, HttpGrant, Limits, Manifest, Setting, VolumeDriver};
 
 use crate::{clouds::CLOUDS, jobs::sizes, limits};
 
@@ -148,7 +148,7 @@ pub fn manifest() -> Manifest {
         description: "Azure Container Apps jobs".into(),
         settings,
         http,
-        features: Feature::INBOUND,
+        features: Feature::INBOUND | Feature::SIDECARS | Feature::SCRATCH_VOLUMES,
         limits: Limits {
             max_timeout_seconds: limits::TIMEOUT_MAX_SECONDS,
             cpu_millis: (smallest.cpu_millis, largest.cpu_millis),
@@ -157,6 +157,8 @@ pub fn manifest() -> Manifest {
             max_env: limits::ENV_MAX,
         },
         sizes,
+        // The names that users of Azure Files know.
+        volumes: Some(VolumeDriver { name: "azure-files".into(), mountpoint: "/mnt/azure/{name}".into() }),
     }
 }
 

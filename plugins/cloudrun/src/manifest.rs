@@ -116,6 +116,7 @@ pub fn manifest() -> Manifest {
                 memory_bytes: (mib(least), mib(most)),
             })
             .collect(),
+        volumes: None,
     }
 }
 

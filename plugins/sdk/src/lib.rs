@@ -42,6 +42,7 @@
 //!                 max_env: 100,
 //!             },
 //!             sizes: vec![],
+//!             volumes: None,
 //!         }
 //!     }
 //!

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::{Dns, Host, Jobs, Result, Storage};
 
 pub use crate::bindings::exports::sockerless::backend::plugin::{
-    Check, Feature, HttpGrant, ImageSources, Limits, Manifest, Setting, Size, Verdict,
+    Check, Feature, HttpGrant, ImageSources, Limits, Manifest, Setting, Size, Verdict, VolumeDriver,
 };
 
 /// A backend. One value lives for one call of the host.

@@ -102,6 +102,7 @@ mod tests {
                 max_env: 1,
             },
             sizes: vec![],
+            volumes: None,
         }
     }
 

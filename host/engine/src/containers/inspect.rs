@@ -4,9 +4,10 @@ use bollard_stubs::models::{
     ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, DriverData, HostConfig, MountPoint,
     MountPointTypeEnum, MountTypeEnum, OciDescriptor, OciPlatform,
 };
+use sockerless_ports::backend::VolumeDriver;
 
 use super::{health, network, spec::Spec, status, table::View};
-use crate::{Engine, Result, life::Phase, networks::links_shown, volumes::Mounted};
+use crate::{Engine, Result, life::Phase, networks::links_shown};
 
 impl Engine {
     /// `GET /containers/{id}/json`. The size is that of the image: how much a
@@ -50,7 +51,7 @@ impl Engine {
             }),
             size_rw: None,
             size_root_fs: self.images.names().size(&spec.image_id).filter(|_| size),
-            mounts: Some(mounts(spec)),
+            mounts: Some(mounts(spec, &self.volume_driver(&spec.backend))),
             config: Some(spec.config.clone()),
             network_settings: Some(network::settings(&view, self.networks.catching(&spec.id).as_ref())),
         })
@@ -95,7 +96,7 @@ fn descriptor(spec: &Spec) -> Option<OciDescriptor> {
 }
 
 /// As dockerd's: what `--mount type=tmpfs` asked for, but not `--tmpfs`, which the host configuration shows.
-pub(super) fn mounts(spec: &Spec) -> Vec<MountPoint> {
+pub(super) fn mounts(spec: &Spec, driver: &VolumeDriver) -> Vec<MountPoint> {
     let memory = spec.host.mounts.iter().flatten().filter(|mount| mount.typ == Some(MountTypeEnum::TMPFS));
     let memory = memory.map(|mount| MountPoint {
         typ: Some(MountPointTypeEnum::TMPFS),
@@ -107,5 +108,5 @@ pub(super) fn mounts(spec: &Spec) -> Vec<MountPoint> {
         rw: Some(!mount.read_only.unwrap_or_default()),
         propagation: Some(String::new()),
     });
-    spec.mounts.iter().map(Mounted::model).chain(memory).collect()
+    spec.mounts.iter().map(|mounted| mounted.model(driver)).chain(memory).collect()
 }

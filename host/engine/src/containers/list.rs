@@ -6,6 +6,7 @@ use bollard_stubs::models::{
     ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings, ContainerSummaryStateEnum,
 };
 use jiff::Timestamp;
+use sockerless_ports::backend::VolumeDriver;
 
 use super::{Spec, filters::ListFilters, inspect::mounts, network, status, summary::Source};
 use crate::{Engine, Error, ErrorKind, ListRequest, Result, life::Phase, publish, tuning};
@@ -43,9 +44,14 @@ impl Engine {
                 json.push(b',');
             }
             let source = Source { view, named, size };
-            entry.summary.append(source, now, &mut json, |source| summary(spec, source)).map_err(
-                |error| Error::new(ErrorKind::Internal, format!("container {}: {error}", spec.id)),
-            )?;
+            entry
+                .summary
+                .append(source, now, &mut json, |source| {
+                    summary(spec, source, &self.volume_driver(&spec.backend))
+                })
+                .map_err(|error| {
+                    Error::new(ErrorKind::Internal, format!("container {}: {error}", spec.id))
+                })?;
         }
         json.push(b']');
         Ok(Listing { json })
@@ -60,7 +66,7 @@ pub struct Listing {
 }
 
 /// Without `status`, which depends on the clock.
-fn summary(spec: &Spec, source: &Source) -> ContainerSummary {
+fn summary(spec: &Spec, source: &Source, driver: &VolumeDriver) -> ContainerSummary {
     let view = &source.view;
     let state = match status::word(&view.state) {
         "created" => ContainerSummaryStateEnum::CREATED,
@@ -94,6 +100,6 @@ fn summary(spec: &Spec, source: &Source) -> ContainerSummary {
             annotations: spec.host.annotations.clone(),
         }),
         network_settings: Some(ContainerSummaryNetworkSettings { networks: Some(network::endpoints(view)) }),
-        mounts: Some(mounts(spec)),
+        mounts: Some(mounts(spec, driver)),
     }
 }

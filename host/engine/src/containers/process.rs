@@ -26,7 +26,8 @@ pub(crate) fn launch(spec: &Spec, features: Features) -> Launch {
         stdin: spec.open_stdin(),
         size: first_size(spec),
         hostname: Some(spec.hostname().to_owned()),
-        tmpfs: if features.memory_volumes { Vec::new() } else { tmpfs(spec) },
+        // What the cloud mounts the agent does not.
+        tmpfs: if features.empty_volume(None).is_some() { Vec::new() } else { tmpfs(spec) },
         sockets: networks::sockets(spec),
         health: health::check(spec),
     }

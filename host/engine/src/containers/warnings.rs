@@ -1,6 +1,6 @@
 //! What a container cannot have: refused when it would mislead, warned about when it runs without.
 
-use bollard_stubs::models::{ContainerConfig, HostConfig};
+use bollard_stubs::models::{ContainerConfig, HostConfig, Mount, MountTypeEnum};
 use sockerless_ports::{
     backend::{Features, Manifest},
     registry::ImageConfig,
@@ -34,8 +34,8 @@ pub(crate) fn refuse(wishes: &Wishes<'_>) -> Result<()> {
 
 /// Each says what and why.
 pub(crate) fn warn(wishes: &Wishes<'_>, manifest: &Manifest) -> Vec<String> {
-    let Features { privileged, read_only_root, hostname, run_as_user, accelerators, memory_volumes, .. } =
-        manifest.features;
+    let Features { privileged, read_only_root, hostname, run_as_user, accelerators, .. } = manifest.features;
+    let Features { memory_volumes, scratch_volumes, .. } = manifest.features;
     let (config, host) = (wishes.config, wishes.host);
     let backend = &manifest.name;
     let lacks =
@@ -96,8 +96,17 @@ pub(crate) fn warn(wishes: &Wishes<'_>, manifest: &Manifest) -> Vec<String> {
         host.shm_size.is_some_and(|size| size > 0 && size != crate::tuning::SHM_SIZE),
         lacks("the size of /dev/shm (--shm-size)"),
     );
+    let typed = |mount: &Mount| mount.typ == Some(MountTypeEnum::TMPFS);
+    let tmpfs =
+        host.tmpfs.as_ref().is_some_and(|all| !all.is_empty()) || host.mounts.iter().flatten().any(typed);
     when(
-        host.tmpfs.as_ref().is_some_and(|all| !all.is_empty()) && !memory_volumes,
+        tmpfs && !memory_volumes && scratch_volumes,
+        format!(
+            "memory file systems (--tmpfs): the backend {backend} has none; they are on its disk, and without a limit of size"
+        ),
+    );
+    when(
+        tmpfs && !memory_volumes && !scratch_volumes,
         format!(
             "memory file systems (--tmpfs): the backend {backend} does not offer them; they are mounted if the job permits it"
         ),

@@ -115,17 +115,17 @@ impl Engine {
                 read_only: true,
             });
         }
-        if cloud.manifest().features.memory_volumes {
-            for (index, (path, size)) in memory_volumes(spec).into_iter().enumerate() {
-                let volume = format!("tmpfs-{index}");
-                container.mounts.push(MountPoint {
-                    volume: volume.clone(),
-                    path,
-                    sub_path: None,
-                    read_only: false,
-                });
-                volumes.push(JobVolume { name: volume, source: VolumeSource::Memory(size) });
-            }
+        let features = cloud.manifest().features;
+        for (index, (path, size)) in memory_volumes(spec).into_iter().enumerate() {
+            let Some(source) = features.empty_volume(size) else { break };
+            let volume = format!("tmpfs-{index}");
+            container.mounts.push(MountPoint {
+                volume: volume.clone(),
+                path,
+                sub_path: None,
+                read_only: false,
+            });
+            volumes.push(JobVolume { name: volume, source });
         }
         Ok(Member { container, volumes, ticket })
     }

@@ -2,7 +2,7 @@
 
 mod disk;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bollard_stubs::models::{
     IndexInfo, LocalNodeState, PluginsInfo, RegistryServiceConfig, Runtime, SwarmInfo, SystemInfo,
@@ -44,6 +44,8 @@ impl Engine {
                 format!("{} ({})", manifest.description, manifest.version),
             ]
         });
+        let drivers: BTreeSet<String> =
+            self.clouds.values().map(|cloud| cloud.manifest().volumes.name.clone()).collect();
         let mut warnings = Vec::new();
         if self.link.callback_url().is_none() {
             warnings.push(
@@ -64,7 +66,7 @@ impl Engine {
             driver_status: Some(status.collect()),
             docker_root_dir: Some(self.options.data_root.to_string_lossy().into_owned()),
             plugins: Some(PluginsInfo {
-                volume: list(&[]),
+                volume: Some(drivers.into_iter().collect()),
                 network: list(&["bridge", "host", "null"]),
                 authorization: None,
                 log: list(&["json-file", "local", "none"]),

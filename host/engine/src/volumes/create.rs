@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use bollard_stubs::models;
 use jiff::Timestamp;
 
-use super::{ANONYMOUS, DRIVER, Mounted, Volume, mounts::Source, name};
+use super::{ANONYMOUS, Mounted, Volume, mounts::Source, name};
 use crate::{Engine, Error, ErrorKind, Result, networks::BACKEND_OPTION};
 
 /// Options of dockerd's local driver, which say what the kernel is to mount.
@@ -14,8 +14,8 @@ const KERNELS: [&str; 3] = ["type", "o", "device"];
 impl Engine {
     /// `POST /volumes/create`. The same name again answers the same volume.
     ///
-    /// Errors: 400 for a name that none can have, 404 for an unknown driver, 409 for a name that another driver's volume has,
-    /// 501 for options that a cloud's storage has no use for, 500 with the provider's words.
+    /// Errors: 400 for a name that none can have or a backend that there is not, 404 for an unknown driver, 409 for a name that the
+    /// volume of another driver, or of another backend than the one that is named, has; 501 for options that a cloud's storage has no use for, 500 with the provider's words.
     pub async fn create_volume(&self, request: models::VolumeCreateOptions) -> Result<models::Volume> {
         let engine = self.shared()?;
         let create = async move {
@@ -31,11 +31,16 @@ impl Engine {
                 hex::encode(rand::random::<[u8; 32]>())
             });
             let mut options = driver_opts.unwrap_or_default();
-            let backend = engine.chosen_backend(&options)?;
-            options.remove(BACKEND_OPTION);
-            let volume =
-                engine.named_volume(&name, driver.as_deref(), options, labels, Some(&backend)).await?;
-            Ok(volume.model())
+            let driver = driver.as_deref();
+            let chosen = engine.chosen_backend(&options)?;
+            let asked = options.remove(BACKEND_OPTION).map(|_| chosen.clone());
+            let backend = match asked {
+                Some(_) => chosen,
+                None => engine.backend_of_driver(driver).unwrap_or(chosen),
+            };
+            let volume = engine.named_volume(&name, driver, options, labels, Some(&backend)).await?;
+            engine.check_same(&volume, driver, asked.as_deref())?;
+            Ok(volume.model(&engine.volume_driver(&volume.backend)))
         };
         self.complete(create).await
     }
@@ -51,21 +56,13 @@ impl Engine {
     ) -> Result<Arc<Volume>> {
         let refused = |error: Error| error.prefixed(&format!("create {name}"));
         name::check(name).map_err(refused)?;
-        let driver = driver.filter(|driver| !driver.is_empty());
         let _gate = self.volumes.gate(name).await;
         if let Some(known) = self.volumes.get(name) {
-            return match driver {
-                None | Some(DRIVER) => Ok(known),
-                Some(_) => {
-                    let words = "conflict: volume name must be unique";
-                    Err(refused(Error::new(ErrorKind::Conflict, words)))
-                }
-            };
+            self.check_same(&known, driver, None)?;
+            return Ok(known);
         }
-        if let Some(other) = driver.filter(|driver| *driver != DRIVER) {
-            let words = format!("error looking up volume plugin {other}: plugin \"{other}\" not found");
-            return Err(Error::new(ErrorKind::NotFound, words));
-        }
+        let backend = backend.unwrap_or(&self.default_backend).to_owned();
+        self.check_driver(driver, &backend)?;
         if let Some(option) = KERNELS.iter().find(|option| options.contains_key(**option)) {
             let words = format!(
                 "the option {option}: a volume is kept by the cloud's storage, nothing else can be mounted there"
@@ -73,7 +70,6 @@ impl Engine {
             return Err(refused(Error::new(ErrorKind::Unsupported, words)));
         }
         let options = super::synced::options(options, self.options.consistency).map_err(refused)?;
-        let backend = backend.unwrap_or(&self.default_backend).to_owned();
         let volume = Volume {
             name: name.to_owned(),
             created: Timestamp::now(),
@@ -95,7 +91,7 @@ impl Engine {
             }
             return Err(error);
         }
-        self.events.volume("create", name, &[("driver", DRIVER)]);
+        self.events.volume("create", name, &[("driver", &cloud.manifest().volumes.name)]);
         Ok(self.volumes.insert(volume))
     }
 

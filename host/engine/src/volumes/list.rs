@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bollard_stubs::models;
-use sockerless_ports::backend::Usage;
+use sockerless_ports::backend::{Usage, VolumeDriver};
 
-use super::{DRIVER, Volume, missing};
+use super::{Volume, missing};
 use crate::{Engine, Error, Filters, Result, filters};
 
 impl Engine {
@@ -20,7 +20,7 @@ impl Engine {
             (filters::Patterns::new(wanted.get("name")), values("driver"), values("label"));
         let matches = |volume: &Volume| {
             names.matches(&volume.name)
-                && (drivers.is_empty() || drivers.iter().any(|driver| driver == DRIVER))
+                && (drivers.is_empty() || drivers.contains(&self.driver_of(volume).name))
                 && filters::labels(&labels, |key| volume.labels.get(key).map(String::as_str))
                 && dangling.is_none_or(|dangling| self.users(&volume.name).is_empty() == dangling)
         };
@@ -28,7 +28,7 @@ impl Engine {
         let mut volumes: Vec<_> =
             self.volumes.all().into_iter().chain(own).filter(|volume| matches(volume)).collect();
         volumes.sort_by(|one, other| one.name.cmp(&other.name));
-        let volumes = volumes.iter().map(|volume| volume.model()).collect();
+        let volumes = volumes.iter().map(|volume| volume.model(&self.driver_of(volume))).collect();
         Ok(models::VolumeListResponse { volumes: Some(volumes), warnings: None })
     }
 
@@ -39,10 +39,10 @@ impl Engine {
     pub async fn inspect_volume(&self, name: &str) -> Result<models::Volume> {
         let references = i64::try_from(self.users(name).len()).unwrap_or(i64::MAX);
         let (volume, size) = match self.volumes.get(name) {
-            Some(volume) => (volume.model(), size(self.volume_usage(&volume).await?)),
+            Some(volume) => (volume.model(&self.driver_of(&volume)), size(self.volume_usage(&volume).await?)),
             None => {
                 let own = self.own_volumes().into_iter().find(|volume| volume.name == name);
-                (own.ok_or_else(|| missing(name))?.model(), -1)
+                (own.ok_or_else(|| missing(name))?.model(&VolumeDriver::default()), -1)
             }
         };
         let usage_data = models::VolumeUsageData { size, ref_count: references };

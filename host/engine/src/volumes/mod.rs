@@ -1,6 +1,7 @@
 //! Volumes: data that outlives a container, kept by a backend's storage.
 
 mod create;
+mod driver;
 mod list;
 mod mount;
 pub(crate) mod mounts;
@@ -17,7 +18,7 @@ use bollard_stubs::models;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sockerless_ports::{
-    backend,
+    backend::{self, VolumeDriver},
     store::{Change, Kind, Record},
 };
 
@@ -28,9 +29,6 @@ pub(crate) use self::{
     table::Volumes,
 };
 use crate::{Engine, Error, ErrorKind, Result, containers::Spec};
-
-/// The one driver; which cloud keeps the data is the backend's business.
-pub(crate) const DRIVER: &str = "local";
 
 /// What dockerd (23.0 and later) puts on a volume that got its name by chance.
 const ANONYMOUS: &str = "com.docker.volume.anonymous";
@@ -68,11 +66,11 @@ impl Volume {
     }
 
     /// Docker's model, without how much it holds.
-    fn model(&self) -> models::Volume {
+    fn model(&self, driver: &VolumeDriver) -> models::Volume {
         models::Volume {
             name: self.name.clone(),
-            driver: DRIVER.into(),
-            mountpoint: mountpoint(&self.name),
+            driver: driver.name.clone(),
+            mountpoint: driver.place(&self.name),
             created_at: Some(self.created.to_string()),
             labels: self.labels.clone(),
             scope: Some(models::VolumeScopeEnum::LOCAL),
@@ -101,11 +99,6 @@ impl Volume {
             .map_err(|error| Error::new(ErrorKind::Internal, format!("volume {}: {error}", self.name)))?;
         Ok(Change::Put(Kind::Volume, Record { key: self.name.clone(), content }))
     }
-}
-
-/// Where dockerd would have the data of a volume: nothing on this machine stands there.
-pub(crate) fn mountpoint(name: &str) -> String {
-    format!("/var/lib/docker/volumes/{name}/_data")
 }
 
 /// dockerd's 404.

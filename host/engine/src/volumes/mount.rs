@@ -7,7 +7,7 @@ use sockerless_ports::{
     link::RunId,
 };
 
-use super::{DRIVER, Mounted, Volume, mounts::Source};
+use super::{Mounted, Volume, mounts::Source};
 use crate::{
     Engine, Error, Result,
     containers::{Entry, Spec},
@@ -65,6 +65,7 @@ impl Engine {
     ///
     /// Errors: the image is out of reach, the agent or the backend fails.
     pub(crate) async fn fill_volumes(&self, entry: &Entry, run: &RunId) -> Result<()> {
+        let driver = self.volume_driver(&entry.spec.backend);
         for mounted in &entry.spec.mounts {
             let name = match &mounted.source {
                 Source::Bind(_) | Source::Socket(_) => continue,
@@ -85,7 +86,7 @@ impl Engine {
                 &[
                     ("container", entry.id()),
                     ("destination", &mounted.destination),
-                    ("driver", DRIVER),
+                    ("driver", &mounted.driver(&driver).name),
                     ("read/write", if mounted.read_only { "false" } else { "true" }),
                 ],
             );
@@ -100,7 +101,7 @@ impl Engine {
         let Some(volume) = self.volumes.get(name) else { return Ok(()) };
         // On the container's own disk the image's files are there already.
         if volume.is_synced()
-            && (volume.version.is_some() || !self.needs_memory(&entry.spec, mounted).await?)
+            && (volume.version.is_some() || self.needs_room(&entry.spec, mounted).await?.is_none())
         {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sockerless_ports::store::{Change, Kind};
 
-use super::{DRIVER, Volume, missing};
+use super::{Volume, missing};
 use crate::{Engine, Error, ErrorKind, Result, containers::Entry};
 
 impl Engine {
@@ -44,7 +44,7 @@ impl Engine {
             .map_err(|error| Error::from(error).prefixed(&format!("{}: volume remove {name}", cloud.name)))?;
         self.commit(vec![Change::Delete(Kind::Volume, name.clone())]).await?;
         self.volumes.remove(name);
-        self.events.volume("destroy", name, &[("driver", DRIVER)]);
+        self.events.volume("destroy", name, &[("driver", &cloud.manifest().volumes.name)]);
         Ok(())
     }
 }

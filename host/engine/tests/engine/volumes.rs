@@ -84,6 +84,40 @@ async fn point_7_a_volume_is_made_once_kept_durably_and_shown_with_what_it_holds
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_volume_is_shown_by_its_backends_driver_and_of_another_one_it_cannot_be() {
+    let world = World::new().await;
+    world.cloud.show_volumes("files", "/mnt/files/{name}");
+    // What the CLI sends when nobody names a driver.
+    let usual = VolumeCreateOptions { driver: Some("local".into()), ..named("data") };
+    let made = world.engine.create_volume(usual).await.unwrap();
+    assert_eq!((made.driver.as_str(), made.mountpoint.as_str()), ("files", "/mnt/files/data"));
+    let own = VolumeCreateOptions { driver: Some("files".into()), ..named("data") };
+    assert_eq!(world.engine.create_volume(own).await.unwrap(), made);
+    let backend = |name: &str| VolumeCreateOptions {
+        driver_opts: Some([("sockerless.backend".to_owned(), name.to_owned())].into()),
+        ..named("data")
+    };
+    assert_eq!(world.engine.create_volume(backend("fake")).await.unwrap(), made);
+    let other = VolumeCreateOptions { driver: Some("nfs".into()), ..named("data") };
+    let conflict = world.engine.create_volume(other).await.unwrap_err();
+    assert_eq!(
+        (conflict.kind, conflict.message.as_str()),
+        (ErrorKind::Conflict, "create data: conflict: volume name must be unique")
+    );
+    assert_eq!(listed(&world, &[("driver", "files")]), ["data"]);
+    assert!(listed(&world, &[("driver", "local")]).is_empty());
+    with_binds(&world, "box", &["data:/data", "/own"]).await;
+    let shown = world.engine.inspect("box", false).unwrap().mounts.unwrap();
+    let drivers: Vec<_> =
+        shown.iter().map(|mount| (mount.destination.as_deref().unwrap(), mount.driver.as_deref())).collect();
+    // What is a part of the container is kept by nobody else.
+    assert_eq!(drivers, [("/data", Some("files")), ("/own", Some("local"))]);
+    assert_eq!(shown[0].source.as_deref(), Some("/mnt/files/data"));
+    let listed = world.engine.info().await.unwrap().plugins.unwrap().volume.unwrap();
+    assert_eq!(listed, ["files"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_a_volume_is_refused_and_nothing_is_made() {
     let world = World::new().await;
     let refused = async |request| world.engine.create_volume(request).await.unwrap_err();

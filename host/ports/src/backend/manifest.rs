@@ -1,5 +1,7 @@
 //! What a backend is and can do.
 
+use super::VolumeSource;
+
 /// What a backend says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
@@ -19,6 +21,43 @@ pub struct Manifest {
     pub limits: Limits,
     /// The sizes in between, ascending; empty where any can be had.
     pub sizes: Vec<Size>,
+    /// How its volumes are shown.
+    pub volumes: VolumeDriver,
+}
+
+impl Features {
+    /// A volume that is empty at first and ends with the job, of at most so many bytes: in memory where the cloud has that, else on
+    /// disk. None: it has neither.
+    pub fn empty_volume(&self, bytes: Option<u64>) -> Option<VolumeSource> {
+        let memory = self.memory_volumes.then_some(VolumeSource::Memory(bytes));
+        memory.or_else(|| self.scratch_volumes.then_some(VolumeSource::Scratch(bytes)))
+    }
+}
+
+/// How Docker's API shows the volumes of a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeDriver {
+    /// `Driver`.
+    pub name: String,
+    /// `Mountpoint`, with `{name}` for the volume's.
+    pub mountpoint: String,
+}
+
+impl VolumeDriver {
+    /// What the CLI asks for when the user names none.
+    pub const LOCAL: &str = "local";
+
+    /// The `Mountpoint` of a volume.
+    pub fn place(&self, volume: &str) -> String {
+        self.mountpoint.replace("{name}", volume)
+    }
+}
+
+impl Default for VolumeDriver {
+    /// As dockerd's own volumes.
+    fn default() -> Self {
+        Self { name: Self::LOCAL.to_owned(), mountpoint: "/var/lib/docker/volumes/{name}/_data".to_owned() }
+    }
 }
 
 /// One setting of a plugin.
@@ -61,6 +100,8 @@ pub struct Features {
     pub read_only_root: bool,
     /// In-memory volumes.
     pub memory_volumes: bool,
+    /// Empty volumes on local disk.
+    pub scratch_volumes: bool,
     /// The host name can be chosen.
     pub hostname: bool,
     /// GPU.

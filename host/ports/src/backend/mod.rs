@@ -18,7 +18,9 @@ pub use jobs::{
     CloudLogEntry, JobContainer, JobHandle, JobSpec, JobStatus, JobVolume, Jobs, LogPage, MountPoint, Phase,
     Probe, ProbeAction, VolumeSource, WorkloadKind,
 };
-pub use manifest::{Check, Features, HttpGrant, ImageSources, Limits, Manifest, Setting, Size, Verdict};
+pub use manifest::{
+    Check, Features, HttpGrant, ImageSources, Limits, Manifest, Setting, Size, Verdict, VolumeDriver,
+};
 pub use storage::{BlobInfo, Mount, MountRequest, MountSource, Storage, Usage, Volume};
 
 /// A loaded backend. Calls may run concurrently; none of them waits for a long-running

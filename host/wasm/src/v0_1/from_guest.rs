@@ -57,7 +57,14 @@ impl From<plugin::Manifest> for ports::Manifest {
                 .into_iter()
                 .map(|size| ports::Size { cpu_millis: size.cpu_millis, memory_bytes: size.memory_bytes })
                 .collect(),
+            volumes: manifest.volumes.map(Into::into).unwrap_or_default(),
         }
+    }
+}
+
+impl From<plugin::VolumeDriver> for ports::VolumeDriver {
+    fn from(driver: plugin::VolumeDriver) -> Self {
+        Self { name: driver.name, mountpoint: driver.mountpoint }
     }
 }
 
@@ -87,6 +94,7 @@ impl From<plugin::Feature> for ports::Features {
             accelerators: features.contains(Wit::ACCELERATORS),
             inbound: features.contains(Wit::INBOUND),
             pause: features.contains(Wit::PAUSE),
+            scratch_volumes: features.contains(Wit::SCRATCH_VOLUMES),
         }
     }
 }

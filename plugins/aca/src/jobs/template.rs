@@ -73,9 +73,11 @@ pub fn check(spec: &Spec) -> Result<()> {
     if spec.containers.is_empty() {
         return Err(Error::invalid("a workload has at least one container"));
     }
-    if spec.kind == WorkloadKind::Pod || spec.containers.len() > 1 {
-        // An execution ends when all its containers have, so that the main one's end would not be the pod's.
-        return unsupported("several containers in one job of Container Apps: it ends when all have ended, not with the first".into());
+    if spec.containers.len() > 1 && spec.kind != WorkloadKind::Pod {
+        // An execution ends when all its containers have.
+        return unsupported(
+            "several containers in one job of Container Apps that is to end with the first".into(),
+        );
     }
     if spec.accelerator.is_some() {
         return unsupported(
@@ -87,8 +89,12 @@ pub fn check(spec: &Spec) -> Result<()> {
 
 /// Containers and volumes, of a job or an app.
 pub fn template(spec: &Spec, secrets: &mut Secrets<'_>) -> Result<Value> {
-    let containers: Result<Vec<Value>> =
-        spec.containers.iter().map(|asked| container(spec, asked, secrets)).collect();
+    let mut sizes = resources::of(&spec.containers)?.into_iter();
+    let containers: Result<Vec<Value>> = spec
+        .containers
+        .iter()
+        .map(|asked| container(spec, asked, sizes.next().unwrap_or_default(), secrets))
+        .collect();
     let mut template = json!({"containers": containers?});
     let volumes = volumes::volumes(spec, secrets)?;
     if !volumes.is_empty() {
@@ -110,7 +116,7 @@ fn timeout(config: &Config, spec: &Spec) -> Result<u64> {
 }
 
 /// There is no field for a working directory: the image's holds, and the agent goes where the container wants to be.
-fn container(spec: &Spec, asked: &Container, secrets: &mut Secrets<'_>) -> Result<Value> {
+fn container(spec: &Spec, asked: &Container, size: Value, secrets: &mut Secrets<'_>) -> Result<Value> {
     let mut container = Map::new();
     container.insert("name".into(), asked.name.as_str().into());
     container.insert("image".into(), asked.image.as_str().into());
@@ -124,7 +130,7 @@ fn container(spec: &Spec, asked: &Container, secrets: &mut Secrets<'_>) -> Resul
     if !env.is_empty() {
         container.insert("env".into(), env.into());
     }
-    container.insert("resources".into(), resources::resources(asked.resources)?);
+    container.insert("resources".into(), size);
     if !asked.mounts.is_empty() {
         let mounts: Result<Vec<Value>> =
             asked.mounts.iter().map(|point| volumes::mount(spec, point)).collect();

@@ -98,13 +98,21 @@ fn the_settings_limit_the_time_of_a_container_that_sets_none() {
 }
 
 #[test]
+fn several_containers_are_one_replica_of_a_size_that_there_is() {
+    let two = vec![container(), Container { name: "other".into(), ..container() }];
+    let job = job(&config(), &Spec { kind: WorkloadKind::Pod, containers: two, ..spec() }).unwrap();
+    let containers = &job["properties"]["template"]["containers"];
+    assert_eq!((&containers[0]["name"], &containers[1]["name"]), (&json!("main"), &json!("other")));
+    for container in [&containers[0], &containers[1]] {
+        assert_eq!(container["resources"], json!({"cpu": 0.25, "memory": "0.5Gi"}));
+    }
+}
+
+#[test]
 fn what_a_job_cannot_be_is_refused() {
     let refused = |spec: Spec| job(&config(), &spec).unwrap_err().code;
-    assert_eq!(refused(Spec { kind: WorkloadKind::Pod, ..spec() }), ErrorCode::Unsupported);
-    assert_eq!(
-        refused(Spec { containers: vec![container(), container()], ..spec() }),
-        ErrorCode::Unsupported
-    );
+    let two = vec![container(), container()];
+    assert_eq!(refused(Spec { containers: two, ..spec() }), ErrorCode::Unsupported);
     assert_eq!(refused(Spec { containers: vec![], ..spec() }), ErrorCode::InvalidArgument);
     assert_eq!(refused(Spec { name: "Bad_Name".into(), ..spec() }), ErrorCode::InvalidArgument);
     let gpu = Some(Accelerator { kind: "nvidia-t4".into(), count: 1 });

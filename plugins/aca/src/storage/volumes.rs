@@ -98,6 +98,7 @@ impl ContainerApps {
         let doing = format!("creating the volume {}", volume.name);
         let metadata = metadata(volume);
         if let Some(share) = &self.config.volume_share {
+            let doing = format!("{doing} in the share {share} (`volume_share`)");
             return self.files(share).make_folder(&place, &metadata, &doing);
         }
         let all: BTreeMap<&str, String> = metadata.into_iter().collect();

@@ -1,13 +1,13 @@
-//! Where the container's user could not have a mount's directory: a file system of the cloud's memory, which everybody may
-//! write to.
+//! Where the container's user could not have a mount's directory: an empty file system of the cloud's, in memory if it has that,
+//! which everybody may write to.
 
-use sockerless_ports::backend::{JobContainer, JobVolume, MountPoint, VolumeSource};
+use sockerless_ports::backend::{JobContainer, JobVolume, MountPoint};
 
 use super::{binds, source::Wanted};
 use crate::{Engine, Result, containers::Spec, files::path::absolute, volumes::Mounted};
 
 impl Engine {
-    /// Adds what the bind mounts of a container need of memory to its job. The agent has the rights of the image's user: where
+    /// Adds what the bind mounts of a container need of such file systems to its job. The agent has the rights of the image's user: where
     /// that is root, or owns the directory, it needs none.
     ///
     /// Errors: the image is out of reach.
@@ -19,7 +19,8 @@ impl Engine {
     ) -> Result<()> {
         let directories: Vec<_> = binds(spec).filter(|(_, _, wanted)| is_directory(wanted)).collect();
         let features = self.cloud(&spec.backend)?.manifest().features;
-        if directories.is_empty() || !features.memory_volumes || self.runs_as_root(spec).await? {
+        let Some(source) = features.empty_volume(None) else { return Ok(()) };
+        if directories.is_empty() || self.runs_as_root(spec).await? {
             return Ok(());
         }
         for (index, mounted, _) in directories {
@@ -33,7 +34,7 @@ impl Engine {
                 sub_path: None,
                 read_only: false,
             });
-            volumes.push(JobVolume { name, source: VolumeSource::Memory(None) });
+            volumes.push(JobVolume { name, source: source.clone() });
         }
         Ok(())
     }

@@ -6,10 +6,11 @@
 mod bind;
 mod typed;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use bollard_stubs::models::{ContainerConfig, HostConfig, MountPoint, MountPointTypeEnum};
 use serde::{Deserialize, Serialize};
+use sockerless_ports::backend::VolumeDriver;
 
 use crate::{Error, ErrorKind, Result, containers::clean};
 
@@ -73,14 +74,24 @@ impl Mounted {
         }
     }
 
-    /// As inspect and list show it (Docker API 1.24 and later).
-    pub fn model(&self) -> MountPoint {
+    /// The driver of the volume, if it is one. `usual` is that of the container's backend.
+    pub fn driver<'a>(&self, usual: &'a VolumeDriver) -> Cow<'a, VolumeDriver> {
+        match self.source {
+            Source::Volume(_) => Cow::Borrowed(usual),
+            _ => Cow::Owned(VolumeDriver::default()),
+        }
+    }
+
+    /// As inspect and list show it (Docker API 1.24 and later). `usual` is the driver of the container's backend.
+    pub fn model(&self, usual: &VolumeDriver) -> MountPoint {
         let (typ, source) = match &self.source {
-            Source::Volume(name) | Source::Own(name) => (MountPointTypeEnum::VOLUME, super::mountpoint(name)),
+            Source::Volume(name) | Source::Own(name) => {
+                (MountPointTypeEnum::VOLUME, self.driver(usual).place(name))
+            }
             Source::Bind(path) | Source::Socket(path) => (MountPointTypeEnum::BIND, path.clone()),
         };
         let name = self.volume().map(str::to_owned);
-        let driver = name.is_some().then(|| super::DRIVER.to_owned());
+        let driver = name.is_some().then(|| self.driver(usual).name.clone());
         let asked = || self.mode.split(',').find(|word| PROPAGATIONS.contains(word));
         let propagation = match typ {
             MountPointTypeEnum::BIND => asked().unwrap_or("rprivate"),

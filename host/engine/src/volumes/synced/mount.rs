@@ -34,7 +34,7 @@ impl Engine {
             read_only: mounted.read_only,
         });
         volumes.push(JobVolume { name, source: VolumeSource::Storage(mount) });
-        if self.needs_memory(spec, mounted).await? {
+        if let Some(source) = self.needs_room(spec, mounted).await? {
             let name = format!("local-{index}");
             let path = mounted.destination.clone();
             container.mounts.push(MountPoint {
@@ -43,7 +43,7 @@ impl Engine {
                 sub_path: None,
                 read_only: false,
             });
-            volumes.push(JobVolume { name, source: VolumeSource::Memory(None) });
+            volumes.push(JobVolume { name, source });
         }
         Ok(())
     }
@@ -68,12 +68,14 @@ impl Engine {
         }
     }
 
-    /// Whether the agent, which has the rights of the image's user, could not have the directory on the container's own disk.
-    pub(crate) async fn needs_memory(&self, spec: &Spec, mounted: &Mounted) -> Result<bool> {
-        let features = self.cloud(&spec.backend)?.manifest().features;
-        Ok(features.memory_volumes
-            && !self.runs_as_root(spec).await?
-            && !self.is_writable(spec, mounted).await?)
+    /// Where the directory is to be if the agent, which has the rights of the image's user, could not have it on the container's own
+    /// disk; none if it can, or if the cloud has nothing else.
+    pub(crate) async fn needs_room(&self, spec: &Spec, mounted: &Mounted) -> Result<Option<VolumeSource>> {
+        let Some(source) = self.cloud(&spec.backend)?.manifest().features.empty_volume(None) else {
+            return Ok(None);
+        };
+        let needed = !self.runs_as_root(spec).await? && !self.is_writable(spec, mounted).await?;
+        Ok(needed.then_some(source))
     }
 }
 

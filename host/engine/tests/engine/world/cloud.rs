@@ -35,6 +35,8 @@ struct State {
     /// New jobs stay in this phase, and no agent comes.
     stuck: Option<Phase>,
     stops: Vec<String>,
+    /// How volumes are shown.
+    driver: VolumeDriver,
     /// Where a container's process runs: job and container.
     processes: HashSet<(String, String)>,
     /// How often a container's process began while another one of the same container ran elsewhere.
@@ -91,6 +93,12 @@ impl FakeCloud {
 
     pub fn specs(&self) -> Vec<JobSpec> {
         self.state.lock().unwrap().jobs.values().map(|job| job.spec.clone()).collect()
+    }
+
+    /// Volumes are shown so from now on.
+    pub fn show_volumes(&self, driver: &str, mountpoint: &str) {
+        self.state.lock().unwrap().driver =
+            VolumeDriver { name: driver.into(), mountpoint: mountpoint.into() };
     }
 
     pub fn volume(&self, name: &str) -> Option<Volume> {
@@ -435,6 +443,7 @@ impl sockerless_ports::Backend for FakeCloud {
                 max_env: 1000,
             },
             sizes: Vec::new(),
+            volumes: self.state.lock().unwrap().driver.clone(),
         })
     }
     async fn images(&self) -> Result<ImageSources> {

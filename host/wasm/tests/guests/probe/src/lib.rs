@@ -58,6 +58,7 @@ impl Plugin for Probe {
                 max_env: 100,
             },
             sizes: vec![],
+            volumes: None,
         }
     }
 
@@ -74,7 +75,12 @@ impl Plugin for Probe {
 }
 
 fn error(message: &str) -> Error {
-    Error { code: ErrorCode::InvalidArgument, message: message.into(), provider_status: None, retry_after_ms: None }
+    Error {
+        code: ErrorCode::InvalidArgument,
+        message: message.into(),
+        provider_status: None,
+        retry_after_ms: None,
+    }
 }
 
 impl Jobs for Probe {
