@@ -12,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Docker, debian, dist, images, programs};
+use crate::{Backend, Docker, backend, debian, dist, images, programs};
 
 /// The name of the image that `Daemon::with_busybox` loads.
 pub const BUSYBOX: &str = "busybox:latest";
@@ -24,6 +24,7 @@ const READY: Duration = Duration::from_secs(60);
 pub struct Daemon {
     process: Option<Child>,
     folder: TempDir,
+    backend: &'static Backend,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
 }
@@ -46,8 +47,15 @@ impl Daemon {
     /// Starts one with further arguments and variables.
     #[track_caller]
     pub fn with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::of(backend(), arguments, environment)
+    }
+
+    /// Starts one of this backend, whatever the tests run on: for what is about that cloud alone.
+    #[track_caller]
+    pub fn of(backend: &'static Backend, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut daemon = Self {
             process: None,
+            backend,
             folder: TempDir::with_prefix("sockerless-test-").expect("a temporary folder"),
             arguments: arguments.iter().map(ToString::to_string).collect(),
             environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
@@ -60,12 +68,14 @@ impl Daemon {
     /// Starts the daemon (again) on the same state; returns when it answers.
     #[track_caller]
     pub fn launch(&mut self) {
+        let named = self.arguments.iter().any(|argument| argument == "--backend");
         let mut child = Command::new(dist::program("sockerless"))
             .arg("serve")
             .arg("--state")
             .arg(self.state())
             .arg("--socket")
             .arg(self.socket())
+            .args(["--backend", self.backend.name].iter().filter(|_| !named))
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(k, v)| (k, v)))
             .env("SOCKERLESS_CONFIG", "/dev/null")
@@ -87,6 +97,11 @@ impl Daemon {
             Ok(Some(Ok(_))) => {}
             other => panic!("the daemon did not become ready: {other:?}\n{}", self.log_text()),
         }
+    }
+
+    /// Its default backend.
+    pub fn backend(&self) -> &'static Backend {
+        self.backend
     }
 
     /// The CLI for this daemon.

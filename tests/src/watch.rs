@@ -6,9 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::Value;
-
-use crate::{Daemon, Docker, http};
+use crate::{Daemon, Docker};
 
 /// Patience of a test for what has to come; it fails after that.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -88,18 +86,6 @@ impl Docker {
 }
 
 impl Daemon {
-    /// What the simulator says about itself.
-    fn simulator(&self) -> Value {
-        let file = std::fs::read(self.state().join("simulator/ready.json")).expect("the simulator is ready");
-        serde_json::from_slice(&file).expect("it writes JSON")
-    }
-
-    /// The names of all jobs in the cloud, sorted.
-    #[track_caller]
-    pub fn jobs(&self) -> Vec<String> {
-        self.cloud_lists("projects/sim-project/locations/us-central1", "jobs")
-    }
-
     /// `kill -9` of a container's agents, from outside of the container: as when the cloud's machine breaks down.
     #[track_caller]
     pub fn kill_agent(&self, container: &str) {
@@ -122,33 +108,6 @@ impl Daemon {
             let _ = std::process::Command::new("kill").args(["-9", &pid]).output();
         }
     }
-
-    /// Has the cloud end what runs of all jobs, as its console would.
-    #[track_caller]
-    pub fn cancel_jobs(&self) {
-        for execution in self.jobs().iter().flat_map(|job| self.cloud_lists(job, "executions")) {
-            let (status, answer) = self.cloud("POST", &format!("{execution}:cancel"), "{}");
-            assert_eq!(status, 200, "{answer}");
-        }
-    }
-
-    fn cloud_lists(&self, parent: &str, what: &str) -> Vec<String> {
-        let (status, answer) = self.cloud("GET", &format!("{parent}/{what}"), "");
-        assert_eq!(status, 200, "{answer}");
-        let all = answer[what].as_array().into_iter().flatten();
-        let mut names: Vec<String> =
-            all.map(|one| one["name"].as_str().expect("a name").to_owned()).collect();
-        names.sort_unstable();
-        names
-    }
-
-    fn cloud(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
-        let ready = self.simulator();
-        let text = |field: &str| ready[field].as_str().expect("a text").to_owned();
-        let token = format!("Bearer {}", text("token"));
-        let headers = [("Authorization", token.as_str()), ("Content-Type", "application/json")];
-        http::request(&text("google"), method, &format!("/v2/{path}"), &headers, body)
-    }
 }
 
 /// A door that a container's process waits at until the test lets it through, whether or not the daemon lives.
@@ -163,11 +122,10 @@ impl Gate {
     /// One that the daemon's containers can reach.
     #[track_caller]
     pub fn of(daemon: &Daemon) -> Self {
-        let ready = daemon.simulator();
-        let text = |field: &str| ready[field].as_str().expect("a text").to_owned();
-        let listener = TcpListener::bind((text("bind_address"), 0)).expect("a free port");
+        let ready = daemon.ready();
+        let listener = TcpListener::bind((ready.text("bind_address"), 0)).expect("a free port");
         let port = listener.local_addr().expect("it listens").port();
-        let command = format!("nc {} {port} < /dev/null > /dev/null", text("host_address"));
+        let command = format!("nc {} {port} < /dev/null > /dev/null", ready.text("host_address"));
         Self { listener, command }
     }
 

@@ -1,7 +1,7 @@
 //! Two backends in one daemon, each in a simulator of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use sockerless_tests::Daemon;
+use sockerless_tests::{Daemon, backend::CLOUDRUN};
 use tempfile::TempDir;
 
 /// A daemon with both; the folder keeps its configuration.
@@ -9,7 +9,7 @@ fn both() -> (Daemon, TempDir) {
     let folder = TempDir::with_prefix("sockerless-test-").unwrap();
     let file = folder.path().join("config.toml");
     std::fs::write(&file, "[simulator]\nalso = [\"aca\"]\n").unwrap();
-    let daemon = Daemon::with(&["--backend", "cloudrun", "--config", &file.to_string_lossy()], &[]);
+    let daemon = Daemon::of(&CLOUDRUN, &["--config", &file.to_string_lossy()], &[]);
     daemon.load_busybox();
     (daemon, folder)
 }
@@ -81,4 +81,38 @@ fn what_is_rounded_to_a_size_of_the_cloud_is_told() {
         .args(["create", "--runtime", "aca", "--cpus", "4", "--memory", "9g", "busybox", "true"])
         .fails(1);
     assert!(words.contains("more than the backend aca can give"), "{words}");
+}
+
+#[test]
+fn what_one_backend_keeps_is_not_made_again_on_another() {
+    let (daemon, _folder) = both();
+    let docker = daemon.docker();
+    let on = |backend: &str| format!("--opt sockerless.backend={backend}");
+    docker.run(&format!("volume create {} data", on("aca"))).ok();
+    let shown = docker.args(["volume", "inspect", "--format", "{{.Driver}} {{.Mountpoint}}", "data"]).ok();
+    assert_eq!(shown, "azure-files /mnt/azure/data");
+    // Nothing is said of a backend: the same volume.
+    docker.run("volume create data").ok();
+    docker.run(&format!("volume create {} data", on("aca"))).ok();
+    let words = docker.run(&format!("volume create {} data", on("cloudrun"))).fails(1);
+    let expected =
+        "create data: conflict: volume name must be unique (the backend aca keeps it, not cloudrun)";
+    assert!(words.contains(expected), "{words}");
+    let body = br#"{"Name": "data", "DriverOpts": {"sockerless.backend": "cloudrun"}}"#;
+    let (status, _) =
+        daemon.request("POST", "/volumes/create", &[("Content-Type", "application/json")], body);
+    assert_eq!(status, 409);
+    // A driver is its backend's.
+    docker.run("volume create --driver azure-files other").ok();
+    let shown = |driver: &str| docker.run(&format!("volume ls -q --filter driver={driver}")).ok();
+    docker.run("volume create usual").ok();
+    assert_eq!((shown("azure-files"), shown("local")), ("data\nother".into(), "usual".into()));
+    let words = docker.run("volume create --driver azure-files usual").fails(1);
+    assert!(words.contains("create usual: conflict: volume name must be unique"), "{words}");
+    docker.run("volume rm data other usual").ok();
+
+    docker.run(&format!("network create {} net", on("aca"))).ok();
+    let words = docker.run(&format!("network create {} net", on("cloudrun"))).fails(1);
+    assert!(words.contains("network with name net already exists"), "{words}");
+    docker.run("network rm net").ok();
 }

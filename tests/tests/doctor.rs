@@ -11,7 +11,7 @@ use std::{
 };
 
 use serde_json::Value;
-use sockerless_tests::{Daemon, Output, dist};
+use sockerless_tests::{Backend, Daemon, Output, backend, dist};
 use tempfile::TempDir;
 
 /// A state of its own, whose simulator ends with it.
@@ -55,6 +55,11 @@ fn doctor(config: &Path, state: &Path, socket: &Path) -> Findings {
     Findings(findings.unwrap_or_else(|_| panic!("{}\n{}", output.stdout, output.stderr)), output.code)
 }
 
+/// A check of the backend that the tests run on.
+fn own(check: &str) -> String {
+    format!("{}: {check}", backend().name)
+}
+
 impl Findings {
     #[track_caller]
     fn get(&self, name: &str) -> &Value {
@@ -84,11 +89,12 @@ fn all_passes_against_the_simulator_also_with_nothing_there_yet() {
     let machine = Machine::new();
     let findings = machine.doctor("");
     assert_eq!((findings.failed(), findings.1), (vec![], 0), "{:?}", findings.0);
+    let [runs, keeps] = backend().checks.map(own);
     for name in [
         "state",
         "agent",
-        "cloudrun: cloud run",
-        "cloudrun: storage",
+        &runs,
+        &keeps,
         "test container",
         "test agent",
         "callback from the test container",
@@ -96,9 +102,9 @@ fn all_passes_against_the_simulator_also_with_nothing_there_yet() {
     ] {
         assert_eq!(findings.get(name)["verdict"], "pass", "{:?}", findings.0);
     }
-    assert_eq!(findings.get("cloudrun: dns")["finding"], "a zone was made and removed");
+    assert_eq!(findings.get(&own("dns"))["finding"], "a zone was made and removed");
     // What it started is gone, and so is what it wrote.
-    assert!(!machine.0.path().join("state/simulator/ready.json").exists());
+    assert!(!machine.0.path().join("state").join(backend().simulator).join("ready.json").exists());
     assert!(!machine.0.path().join("state/doctor").exists());
 }
 
@@ -134,21 +140,23 @@ fn the_findings_are_for_people_unless_asked_otherwise() {
 }
 
 #[test]
-fn a_wrong_project_fails_the_check_of_the_cloud() {
-    let findings =
-        Machine::new().doctor("[simulator]\nmode = 'on'\n[backends.cloudrun]\nproject = 'not-ours'\n");
-    findings.fails("cloudrun: cloud run", "not-ours");
+fn a_wrong_account_fails_the_check_of_the_cloud() {
+    let Backend { name, account: [setting, _, other], .. } = backend();
+    let config = format!("[simulator]\nmode = 'on'\n[backends.{name}]\n{setting} = '{other}'\n");
+    let findings = Machine::new().doctor(&config);
+    findings.fails(&own(backend().asks_account), other);
     assert_eq!(findings.get("test container")["verdict"], "skip");
 }
 
 #[test]
-fn missing_rights_on_the_bucket_fail_the_check_of_the_storage() {
+fn missing_rights_on_the_storage_fail_its_checks() {
     let storage = refusing();
-    let config = format!("[simulator]\nmode = 'on'\n[backends.cloudrun]\nstorage_endpoint = '{storage}'\n");
+    let Backend { name, checks: [runs, keeps], storage_endpoint, .. } = backend();
+    let config = format!("[simulator]\nmode = 'on'\n[backends.{name}]\n{storage_endpoint} = '{storage}'\n");
     let findings = Machine::new().doctor(&config);
-    findings.fails("cloudrun: storage", "you may not");
-    findings.fails("cloudrun: bucket", "you may not");
-    assert_eq!(findings.get("cloudrun: cloud run")["verdict"], "pass");
+    findings.fails(&own(keeps), "you may not");
+    findings.fails(&own(backend().asks_storage), "you may not");
+    assert_eq!(findings.get(&own(runs))["verdict"], "pass");
 }
 
 /// A storage that lets nobody in, for as long as the test's process lives.
@@ -215,18 +223,10 @@ fn a_missing_agent_and_one_that_cannot_run_fail_their_checks() {
 #[test]
 fn an_expired_credential_fails_the_checks_that_need_it() {
     let cloud = Daemon::start();
-    let ready = fs::read_to_string(cloud.state().join("simulator/ready.json")).unwrap();
-    let ready: Value = serde_json::from_str(&ready).unwrap();
-    let endpoints: String = ["run", "storage", "logging", "dns", "artifact_registry"]
-        .map(|api| format!("{api}_endpoint = {}\n", ready["google"]))
-        .concat();
-    let findings = Machine::new().doctor(&format!(
-        "[simulator]\nmode = 'off'\n[credentials.google]\nkind = 'bearer'\ntoken = 'expired'\n\
-         [backends.cloudrun]\nproject = {}\nregion = {}\n{endpoints}",
-        ready["project"], ready["region"]
-    ));
-    for name in ["cloudrun: cloud run", "cloudrun: storage"] {
-        findings.fails(name, "redentials");
-        assert!(findings.get(name)["remedy"].as_str().unwrap().contains("renew the credential"));
+    let findings = Machine::new().doctor(&cloud.cloud().configuration("expired"));
+    for name in backend().signed_by_token {
+        let name = own(name);
+        findings.fails(&name, backend().refuses_token);
+        assert!(findings.get(&name)["remedy"].as_str().unwrap().contains("renew the credential"));
     }
 }

@@ -10,11 +10,9 @@ fn a_container_that_writes_and_ends_while_the_daemon_is_dead_loses_nothing() {
     let mut daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     // The container asks for leave on a connection of its own, and takes its end for a yes.
-    let ready = std::fs::read_to_string(daemon.state().join("simulator/ready.json")).unwrap();
-    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
-    let leave = TcpListener::bind((ready["bind_address"].as_str().unwrap(), 0)).unwrap();
-    let address =
-        format!("{} {}", ready["host_address"].as_str().unwrap(), leave.local_addr().unwrap().port());
+    let ready = daemon.ready();
+    let leave = TcpListener::bind((ready.text("bind_address"), 0)).unwrap();
+    let address = format!("{} {}", ready.text("host_address"), leave.local_addr().unwrap().port());
     let ask = format!("nc {address} < /dev/null > /dev/null");
     let script = format!("echo up; {ask}; seq 1 10000000 | head -c 50000000; {ask}; exit 7");
     docker.args(["run", "-d", "--name", "survivor", "busybox", "sh", "-c", &script]).ok();

@@ -3,9 +3,8 @@
 
 use std::fs;
 
-use serde_json::Value;
 use sockerless_tests::{
-    Daemon, http,
+    Daemon, backend,
     images::{ImageSpec, busybox_layer},
     registry::Registry,
 };
@@ -81,23 +80,21 @@ fn what_is_not_there_yet_says_so() {
 }
 
 #[test]
-fn a_wrong_project_is_told_in_the_providers_words_and_seen_in_ps() {
+fn a_wrong_account_is_told_in_the_providers_words_and_seen_in_ps() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
-    // Naming a project is what turns the embedded simulator off; so it is asked for.
+    // Naming an account is what turns the embedded simulator off; so it is asked for.
     std::fs::write(&path, "[simulator]\nmode = 'on'\n").unwrap();
-    let daemon = Daemon::with(
-        &["--config", &path.to_string_lossy()],
-        &[("SOCKERLESS_GCR_PROJECT", "not-our-project")],
-    );
+    let [_, variable, other] = backend().account;
+    let daemon = Daemon::with(&["--config", &path.to_string_lossy()], &[(variable, other)]);
     daemon.load_busybox();
     let docker = daemon.docker();
     let words = docker.run("run --name refused busybox true").fails(125);
-    assert!(words.contains("not-our-project"), "{words}");
+    assert!(words.contains(other), "{words}");
     let status = docker.run("ps --all --filter name=refused --format {{.Status}}").ok();
     assert!(status.starts_with("Created"), "{status}");
     let error = docker.run("inspect --format {{.State.Error}} refused").ok();
-    assert!(error.contains("not-our-project"), "{error}");
+    assert!(error.contains(other), "{error}");
 }
 
 #[test]
@@ -111,49 +108,30 @@ fn an_expired_credential_is_told_in_the_providers_words_and_a_new_one_repairs_it
     let mirror = format!("http://{}", hub.host());
     let arguments = format!("['--token-life', '0', '--docker-hub-mirror', '{mirror}']");
     fs::write(&file, format!("[simulator]\narguments = {arguments}\n")).unwrap();
-    let cloud = Daemon::with(&["--config", path], &[]);
-    let ready: Value =
-        serde_json::from_slice(&fs::read(cloud.state().join("simulator/ready.json")).unwrap()).unwrap();
-    let google = ready["google"].as_str().unwrap();
+    let simulated = Daemon::with(&["--config", path], &[]);
+    let cloud = simulated.cloud();
 
     // Another daemon, to which the simulator is a cloud like any other.
     let configure = |token: &str| {
-        let endpoints: String = ["run", "storage", "logging", "artifact_registry"]
-            .map(|api| format!("{api}_endpoint = '{google}'\n"))
-            .concat();
-        let text = format!(
-            "registry_mirrors = ['{mirror}']\n[simulator]\nmode = 'off'\n\
-             [credentials.google]\nkind = 'bearer'\ntoken = '{token}'\n\
-             [backends.cloudrun]\nproject = {}\nregion = {}\n{endpoints}",
-            ready["project"], ready["region"]
-        );
-        fs::write(&file, text).unwrap();
+        fs::write(&file, format!("registry_mirrors = ['{mirror}']\n{}", cloud.configuration(token))).unwrap();
     };
-    configure(&expired_token(google));
+    configure(&cloud.issued_token());
     let mut daemon = Daemon::with(&["--config", path], &[]);
     let docker = daemon.docker();
     docker.run("pull busybox").ok();
     let words = docker.run("run --name refused busybox true").fails(125);
-    let expected = "Request had invalid authentication credentials.";
+    let expected = cloud.expired();
     assert!(words.contains(expected), "{words}");
     let status = docker.run("ps --all --filter name=refused --format {{.Status}}").ok();
     assert!(status.starts_with("Created"), "{status}");
     let error = docker.run("inspect --format {{.State.Error}} refused").ok();
     assert!(error.contains(expected), "{error}");
 
-    configure(ready["token"].as_str().unwrap());
+    configure(cloud.ready().text("token"));
     daemon.kill();
     daemon.launch();
     docker.run("start refused").ok();
     assert_eq!(docker.run("wait refused").ok(), "0");
-}
-
-/// A token that the simulator's OAuth endpoint has issued and that is not good any more.
-fn expired_token(google: &str) -> String {
-    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
-    let form = "grant_type=refresh_token&refresh_token=any";
-    let (_, answer) = http::request(google, "POST", "/token", &headers, form);
-    answer["access_token"].as_str().unwrap().to_owned()
 }
 
 #[test]

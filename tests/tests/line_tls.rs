@@ -36,10 +36,7 @@ fn a_container_runs_over_tls_and_its_agent_comes_back_to_a_new_daemon() {
 fn nothing_is_said_in_clear_where_agents_come_in() {
     let daemon = with_tls();
     let port: u16 = fs::read_to_string(daemon.state().join("callback.port")).unwrap().trim().parse().unwrap();
-    let ready = fs::read_to_string(daemon.state().join("simulator/ready.json")).unwrap();
-    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
-    let address = ready["bind_address"].as_str().unwrap();
-    let mut stream = TcpStream::connect((address, port)).unwrap();
+    let mut stream = TcpStream::connect((daemon.ready().text("bind_address"), port)).unwrap();
     stream.write_all(b"GET /agent/v1 HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     // An error is as good as an alert.

@@ -1,68 +1,25 @@
 //! Networks by the docker CLI, with the zones that they get in the simulated cloud.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use sockerless_tests::{Daemon, http};
+use sockerless_tests::{
+    Daemon, backend,
+    cloud::{Cloud, Fault},
+};
 
 /// Longer than anything takes; only a failing test meets it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The simulated Cloud DNS of a daemon.
-struct Dns {
-    base: String,
-    token: String,
-}
-
-impl Dns {
-    fn of(daemon: &Daemon) -> Self {
-        let ready = fs::read_to_string(daemon.state().join("simulator/ready.json")).unwrap();
-        let ready: Value = serde_json::from_str(&ready).unwrap();
-        let text = |name: &str| ready[name].as_str().unwrap().to_owned();
-        Self { base: text("google"), token: format!("Bearer {}", text("token")) }
-    }
-
-    #[track_caller]
-    fn get(&self, path: &str) -> Value {
-        let path = format!("/dns/v1/projects/sim-project/managedZones{path}");
-        let (status, body) = http::request(&self.base, "GET", &path, &[("Authorization", &self.token)], "");
-        assert_eq!(status, 200, "{path}: {body}");
-        body
-    }
-
-    fn zones(&self) -> Vec<String> {
-        let zones = self.get("");
-        let names = zones["managedZones"].as_array().into_iter().flatten();
-        names.map(|zone| zone["name"].as_str().unwrap().to_owned()).collect()
-    }
-
-    /// Address records, as `web 10 172.18.0.2`.
-    fn records(&self, zone: &str) -> Vec<String> {
-        let sets = self.get(&format!("/{zone}/rrsets"));
-        let addresses = sets["rrsets"].as_array().unwrap().iter().filter(|set| set["type"] == "A");
-        let line = |set: &Value| {
-            let name = set["name"].as_str().unwrap().split('.').next().unwrap();
-            let data: Vec<&str> =
-                set["rrdatas"].as_array().unwrap().iter().map(|data| data.as_str().unwrap()).collect();
-            format!("{name} {} {}", set["ttl"], data.join(" "))
-        };
-        addresses.map(line).collect()
-    }
-
-    #[track_caller]
-    fn become_records(&self, zone: &str, wanted: &[&str]) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let records = self.records(zone);
-            if records == wanted {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{records:?} instead of {wanted:?}");
+#[track_caller]
+fn become_records(cloud: &dyn Cloud, zone: &str, wanted: &[&str]) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let records = cloud.records(zone);
+        if records == wanted {
+            return;
         }
+        assert!(Instant::now() < deadline, "{records:?} instead of {wanted:?}");
     }
 }
 
@@ -70,13 +27,13 @@ impl Dns {
 fn a_network_is_made_shown_left_and_removed_with_its_zone() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
-    let dns = Dns::of(&daemon);
+    let cloud = daemon.cloud();
     assert_eq!(docker.run("network ls --format {{.Name}}").ok(), "bridge\nhost\nnone");
     let id = docker.run("network create --label of=test mine").ok();
     let zone = format!("sockerless-net-{}", &id[..12]);
-    assert_eq!(dns.zones(), [zone.as_str()]);
+    assert_eq!(cloud.zones(), [zone.as_str()]);
     docker.run("run -d --name web --network mine --network-alias api busybox sleep 1000").ok();
-    dns.become_records(&zone, &["api 10 172.18.0.2", "web 10 172.18.0.2"]);
+    become_records(&*cloud, &zone, &["api 10 172.18.0.2", "web 10 172.18.0.2"]);
     let place = "{{range $name, $place := .NetworkSettings.Networks}}{{$name}} {{$place.IPAddress}} {{$place.MacAddress}};{{end}}";
     let shown = docker.args(["inspect", "web", "--format", place]).ok();
     assert_eq!(shown, "mine 172.18.0.2 02:42:ac:12:00:02;");
@@ -88,20 +45,20 @@ fn a_network_is_made_shown_left_and_removed_with_its_zone() {
     let members = "{{range .Containers}}{{.Name}} {{.IPv4Address}}{{end}}";
     assert_eq!(docker.args(["network", "inspect", "other", "--format", members]).ok(), "web 10.7.0.9/24");
     docker.run("network disconnect mine web").ok();
-    dns.become_records(&zone, &[]);
+    become_records(&*cloud, &zone, &[]);
     docker.run("network rm mine").ok();
-    assert_eq!(dns.zones().len(), 1);
+    assert_eq!(cloud.zones().len(), 1);
     docker.run("rm -f web").ok();
     assert_eq!(docker.run("network prune -f --filter label=of").ok(), "");
     assert_eq!(docker.run("network prune -f").ok(), "Deleted Networks:\nother");
-    assert!(dns.zones().is_empty());
+    assert!(cloud.zones().is_empty());
 }
 
 #[test]
 fn addresses_and_zones_outlive_the_daemon() {
     let mut daemon = Daemon::with_busybox();
     let docker = daemon.docker();
-    let dns = Dns::of(&daemon);
+    let cloud = daemon.cloud();
     let id = docker.run("network create mine").ok();
     let zone = format!("sockerless-net-{}", &id[..12]);
     docker.run("run -d --name one --network mine busybox sleep 1000").ok();
@@ -112,9 +69,9 @@ fn addresses_and_zones_outlive_the_daemon() {
     let shown = docker.args(["network", "inspect", "mine", "--format", members]).ok();
     assert!(shown.contains("one 172.18.0.2/24;") && shown.contains("two 172.18.0.3/24;"), "{shown}");
     docker.run("rm -f one").ok();
-    dns.become_records(&zone, &["two 10 172.18.0.3"]);
+    become_records(&*cloud, &zone, &["two 10 172.18.0.3"]);
     docker.run("run -d --name three --network mine busybox sleep 1000").ok();
-    dns.become_records(&zone, &["three 10 172.18.0.2", "two 10 172.18.0.3"]);
+    become_records(&*cloud, &zone, &["three 10 172.18.0.2", "two 10 172.18.0.3"]);
 }
 
 #[test]
@@ -136,36 +93,34 @@ fn what_is_missing_or_taken_is_said_in_dockerds_words() {
     assert!(builtin.contains("bridge is a pre-defined network and cannot be removed"), "{builtin}");
 }
 
-/// Calls of the simulated cloud that are to fail.
-fn fail(dns: &Dns, method: &str, path: &str, code: &str, message: &str, (times, lost): (u32, bool)) {
-    let path = format!("/dns/v1/projects/sim-project/managedZones{path}");
-    let fault = json!({"method": method, "path": path, "code": code, "message": message, "times": times, "lost": lost});
-    let (status, body) = http::request(&dns.base, "POST", "/simulator/v1/faults", &[], &fault.to_string());
-    assert_eq!(status, 204, "{body}");
+/// How the words of a failure begin.
+fn tried(what: &str) -> String {
+    format!("{}: {what}: ", backend().name)
+}
+
+/// Calls of zones that are to fail.
+fn fail(cloud: &dyn Cloud, method: &str, code: &str, message: &str, (times, lost): (u32, bool)) {
+    cloud.fail(&Fault { method, path: &cloud.zones_path(), code, message, times, lost });
 }
 
 #[test]
 fn point_1_a_create_that_fails_half_way_is_told_in_the_clouds_words_and_leaves_nothing() {
     let daemon = Daemon::start();
     let docker = daemon.docker();
-    let dns = Dns::of(&daemon);
-    fail(&dns, "POST", "", "PERMISSION_DENIED", "zones are not for you", (1, false));
+    let cloud = daemon.cloud();
+    fail(&*cloud, cloud.makes_zones_by(), "PERMISSION_DENIED", "zones are not for you", (1, false));
     let words = docker.run("network create mine").fails(1);
-    assert!(
-        words.contains("cloudrun: network create: ") && words.contains("zones are not for you"),
-        "{words}"
-    );
+    assert!(words.contains(&tried("network create")) && words.contains("zones are not for you"), "{words}");
     // The zone is made, and its answer is lost: the daemon takes back what it does not know to be there.
-    fail(&dns, "POST", "", "INTERNAL", "lost on the way", (100, true));
-    fail(&dns, "GET", "/", "INTERNAL", "lost on the way", (100, true));
+    fail(&*cloud, cloud.makes_zones_by(), "INTERNAL", "lost on the way", (100, true));
+    fail(&*cloud, "GET", "INTERNAL", "lost on the way", (100, true));
     let words = docker.run("network create mine").fails(1);
-    assert!(words.contains("cloudrun: network create: ") && words.contains("lost on the way"), "{words}");
+    assert!(words.contains(&tried("network create")) && words.contains("lost on the way"), "{words}");
     assert_eq!(docker.run("network ls --filter type=custom -q").ok(), "");
-    let (status, _) = http::request(&dns.base, "DELETE", "/simulator/v1/faults", &[], "");
-    assert_eq!(status, 204);
+    cloud.heal();
     let deadline = Instant::now() + PATIENCE;
-    while !dns.zones().is_empty() {
-        assert!(Instant::now() < deadline, "{:?}", dns.zones());
+    while !cloud.zones().is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", cloud.zones());
     }
     // Name and subnet are free again; after so many failures the daemon leaves the cloud alone for a while.
     while docker.run("network create mine").code != 0 {
@@ -179,16 +134,16 @@ fn point_1_a_create_that_fails_half_way_is_told_in_the_clouds_words_and_leaves_n
 fn point_4_a_delete_that_fails_is_seen_in_a_label_and_tried_again() {
     let daemon = Daemon::start();
     let docker = daemon.docker();
-    let dns = Dns::of(&daemon);
+    let cloud = daemon.cloud();
     docker.run("network create mine").ok();
-    fail(&dns, "DELETE", "/", "PERMISSION_DENIED", "zones stay", (1, false));
+    fail(&*cloud, "DELETE", "PERMISSION_DENIED", "zones stay", (1, false));
     let words = docker.run("network rm mine").fails(1);
-    assert!(words.contains("cloudrun: network remove: ") && words.contains("zones stay"), "{words}");
+    assert!(words.contains(&tried("network remove")) && words.contains("zones stay"), "{words}");
     let label = docker.args(["network", "ls", "--filter", "name=mine", "--format", "{{.Labels}}"]).ok();
     assert!(label.contains("sockerless.cleanup=") && label.contains("zones stay"), "{label}");
     // Nothing can be on it, and its name is another's; the daemon goes on by itself, or when it is told to.
-    assert_eq!(dns.zones().len(), 1);
+    assert_eq!(cloud.zones().len(), 1);
     docker.run("network rm mine").ok();
-    assert!(dns.zones().is_empty());
+    assert!(cloud.zones().is_empty());
     assert_eq!(docker.run("network ls --filter type=custom -q").ok(), "");
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use serde_json::Value;
-use sockerless_tests::{Daemon, Docker};
+use sockerless_tests::{Backend, Daemon, Docker, backend};
 use tempfile::TempDir;
 
 /// What has to be set.
@@ -92,7 +92,8 @@ impl Counter {
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let ready: Value = serde_json::from_slice(&fs::read(file.wait()).unwrap()).unwrap();
-                let simulator = ready["google"].as_str().unwrap().strip_prefix("http://").unwrap();
+                let base = ready["google"].as_str().or(ready["http"].as_str()).unwrap();
+                let simulator = base.strip_prefix("http://").unwrap();
                 let server = TcpStream::connect(simulator).unwrap();
                 let (back, forth) = (server.try_clone().unwrap(), client.try_clone().unwrap());
                 thread::spawn(move || pass(back, forth, &AtomicU32::new(0)));
@@ -106,10 +107,11 @@ impl Counter {
     /// A daemon whose plugin reads the log through this.
     fn daemon(&self, more: &str) -> Daemon {
         let config = self.folder.path().join("config.toml");
-        let text = format!("{more}\n[backends.cloudrun]\nlogging_endpoint = '{}'\n", self.address);
+        let Backend { name, log_endpoint, .. } = backend();
+        let text = format!("{more}\n[backends.{name}]\n{log_endpoint} = '{}'\n", self.address);
         fs::write(&config, text).unwrap();
         let daemon = Daemon::with(&["--config", config.to_str().unwrap()], &[]);
-        self.ready.set(daemon.state().join("simulator/ready.json")).unwrap();
+        self.ready.set(daemon.state().join(backend().simulator).join("ready.json")).unwrap();
         daemon.load_busybox();
         daemon
     }
@@ -121,15 +123,15 @@ impl Counter {
 
 /// Passes bytes on, and counts requests to the log among them.
 fn pass(mut from: TcpStream, mut to: TcpStream, count: &AtomicU32) {
-    const REQUEST: &[u8] = b"entries:list";
+    let request = backend().log_request.as_bytes();
     let mut buffer = [0; 64 * 1024];
     let mut seen = Vec::new();
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         seen.extend_from_slice(&buffer[..length]);
-        let found = seen.windows(REQUEST.len()).filter(|window| *window == REQUEST).count();
+        let found = seen.windows(request.len()).filter(|window| *window == request).count();
         count.fetch_add(u32::try_from(found).unwrap(), Ordering::SeqCst);
         // What may be the beginning of the next one.
-        seen.drain(..seen.len().saturating_sub(REQUEST.len() - 1));
+        seen.drain(..seen.len().saturating_sub(request.len() - 1));
         if to.write_all(&buffer[..length]).is_err() {
             break;
         }

@@ -2,33 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
-    fs,
     io::{Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-use sockerless_tests::{Daemon, Docker, http};
+use sockerless_tests::{Daemon, Docker};
 
 /// Longer than anything takes; only a failing test meets it.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How many containers each job in the simulated cloud has, fewest first.
-fn jobs(daemon: &Daemon) -> Vec<usize> {
-    let ready = fs::read_to_string(daemon.state().join("simulator/ready.json")).unwrap();
-    let ready: Value = serde_json::from_str(&ready).unwrap();
-    let token = format!("Bearer {}", ready["token"].as_str().unwrap());
-    let path = "/v2/projects/sim-project/locations/us-central1/jobs";
-    let base = ready["google"].as_str().unwrap();
-    let (status, body) = http::request(base, "GET", path, &[("Authorization", &token)], "");
-    assert_eq!(status, 200, "{body}");
-    let jobs = body["jobs"].as_array().into_iter().flatten();
-    let mut sizes: Vec<usize> =
-        jobs.map(|job| job["template"]["template"]["containers"].as_array().unwrap().len()).collect();
-    sizes.sort_unstable();
-    sizes
-}
 
 #[track_caller]
 fn create(docker: &Docker, name: &str, options: &[&str], script: &str) -> String {
@@ -61,7 +43,7 @@ fn point_6_members_of_a_pod_are_one_job_with_localhost_names_and_lives_of_their_
     let script = format!("{GET}; get localhost:8080; get 127.0.0.1:8081; get web:8080; exit 7");
     create(&docker, "client", &pod, &script);
     docker.run("start web").ok();
-    assert_eq!(jobs(&daemon), [2]);
+    assert_eq!(daemon.cloud().job_sizes(), [2]);
     let states = ["ps", "-a", "--format", "{{.Names}} {{.State}}"];
     assert_eq!(docker.args(states).ok(), "client created\nweb running");
 
@@ -79,7 +61,7 @@ fn point_6_members_of_a_pod_are_one_job_with_localhost_names_and_lives_of_their_
     daemon.launch();
     assert_eq!(status(&docker, "web"), "running 0");
     assert_eq!(docker.args(["start", "-a", "client"]).code, 7);
-    assert_eq!(jobs(&daemon), [2]);
+    assert_eq!(daemon.cloud().job_sizes(), [2]);
 
     // One that comes later has a job of its own, is told so, and reaches the others through the mesh.
     let late = format!("{GET}; get web:8080; wget -qO- http://localhost:8080/ 2>/dev/null || echo alone");
@@ -94,8 +76,8 @@ fn point_6_members_of_a_pod_are_one_job_with_localhost_names_and_lives_of_their_
     assert_eq!(docker.run("exec web wget -qO- http://localhost:8080/").ok(), "web");
     docker.run("rm -f web client late").ok();
     let deadline = Instant::now() + PATIENCE;
-    while !jobs(&daemon).is_empty() {
-        assert!(Instant::now() < deadline, "{:?}", jobs(&daemon));
+    while !daemon.cloud().job_sizes().is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", daemon.cloud().job_sizes());
     }
 }
 
@@ -117,7 +99,7 @@ fn point_6_the_containers_of_a_network_with_the_option_and_of_anothers_stack_are
     assert!(early.contains("cannot join network of a non running container"), "{early}");
     docker.run("start root").ok();
     docker.run("start guest").ok();
-    assert_eq!(jobs(&daemon), [1, 2, 2]);
+    assert_eq!(daemon.cloud().job_sizes(), [1, 2, 2]);
     let get = |name: &str, from: &str| {
         let script = format!("{GET}; get {from}");
         docker.args(["exec", name, "sh", "-c", &script]).ok()
@@ -168,7 +150,7 @@ fn two_members_of_a_pod_cannot_have_one_port_and_two_containers_outside_of_it_ca
     docker.run("stop -t 1 one").ok();
     docker.run("start other").ok();
     assert_eq!((get("other"), get("outside")), ("other".into(), "outside".into()));
-    assert_eq!(jobs(&daemon), [1, 3]);
+    assert_eq!(daemon.cloud().job_sizes(), [1, 3]);
 }
 
 #[test]
@@ -195,7 +177,7 @@ fn a_daemon_that_is_killed_at_any_point_of_a_pods_life_finds_it_again() {
     start.wait_with_output().unwrap();
     daemon.launch();
     docker.run("start late").ok();
-    assert_eq!((get("late"), jobs(&daemon)), ("web".into(), vec![4]));
+    assert_eq!((get("late"), daemon.cloud().job_sizes()), ("web".into(), vec![4]));
     // One was started in place, and is removed.
     docker.run("start gone").ok();
     docker.run("restart -t 5 gone").ok();
@@ -208,7 +190,7 @@ fn a_daemon_that_is_killed_at_any_point_of_a_pods_life_finds_it_again() {
     daemon.launch();
     assert_eq!(status(&docker, "early"), "running 0");
     docker.run("start web").ok();
-    assert_eq!((get("late"), jobs(&daemon)), ("web".into(), vec![4]));
+    assert_eq!((get("late"), daemon.cloud().job_sizes()), ("web".into(), vec![4]));
     // One ends while nobody looks.
     docker.args(["exec", "-d", "early", "sh", "-c", "sleep 1; echo > /tmp/over"]).ok();
     daemon.kill();
@@ -218,7 +200,7 @@ fn a_daemon_that_is_killed_at_any_point_of_a_pods_life_finds_it_again() {
     daemon.kill();
     daemon.launch();
     let deadline = Instant::now() + PATIENCE;
-    while !jobs(&daemon).is_empty() {
-        assert!(Instant::now() < deadline, "{:?}", jobs(&daemon));
+    while !daemon.cloud().job_sizes().is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", daemon.cloud().job_sizes());
     }
 }

@@ -400,5 +400,7 @@ fn updated_resources_are_those_of_the_next_start_and_the_answer_says_so() {
     // Of one that does not run there is nothing to be said.
     docker.run("create --name fresh busybox true").ok();
     let output = docker.run("update --memory 700m --memory-swap 1400m fresh");
-    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("fresh\n", ""));
+    // A cloud with fixed sizes tells what it rounds, and that is all.
+    assert!(output.stdout.starts_with("fresh\n") && output.stderr.is_empty(), "{output:?}");
+    assert!(!output.stdout.contains("next start"), "{output:?}");
 }

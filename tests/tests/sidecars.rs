@@ -5,7 +5,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 use sockerless_tests::{
-    Daemon, http,
+    Daemon,
+    backend::CLOUDRUN,
+    cloud::Ready,
     images::{ImageSpec, busybox_layer},
     registry::Registry,
 };
@@ -15,7 +17,7 @@ struct Cloud {
     _daemon: Daemon,
     _hub: Registry,
     _folder: tempfile::TempDir,
-    ready: Value,
+    ready: Ready,
 }
 
 impl Cloud {
@@ -26,25 +28,13 @@ impl Cloud {
         let file = folder.path().join("config.toml");
         let arguments = format!("['--docker-hub-mirror', 'http://{}']", hub.host());
         fs::write(&file, format!("[simulator]\narguments = {arguments}\n")).unwrap();
-        let daemon = Daemon::with(&["--config", file.to_str().unwrap()], &[]);
-        let ready = fs::read(daemon.state().join("simulator/ready.json")).unwrap();
-        let ready = serde_json::from_slice(&ready).unwrap();
+        let daemon = Daemon::of(&CLOUDRUN, &["--config", file.to_str().unwrap()], &[]);
+        let ready = daemon.ready();
         Self { _daemon: daemon, _hub: hub, _folder: folder, ready }
     }
 
     fn call(&self, method: &str, path: &str, body: Value) -> Value {
-        let token = format!("Bearer {}", self.ready["token"].as_str().unwrap());
-        let headers = [("Authorization", token.as_str()), ("Content-Type", "application/json")];
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let (status, answer) = http::request(
-            self.ready["google"].as_str().unwrap(),
-            method,
-            &format!("/v2/{path}"),
-            &headers,
-            &body,
-        );
-        assert_eq!(status, 200, "{method} {path}: {answer}");
-        answer
+        self.ready.call(method, &format!("/v2/{path}"), &body)
     }
 
     /// Runs the containers as a job; gives the result of its only task.

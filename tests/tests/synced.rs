@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use sockerless_tests::{
-    Daemon,
+    Daemon, backend,
     cli::Docker,
     images::{ImageSpec, busybox_layer},
 };
@@ -42,7 +42,8 @@ fn point_9_what_one_container_leaves_the_next_one_finds() {
     );
     let format = "{{.Driver}} {{json .Options}} {{gt .UsageData.Size 0}}";
     let inspected = docker.args(["volume", "inspect", "--format", format, "data"]).ok();
-    assert_eq!(inspected, "local {\"sockerless.consistency\":\"synced\"} true");
+    let driver = backend().volume_driver;
+    assert_eq!(inspected, format!("{driver} {{\"sockerless.consistency\":\"synced\"}} true"));
     assert_eq!(docker.run("volume rm data").ok(), "data");
     assert_eq!(docker.run("volume ls -q").ok(), "");
 }

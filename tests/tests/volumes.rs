@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use sockerless_tests::{
-    Daemon,
+    Backend, Daemon, backend,
     images::{ImageSpec, busybox_layer},
 };
 
@@ -24,10 +24,17 @@ fn point_8_what_one_container_writes_another_one_reads() {
         "volume",
         "inspect",
         "--format",
-        "{{.Driver}} {{.Labels.of}} {{.UsageData.Size}}",
+        "{{.Driver}} {{.Mountpoint}} {{.Labels.of}} {{.UsageData.Size}}",
         "shared",
     ]);
-    assert_eq!(inspected.ok(), "local test 13");
+    let Backend { volume_driver, mountpoint, .. } = backend();
+    let place = mountpoint.replace("{name}", "shared");
+    assert_eq!(inspected.ok(), format!("{volume_driver} {place} test 13"));
+    let listed = |filter: &str| docker.run(&format!("volume ls -q --filter {filter}")).ok();
+    assert_eq!(listed(&format!("driver={volume_driver}")), "shared");
+    assert_eq!(listed("driver=nfs"), "");
+    let words = docker.run("volume create --driver nfs shared").fails(1);
+    assert!(words.contains("create shared: conflict: volume name must be unique"), "{words}");
 }
 
 #[test]
@@ -103,11 +110,25 @@ fn point_7_a_volume_is_removed_when_nobody_has_it() {
 }
 
 #[test]
-fn what_cannot_be_mounted_is_refused_with_a_way_out() {
+fn point_8_a_container_has_the_volumes_of_another_one() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
-    let words = docker.run("run --rm -v /etc:/work busybox true").fails(125);
-    assert!(words.contains("bind mount /etc:/work") && words.contains("docker cp"), "{words}");
+    let write =
+        ["run", "--name", "first", "-v", "shared:/data", "busybox", "sh", "-c", "echo text > /data/file"];
+    docker.args(write).ok();
+    let read = "cat /data/file; echo more >> /data/file || echo refused";
+    let run = ["run", "--rm", "--volumes-from", "first:ro", "busybox", "sh", "-c", read];
+    assert_eq!(docker.args(run).ok(), "text\nrefused");
+    let run = ["run", "--rm", "--volumes-from", "first", "busybox", "sh", "-c", read];
+    assert_eq!(docker.args(run).ok(), "text");
+    let words = docker.run("volume rm shared").fails(1);
+    assert!(words.contains("volume is in use"), "{words}");
+}
+
+#[test]
+fn what_cannot_be_mounted_is_refused() {
+    let daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
     let words = docker.run("run --rm -v data:relative busybox true").fails(125);
     assert!(words.contains("mount path must be absolute"), "{words}");
     assert_eq!(docker.run("ps -aq").ok(), "");
