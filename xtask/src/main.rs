@@ -42,6 +42,9 @@ enum Task {
     Test {
         /// Only tests whose name contains this; formatting and lints are left out.
         filter: Option<String>,
+        /// The end-to-end tests alone, all of them, on this backend: cloudrun or aca.
+        #[arg(long, value_name = "NAME")]
+        backend: Option<String>,
     },
     /// Measure the daemon beside a real dockerd and write the table to docs/benchmarks.md.
     Bench(bench::BenchArgs),
@@ -70,7 +73,7 @@ fn main() -> ExitCode {
         Task::Up(args) => up::up(args),
         Task::Down(args) => up::down(&args),
         Task::Build { release } => machine::prepare_build().and_then(|()| build::all(release)).map(drop),
-        Task::Test { filter } => test::run(filter.as_deref()),
+        Task::Test { filter, backend } => test::run(filter.as_deref(), backend.as_deref()),
         Task::Bench(args) => bench::run(&args),
         Task::Image { folder, name } => image::write(&folder, &name),
         Task::Schemas { cloud, discovery } => schemas::all(cloud, discovery.as_deref(), &command::root()),
