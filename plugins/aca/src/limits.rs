@@ -86,6 +86,8 @@ pub const LOG_POLL_MS: u32 = 10_000;
 pub const LOG_NEXT_PAGE_MS: u32 = 500;
 /// Lines on a page.
 pub const LOG_PAGE_MAX: usize = 1000;
+/// Rows that Log Analytics gives for one query.
+pub const LOG_ROWS_MAX: usize = 500_000;
 
 /// Ports of an app beside its first (`additionalPortMappings`).
 pub const MORE_PORTS: usize = 5;

@@ -105,7 +105,8 @@ pub fn page(plugin: &ContainerApps, handle: &Handle, cursor: Option<&str>, limit
     let mut more = false;
     if let (true, Some((execution, main))) = (handle.started, execution(plugin, handle)?) {
         let seen: u32 = place.seen.values().sum();
-        let rows = limit + usize::try_from(seen).unwrap_or(usize::MAX).min(limits::LOG_PAGE_MAX);
+        // However many lines have one time: what was read of them comes first again.
+        let rows = (limit + usize::try_from(seen).unwrap_or(usize::MAX)).min(limits::LOG_ROWS_MAX);
         let lines = ask(plugin, &query(plugin.config.log_table, &execution, &main, &place, rows))?;
         more = lines.len() >= rows;
         take(lines, &mut place, limit, &mut entries);
