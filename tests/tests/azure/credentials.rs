@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use sockerless_tests::{Daemon, until};
 
@@ -60,6 +61,48 @@ impl Cloud {
         docker.run("volume rm data").ok();
         until("the job goes", || self.azure.list("jobs").is_empty().then_some(()));
     }
+
+    /// Entra is asked by TLS alone.
+    fn entra(&self, source: &str, more: &str) -> String {
+        let field = |name: &str| self.azure.text(name);
+        format!(
+            "source = '{source}'\ntenant = '{}'\nclient_id = '{}'\nauthority = '{}'\n{more}",
+            field("tenant"),
+            field("client_id"),
+            field("azure")
+        )
+    }
+
+    /// Whose certificate is to be trusted.
+    fn trust(&self) -> [(&'static str, &str); 1] {
+        [("SSL_CERT_FILE", self.azure.text("certificate"))]
+    }
+}
+
+#[test]
+fn an_application_signs_in_by_its_secret_and_is_told_when_that_is_wrong() {
+    let cloud = Cloud::start();
+    let section = |secret: &str| cloud.entra("client-secret", &format!("client_secret = '{secret}'"));
+    cloud.signs_in(&section(cloud.azure.text("client_secret")), &cloud.trust());
+    let daemon = cloud.daemon(&section("old"), &cloud.trust());
+    daemon.load_busybox();
+    let words = daemon.docker().run("run busybox true").fails(125);
+    assert!(words.contains("AADSTS7000215"), "{words}");
+}
+
+#[test]
+fn a_workload_signs_in_by_the_token_in_its_file() {
+    let cloud = Cloud::start();
+    let claims = json!({"iss": "https://kubernetes.example", "sub": "system:serviceaccount:a:b", "exp": 4_102_444_800_i64});
+    let token = format!(
+        "{}.{}.c2ln",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#),
+        URL_SAFE_NO_PAD.encode(claims.to_string())
+    );
+    let file = cloud.daemon.folder().join("token");
+    fs::write(&file, token).unwrap();
+    let section = cloud.entra("workload-identity", &format!("token_file = '{}'", file.display()));
+    cloud.signs_in(&section, &cloud.trust());
 }
 
 #[test]
