@@ -80,7 +80,7 @@ impl Call {
         let place = self.path.find("/providers/")?;
         // Provider, then types and names in pairs.
         let below = self.path[place..].trim_end_matches('/').split('/').skip(3).count();
-        (below > 0 && below % 2 == 0).then(|| self.path.trim_end_matches('/').to_owned())
+        (below > 0 && below.is_multiple_of(2)).then(|| self.path.trim_end_matches('/').to_owned())
     }
 
     /// A name of the path.

@@ -171,7 +171,7 @@ pub(super) fn mirror(base: Option<&Base>, user: &Tree, container: &Tree) -> Plan
                 && matches!(change(&base.container, container, path), Change::None)
                 && container.contains_key(path)
         });
-        if !is_known && !(base.is_some() && is_shut(container, path)) {
+        if !(is_known || base.is_some() && is_shut(container, path)) {
             plan.send.push(path.clone());
         }
     }
