@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
-use sockerless_tests::{Daemon, until};
+use sockerless_tests::{Daemon, backend::ACA, until};
 
 use super::Azure;
 
@@ -18,7 +18,7 @@ struct Cloud {
 
 impl Cloud {
     fn start() -> Self {
-        let daemon = Daemon::with(&["--backend", "aca"], &[]);
+        let daemon = Daemon::of(&ACA, &[], &[]);
         Self { azure: Azure::of(&daemon), daemon }
     }
 
@@ -41,7 +41,7 @@ impl Cloud {
         );
         let file = self.daemon.folder().join("config.toml");
         fs::write(&file, text).unwrap();
-        Daemon::with(&["--config", &file.to_string_lossy()], environment)
+        Daemon::of(&ACA, &["--config", &file.to_string_lossy()], environment)
     }
 
     /// A container of an image that has to be pushed, with a volume, whose output is in the cloud's log alone: Resource

@@ -7,7 +7,7 @@ mod seen;
 mod services;
 
 use serde_json::Value;
-use sockerless_tests::{Daemon, http};
+use sockerless_tests::{Daemon, backend::ACA, http};
 
 /// A simulator, as its ready file has it.
 struct Azure {
@@ -55,7 +55,7 @@ impl Azure {
 
 /// A daemon on Azure's simulator, with busybox.
 fn daemon() -> Daemon {
-    let daemon = Daemon::with(&["--backend", "aca"], &[]);
+    let daemon = Daemon::of(&ACA, &[], &[]);
     daemon.load_busybox();
     daemon
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-use sockerless_tests::{Daemon, python, simulator::script};
+use sockerless_tests::{Daemon, backend::ACA, python, simulator::script};
 
 use super::Azure;
 
@@ -19,7 +19,7 @@ fn ask(daemon: &Daemon, what: &str) -> Value {
 #[test]
 fn azures_own_clients_see_jobs_apps_shares_and_records_with_whose_they_are() {
     let zone = "sockerless.internal";
-    let daemon = Daemon::with(&["--backend", "aca"], &[("SOCKERLESS_ACA_DNS_ZONE", zone)]);
+    let daemon = Daemon::of(&ACA, &[], &[("SOCKERLESS_ACA_DNS_ZONE", zone)]);
     daemon.load_busybox();
     let docker = daemon.docker();
     // The operator's part.
