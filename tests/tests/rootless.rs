@@ -12,7 +12,7 @@ use std::{
 use sockerless_tests::{Daemon, dist};
 
 /// Debian's user without rights. In a mount namespace of its own it gets what an ordinary user of a machine for
-/// containers has: a range of ids, and the TUN device that udev opens to everybody and a machine without udev does not.
+/// containers has: a range of ids, and the devices (TUN, FUSE) that udev opens to everybody and a machine without udev does not.
 const USER: (&str, u32) = ("nobody", 65534);
 
 /// What `SCRIPT` says when the machine does not let root do this.
@@ -21,6 +21,7 @@ const CANNOT: i32 = 99;
 const SCRIPT: &str = r#"
     mount --bind "$FOLDER/subuid" /etc/subuid && mount --bind "$FOLDER/subgid" /etc/subgid || exit 99
     mknod -m 666 "$FOLDER/tun" c 10 200 && mount --bind "$FOLDER/tun" /dev/net/tun || exit 99
+    [ ! -e /dev/fuse ] || { mknod -m 666 "$FOLDER/fuse" c 10 229 && mount --bind "$FOLDER/fuse" /dev/fuse; } || exit 99
     exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all -- "$@"
 "#;
 
@@ -106,7 +107,7 @@ fn as_ordinary_user() {
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.code() == Some(CANNOT) {
-        return skip("this machine does not let root mount over /etc/subuid and /dev/net/tun");
+        return skip("this machine does not let root mount over /etc/subuid, /dev/net/tun and /dev/fuse");
     }
     assert!(output.status.success(), "{said}");
     assert!(said.contains("1 passed"), "it did not run: {said}");

@@ -79,7 +79,7 @@ async fn a_job_that_was_only_created_is_started_once() {
     let ready = async {
         loop {
             match cloud.plugin.start(&idle).await {
-                Err(error) if error.code == ErrorCode::Unavailable => {
+                Err(error) if error.code == ErrorCode::NotReady => {
                     tokio::time::sleep(Duration::from_millis(error.retry_after_ms.unwrap())).await;
                 }
                 answer => return answer.unwrap(),
