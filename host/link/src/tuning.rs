@@ -15,9 +15,9 @@ pub const MESSAGE: usize = sockerless_agent_wire::limits::CONTROL + sockerless_a
 /// an agent can have.
 pub const STRANGER: usize = 512 << 10;
 
-/// One read of a connection, bytes. Allocated for each, so it is what an idle agent costs, beside 14 KiB; twice as much made
+/// One read of a connection, bytes. Allocated for each, so it is a good part of what an idle agent costs; twice as much made
 /// nothing faster.
-pub const READ: usize = 16 << 10;
+pub const READ: usize = 12 << 10;
 
 /// Standard input that is put into one message, bytes. The socket's buffer keeps this capacity.
 pub const INPUT: usize = 64 << 10;
