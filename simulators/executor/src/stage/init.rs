@@ -5,6 +5,7 @@ use std::{
     fs, io,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use nix::{
@@ -19,6 +20,7 @@ use nix::{
     unistd::{Gid, Uid, execve, setgroups, sethostname, setresgid, setresuid},
 };
 use rustix::thread::{CapabilitySet, CapabilitySets};
+use signal_hook::consts::FORBIDDEN;
 
 use super::{
     protocol::{Channel, FromInit, Plan, StageFailure},
@@ -79,12 +81,21 @@ fn become_command(plan: &Plan, line: &mut Channel) -> Result<std::convert::Infal
     let argv = plan.argv.iter().map(|argument| text(argument)).collect::<Result<Vec<_>, _>>()?;
     let env = env.iter().map(|pair| text(pair)).collect::<Result<Vec<_>, _>>()?;
     line.send(&FromInit::Executing).map_err(|error| StageFailure::internal("report", error))?;
-    // The runtime of this program ignores it, and a command would inherit that.
-    sigpipe::reset();
+    handle_signals().map_err(|error| StageFailure::internal("signals", error))?;
     match execve(&file, &argv, &env) {
         Ok(never) => Ok(never),
         Err(error) => Err(refused(name, error)),
     }
+}
+
+/// A signal that is ignored stays ignored through execve, and a shell cannot trap it then; one that is handled gets its default
+/// action. Ignored are SIGPIPE, by the runtime of this program, and SIGHUP, where somebody started it by `nohup`.
+fn handle_signals() -> io::Result<()> {
+    let seen = Arc::new(AtomicBool::new(false));
+    for signal in Signal::iterator().map(|signal| signal as i32).filter(|it| !FORBIDDEN.contains(it)) {
+        signal_hook::flag::register(signal, Arc::clone(&seen))?;
+    }
+    Ok(())
 }
 
 fn plain(error: &io::Error) -> String {

@@ -1,4 +1,7 @@
-use std::time::{Duration, Instant};
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use sockerless_executor::{FailureReason, TaskEvent, TaskSpec};
 
@@ -43,6 +46,17 @@ async fn a_signal_reaches_the_command_that_handles_it() {
         assert_eq!((done.text(), done.exit_code), ("got\n", Some(3)));
     })
     .await;
+}
+
+#[test]
+fn a_command_can_trap_what_the_executor_was_told_to_ignore() {
+    let test = "processes::a_signal_reaches_the_command_that_handles_it";
+    // The rest of this program, with SIGHUP ignored: as somebody starts a daemon who wants to log out.
+    let again = std::env::current_exe().unwrap();
+    let output =
+        Command::new("nohup").arg(again).args(["--exact", test]).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
