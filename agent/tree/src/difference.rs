@@ -1,5 +1,7 @@
 //! What turns one state into another.
 
+use std::collections::HashMap;
+
 use crate::{Content, Manifest, Node};
 
 /// One step.
@@ -20,6 +22,8 @@ pub enum Change {
         node: Node,
         /// What is there now is of the same content: mode, owner and time have to be set, no bytes are needed.
         content_stays: bool,
+        /// Another name of the same file, which stays as it is: this one becomes a hard link to it.
+        link: Option<Vec<u8>>,
     },
 }
 
@@ -44,6 +48,10 @@ pub fn difference(from: &Manifest, to: &Manifest) -> Vec<Change> {
             changes.push(Change::Remove { path: path.to_vec(), directory });
         }
     }
+    let mut staying = HashMap::new();
+    for (path, node) in to.iter().filter(|(path, node)| from.get(path) == Some(node)) {
+        staying.extend(node.group().map(|group| (group, path)));
+    }
     for (path, node) in to.iter() {
         let before = from.get(path);
         if before == Some(node) {
@@ -54,7 +62,8 @@ pub fn difference(from: &Manifest, to: &Manifest) -> Vec<Change> {
             (Content::File(one), Content::File(other)) => one == other,
             (one, other) => one == other,
         });
-        changes.push(Change::Put { path: path.to_vec(), node: node.clone(), content_stays: stays });
+        let link = node.group().and_then(|group| staying.get(group)).map(|path| path.to_vec());
+        changes.push(Change::Put { path: path.to_vec(), node: node.clone(), content_stays: stays, link });
     }
     changes
 }

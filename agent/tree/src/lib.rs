@@ -14,6 +14,7 @@ mod difference;
 mod digest;
 mod encode;
 pub mod limits;
+mod links;
 mod manifest;
 mod merge;
 mod path;

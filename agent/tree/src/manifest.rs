@@ -1,8 +1,12 @@
 //! What a directory holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::{Digest, path};
+use crate::{
+    Digest,
+    links::{Files, claim},
+    path,
+};
 
 /// Everything below a directory, and the directory itself under the empty path. Sorted by path, so that a directory comes
 /// before what is in it.
@@ -94,6 +98,18 @@ impl Node {
             _ => None,
         }
     }
+
+    /// The word that it shares with the other names of its file, if there are any.
+    pub(crate) fn group(&self) -> Option<&[u8]> {
+        self.file()?.group.as_deref()
+    }
+
+    /// Gives a file another word; nothing else has one.
+    pub(crate) fn set_group(&mut self, word: Option<Vec<u8>>) {
+        if let Content::File(file) = &mut self.content {
+            file.group = word;
+        }
+    }
 }
 
 impl Manifest {
@@ -105,6 +121,11 @@ impl Manifest {
     /// What a path is.
     pub fn get(&self, path: &[u8]) -> Option<&Node> {
         self.nodes.get(path)
+    }
+
+    /// The same with the path as it is kept.
+    pub(crate) fn entry(&self, path: &[u8]) -> Option<(&[u8], &Node)> {
+        self.nodes.get_key_value(path).map(|(path, node)| (path.as_slice(), node))
     }
 
     /// Adds or replaces one name. Those above it have to be there, too, for the manifest to be whole.
@@ -172,12 +193,14 @@ impl Manifest {
         Some(part)
     }
 
-    /// Replaces a directory of it by another one's content. Directories that are missing above it are made.
+    /// Replaces a directory of it by another one's content. Directories that are missing above it are made; files that have
+    /// names outside, too, keep those.
     pub fn graft(&mut self, directory: &[u8], part: &Self) {
         if directory.is_empty() {
             *self = part.clone();
             return;
         }
+        let words = self.words_outside(directory, part);
         let old: Vec<Vec<u8>> = self.below(directory).map(|(path, _)| path.to_vec()).collect();
         for path in &old {
             self.nodes.remove(path);
@@ -189,13 +212,32 @@ impl Manifest {
         }
         for (path, node) in part.iter() {
             let mut node = node.clone();
-            if let Content::File(File { group: Some(group), .. }) = &mut node.content {
-                *group = path::join(directory, group);
-            }
+            let first = node.group().unwrap_or(path);
+            let word = words.get(first).cloned().or_else(|| Some(path::join(directory, node.group()?)));
+            node.set_group(word);
             let at = if path.is_empty() { directory.to_vec() } else { path::join(directory, path) };
             self.nodes.insert(at, node);
         }
         self.tidy();
+    }
+
+    /// The words that files of a directory share with names outside of it, by the first name of each in what takes the
+    /// directory's place: as far as they are still the same there.
+    fn words_outside(&self, directory: &[u8], part: &Self) -> HashMap<Vec<u8>, Vec<u8>> {
+        let is_outside = |path: &&[u8]| !path::is_below(path, directory);
+        let outside: HashSet<&[u8]> =
+            self.iter().filter(|(path, _)| is_outside(path)).filter_map(|(_, node)| node.group()).collect();
+        let mut files = Files::new();
+        for (path, node) in part.iter().filter(|_| !outside.is_empty()) {
+            files.entry(node.group().unwrap_or(path)).or_default().push(path);
+        }
+        let known = |path: &[u8]| {
+            let before = self.get(&path::join(directory, path))?;
+            let same = part.get(path).is_some_and(|node| node.same(before));
+            before.group().filter(|word| same && outside.contains(word))
+        };
+        let words = claim(&files, known);
+        words.into_iter().map(|(first, word)| (first.to_vec(), word.to_vec())).collect()
     }
 
     fn regroup(&mut self, name: impl Fn(&[u8]) -> Option<Vec<u8>>) {

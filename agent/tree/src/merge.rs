@@ -1,6 +1,6 @@
 //! Two states that were made of one, as one.
 
-use crate::{Content, File, Manifest, Node, limits, path};
+use crate::{Manifest, Node, limits, links::Linked, path};
 
 /// What came of both sides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,8 +25,11 @@ pub struct Conflict {
 /// What one side alone has changed counts. What both have changed in the same way is the same. What one side has removed and
 /// the other has changed stays. Of a file that both have changed, theirs keeps the name, and ours is kept beside it as
 /// `NAME.conflict-LABEL`; so is whatever was put into a directory that is none on the other side. Mode, owner and time are
-/// merged one by one; where both have changed them, ours count. Merging the result with ours again gives the result.
+/// merged one by one; where both have changed them, ours count. Names that are one file on either side are one file, unless
+/// the other side has parted them. Merging the result with ours again gives the result.
 pub fn merge(base: &Manifest, ours: &Manifest, theirs: &Manifest, label: &str) -> Merged {
+    let linked = Linked::new(base, ours, theirs);
+    let (base, ours, theirs) = (&*linked.base, &*linked.ours, &*linked.theirs);
     let mut merge = Merge { ours, theirs, label, merged: Merged::default(), beside: Vec::new() };
     let mut paths: Vec<&[u8]> =
         base.iter().chain(ours.iter()).chain(theirs.iter()).map(|(path, _)| path).collect();
@@ -184,10 +187,8 @@ impl Merge<'_> {
             }
         }
         let mut node = node;
-        if let Content::File(File { group, .. }) = &mut node.content {
-            // Alone under its new name.
-            *group = None;
-        }
+        // Alone under its new name.
+        node.set_group(None);
         if at != path {
             self.merged.conflicts.push(Conflict { path: path.to_vec(), kept: at.clone() });
         }

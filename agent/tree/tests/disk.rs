@@ -150,6 +150,12 @@ fn hard_links_are_one_file_with_several_names() {
     let inode = |name: &str| fs::metadata(to.path().join(name)).unwrap().ino();
     assert_eq!(inode("d/one"), inode("two"));
     assert_eq!(scanned(to.path()).manifest, tree);
+    // One more, to what stays as it is.
+    fs::hard_link(from.path().join("two"), from.path().join("zwei")).unwrap();
+    let tree = scanned(from.path()).manifest;
+    make(to.path(), &tree);
+    assert_eq!((inode("zwei"), scanned(to.path()).manifest), (inode("two"), tree));
+    fs::remove_file(from.path().join("zwei")).unwrap();
     // Alone again.
     fs::remove_file(from.path().join("d/one")).unwrap();
     let alone = scanned(from.path()).manifest;

@@ -5,7 +5,7 @@ mod fixture;
 
 use std::collections::BTreeSet;
 
-use fixture::{edited, edits, empty, file, is_whole, node};
+use fixture::{edited, edits, empty, file, is_whole, linked, node};
 use proptest::prelude::*;
 use sockerless_tree::{Content, Digest, Manifest, difference, display, merge};
 
@@ -62,7 +62,8 @@ proptest! {
         let merged = merge(&base, &ours, &theirs, "x").manifest;
         for (path, node) in base.iter() {
             if ours.get(path) == Some(node) && theirs.get(path) == Some(node) {
-                prop_assert_eq!(merged.get(path), Some(node), "{}", display(path));
+                // The first name of a file may be another one by now.
+                prop_assert!(merged.get(path).is_some_and(|merged| merged.same(node)), "{}", display(path));
             }
         }
     }
@@ -114,6 +115,79 @@ fn what_was_put_into_a_directory_that_became_a_file_is_kept_beside_it() {
     let merged = merge(&base, &ours, &theirs, "x").manifest;
     assert_eq!(merged.get(b"d"), Some(&node(file(3))));
     assert_eq!(merged.get(b"d.conflict-x/new"), Some(&node(file(2))));
+}
+
+/// The names of each file that has several.
+fn links(tree: &Manifest) -> BTreeSet<Vec<String>> {
+    let mut files = std::collections::BTreeMap::<Vec<u8>, Vec<String>>::new();
+    for (path, node) in tree.iter() {
+        if let Some(word) = node.file().and_then(|file| file.group.clone()) {
+            files.entry(word).or_default().push(display(path).into_owned());
+        }
+    }
+    files.into_values().collect()
+}
+
+fn files<const N: usize>(names: [[&str; 3]; N]) -> BTreeSet<Vec<String>> {
+    let names =
+        names.map(|names| names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect());
+    names.into_iter().collect()
+}
+
+#[test]
+fn what_either_side_links_to_one_file_is_one_file() {
+    let base =
+        edited(&empty(), &[(b"m".to_vec(), Some(node(file(1)))), (b"x".to_vec(), Some(node(file(2))))]);
+    let with =
+        |base: &Manifest, name: &str, target: &str| edited(base, &[linked(name.into(), target.as_bytes())]);
+    // The first of its names is another one on each side.
+    let merged = merge(&base, &with(&base, "a", "m"), &with(&base, "z", "m"), "x").manifest;
+    assert_eq!(links(&merged), files([["a", "m", "z"]]));
+    let base = with(&base, "z", "m");
+    let merged = merge(&base, &with(&base, "a", "m"), &with(&base, "b", "z"), "x").manifest;
+    let four = vec!["a".to_owned(), "b".to_owned(), "m".to_owned(), "z".to_owned()];
+    assert_eq!(links(&merged), BTreeSet::from([four]));
+    // A name that went takes none of the others along.
+    let without = edited(&base, &[(b"m".to_vec(), None)]);
+    let merged = merge(&base, &without, &with(&base, "a", "m"), "x").manifest;
+    assert_eq!(links(&merged), files([["a", "z", ""]]));
+}
+
+#[test]
+fn what_one_side_has_parted_stays_parted() {
+    let base = edited(
+        &empty(),
+        &[(b"a".to_vec(), Some(node(file(1)))), linked(b"b".to_vec(), b"a"), linked(b"c".to_vec(), b"a")],
+    );
+    // The same bytes, as a file of its own.
+    let parted = edited(&base, &[(b"b".to_vec(), Some(node(file(1))))]);
+    let more = edited(&base, &[linked(b"d".to_vec(), b"a")]);
+    let all = files([["a", "c", "d"]]);
+    assert_eq!(links(&merge(&base, &parted, &more, "x").manifest), all);
+    assert_eq!(links(&merge(&base, &more, &parted, "x").manifest), all);
+}
+
+#[test]
+fn a_part_that_is_put_back_keeps_its_links_to_what_is_outside() {
+    let tree = edited(
+        &empty(),
+        &[
+            (b"in/a".to_vec(), Some(node(file(1)))),
+            linked(b"out".to_vec(), b"in/a"),
+            (b"in/b".to_vec(), Some(node(file(2)))),
+            linked(b"also".to_vec(), b"in/b"),
+        ],
+    );
+    let part = tree.subtree(b"in").unwrap();
+    assert!(links(&part).is_empty());
+    let mut back = tree.clone();
+    back.graft(b"in", &part);
+    assert_eq!(back, tree);
+    // One more name of the one, and other bytes in the other.
+    let part = edited(&part, &[linked(b"0".to_vec(), b"a"), (b"b".to_vec(), Some(node(file(3))))]);
+    back.graft(b"in", &part);
+    assert_eq!(links(&back), files([["in/0", "in/a", "out"]]));
+    assert!(is_whole(&back));
 }
 
 #[test]

@@ -128,6 +128,61 @@ fn what_one_container_leaves_the_next_one_finds() {
 }
 
 #[test]
+fn a_new_name_of_an_unchanged_file_is_a_hard_link_on_every_side_and_stays_one() {
+    let mut volume = Volume::new();
+    let (mut one, mut two) = (volume.side("one"), volume.side("two"));
+    go(&mut one, &mut volume, IN);
+    one.write("b", "text");
+    fs::hard_link(one.path.join("b"), one.path.join("c")).unwrap();
+    go(&mut one, &mut volume, BACK);
+    go(&mut two, &mut volume, IN);
+    let inode = |side: &Side, name: &str| fs::metadata(side.path.join(name)).unwrap().ino();
+    // After the others, and before them.
+    for name in ["d", "a"] {
+        fs::hard_link(one.path.join("b"), one.path.join(name)).unwrap();
+        go(&mut one, &mut volume, BACK);
+        go(&mut two, &mut volume, BOTH);
+        assert_eq!(inode(&two, name), inode(&two, "b"), "{name}");
+        assert_eq!(inode(&two, "c"), inode(&two, "b"), "{name}");
+        // It shows what was brought in: there is nothing to bring back.
+        assert_eq!(go(&mut two, &mut volume, BACK).version, None);
+    }
+    // Each side adds one at the same time.
+    fs::hard_link(one.path.join("b"), one.path.join("0")).unwrap();
+    fs::hard_link(two.path.join("b"), two.path.join("e")).unwrap();
+    go(&mut one, &mut volume, BACK);
+    go(&mut two, &mut volume, BOTH);
+    go(&mut one, &mut volume, BOTH);
+    let mut new = volume.side("new");
+    go(&mut new, &mut volume, IN);
+    for side in [&one, &two, &new] {
+        assert_eq!(side.names(), ["0", "a", "b", "c", "d", "e"]);
+        assert!(side.names().iter().all(|name| inode(side, name) == inode(side, "b")));
+    }
+}
+
+#[test]
+fn hard_links_to_what_another_mount_covers_stay() {
+    let mut volume = Volume::new();
+    let mut whole = volume.side("whole");
+    go(&mut whole, &mut volume, IN);
+    whole.write("0/x", "text");
+    for name in ["b", "c"] {
+        fs::hard_link(whole.path.join("0/x"), whole.path.join(name)).unwrap();
+    }
+    go(&mut whole, &mut volume, BACK);
+    let mut covered = volume.side("covered");
+    covered.sync.without = vec![covered.path.join("0").display().to_string()];
+    go(&mut covered, &mut volume, IN);
+    assert_eq!(go(&mut covered, &mut volume, BACK).version, None);
+    fs::hard_link(covered.path.join("b"), covered.path.join("d")).unwrap();
+    go(&mut covered, &mut volume, BACK);
+    go(&mut whole, &mut volume, BOTH);
+    let inode = |name: &str| fs::metadata(whole.path.join(name)).unwrap().ino();
+    assert!(["b", "c", "d"].iter().all(|name| inode(name) == inode("0/x")));
+}
+
+#[test]
 fn a_volume_without_a_copy_of_the_image_begins_empty() {
     let mut volume = Volume::new();
     let mut one = volume.side("one");

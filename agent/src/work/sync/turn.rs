@@ -284,6 +284,8 @@ impl Turn<'_> {
             seen.manifest.insert(path, node);
         }
         seen.stamps.extend(stamps);
+        // What is not on this disk gives no file its word.
+        seen.manifest.tidy();
         Ok((seen, Arc::new(merged)))
     }
 }

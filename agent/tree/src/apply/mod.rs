@@ -10,7 +10,7 @@ use std::{
     io::{self, Write},
     os::unix::{
         ffi::OsStrExt,
-        fs::{PermissionsExt, lchown, symlink},
+        fs::{MetadataExt, PermissionsExt, lchown, symlink},
     },
     path::{Path, PathBuf},
 };
@@ -83,11 +83,11 @@ impl Apply<'_> {
             self.touch(change.path());
             let done = match change {
                 Change::Remove { path, directory } => self.remove(path, *directory).map(|()| true),
-                Change::Put { path, node, content_stays: false } if is_small(node) => {
+                Change::Put { path, node, content_stays: false, .. } if is_small(node) => {
                     self.put_small(path, node, placers.as_deref_mut())
                 }
-                Change::Put { path, node, content_stays } => {
-                    self.put(path, node, *content_stays).map(|()| true)
+                Change::Put { path, node, content_stays, link } => {
+                    self.put(path, node, *content_stays, link.as_deref()).map(|()| true)
                 }
             };
             match done {
@@ -174,7 +174,7 @@ impl Apply<'_> {
         }
     }
 
-    fn put(&mut self, path: &[u8], node: &Node, content_stays: bool) -> io::Result<()> {
+    fn put(&mut self, path: &[u8], node: &Node, content_stays: bool, link: Option<&[u8]>) -> io::Result<()> {
         let place = self.place(path);
         if let Content::Directory = &node.content {
             match fs::create_dir(&place) {
@@ -187,12 +187,15 @@ impl Apply<'_> {
             }
             return Ok(());
         }
-        if let Content::File(File { group: Some(group), .. }) = &node.content
-            && let Some(first) = self.groups.get(group).cloned()
+        if let Some(first) = node.group().and_then(|group| self.groups.get(group).map(Vec::as_slice)).or(link)
         {
+            let first = self.place(first);
             let near = self.near(path);
-            fs::hard_link(self.place(&first), &near)?;
-            return self.rename(&near, &place);
+            if fs::hard_link(first, &near).is_ok() {
+                return self.rename(&near, &place);
+            }
+            // What may not be linked to (it is somebody else's, or lies below another mount) is made once more: with the
+            // same bytes, and shown as a file of its own.
         }
         // What is somebody else's can be replaced where it cannot be changed.
         if !(content_stays && self.dressed(path, node)) {
@@ -204,8 +207,8 @@ impl Apply<'_> {
                 return Err(error);
             }
         }
-        if let Content::File(File { group: Some(group), .. }) = &node.content {
-            self.groups.insert(group.clone(), path.to_vec());
+        if let Some(group) = node.group() {
+            self.groups.insert(group.to_vec(), path.to_vec());
         }
         Ok(())
     }
@@ -287,7 +290,11 @@ impl Apply<'_> {
                 continue;
             }
             let Ok(meta) = fs::symlink_metadata(self.place(path)) else { continue };
-            self.applied.note(path, scan::node(&meta, node.content.clone()), Stamp::of(&meta, now));
+            let mut shown = scan::node(&meta, node.content.clone());
+            if meta.nlink() == 1 {
+                shown.set_group(None);
+            }
+            self.applied.note(path, shown, Stamp::of(&meta, now));
         }
     }
 }
