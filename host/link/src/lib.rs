@@ -115,7 +115,7 @@ impl Link for AgentLink {
         let mut run = Run::new(admission, events);
         if let Some(old) = runs.remove(&run.id) {
             old.end();
-            run.turn = Arc::clone(&old.turn);
+            (run.socket, run.turn) = (Arc::clone(&old.socket), Arc::clone(&old.turn));
             run = run.follow(old.before());
         }
         runs.insert(run.id.clone(), Arc::new(run));

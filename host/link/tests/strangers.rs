@@ -1,7 +1,7 @@
 //! Agents that do not behave, and strangers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -13,7 +13,7 @@ use sockerless_agent_wire::{
 use sockerless_link::{AgentLink, AgentLinkConfig};
 use sockerless_ports::link::{
     Admission, AgentEvents, Digest, Exit, Launch, LaunchFailure, Link, Output, Refusal, RunId,
-    request::Health,
+    request::{Fault, FaultKind, Health, Reply, Request},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -26,7 +26,11 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungsten
 const IDLE: &str = "idle";
 
 /// Passes on what it is told; keeps nothing and takes no output.
-struct Engine(mpsc::UnboundedSender<String>);
+struct Engine {
+    told: mpsc::UnboundedSender<String>,
+    /// Asks the agent for something before a launch, and after the end.
+    asks: Option<Weak<AgentLink>>,
+}
 
 #[async_trait]
 impl AgentEvents for Engine {
@@ -34,6 +38,7 @@ impl AgentEvents for Engine {
         self.say("bound")
     }
     async fn launch(&self, run: &RunId) -> Result<Option<Launch>, Refusal> {
+        self.ask(run).await;
         self.say("launch")?;
         let launch = Launch { argv: vec!["x".into()], ..Launch::default() };
         Ok((run.container != IDLE).then_some(launch))
@@ -51,7 +56,8 @@ impl AgentEvents for Engine {
         self.say(&format!("output {offset} {}", String::from_utf8_lossy(&bytes)))?;
         Err(Refusal("no more of this".to_owned()))
     }
-    async fn exited(&self, _: &RunId, exit: Exit) {
+    async fn exited(&self, run: &RunId, exit: Exit) {
+        self.ask(run).await;
         self.say(&format!("exited {}", exit.code)).unwrap();
     }
     async fn health(&self, _: &RunId, _: Health) {}
@@ -64,8 +70,15 @@ impl AgentEvents for Engine {
 }
 
 impl Engine {
+    async fn ask(&self, run: &RunId) {
+        if let Some(link) = self.asks.as_ref().and_then(Weak::upgrade) {
+            let (reply, _) = link.open(run, Request::Processes).await.unwrap();
+            assert!(matches!(reply, Reply::Failed(_)), "{reply:?}");
+        }
+    }
+
     fn say(&self, what: &str) -> Result<(), Refusal> {
-        self.0.send(what.to_owned()).map_err(|_| Refusal("the test is over".to_owned()))
+        self.told.send(what.to_owned()).map_err(|_| Refusal("the test is over".to_owned()))
     }
 }
 
@@ -80,13 +93,18 @@ fn run() -> RunId {
 }
 
 async fn world() -> World {
+    world_that(false).await
+}
+
+async fn world_that(asks: bool) -> World {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let link = AgentLink::new(AgentLinkConfig { callback_url: Some("ws://here".to_owned()), tls: None });
     assert_eq!(link.callback_url().as_deref(), Some("ws://here"));
     let (engine, told) = mpsc::unbounded_channel();
     let ticket = Sha256::digest([1; 32]).into();
-    link.admit(Admission { run: run(), ticket, secret: None }, Arc::new(Engine(engine)));
+    let engine = Engine { told: engine, asks: asks.then(|| Arc::downgrade(&link)) };
+    link.admit(Admission { run: run(), ticket, secret: None }, Arc::new(engine));
     tokio::spawn(Arc::clone(&link).serve(listener));
     World { link, port, told }
 }
@@ -233,7 +251,8 @@ async fn an_agent_for_which_there_is_nothing_to_start_may_come_back_and_asks_aga
     let (engine, mut told) = mpsc::unbounded_channel();
     let idle = RunId { container: IDLE.to_owned(), generation: 1 };
     let ticket = Sha256::digest([1; 32]).into();
-    world.link.admit(Admission { run: idle.clone(), ticket, secret: None }, Arc::new(Engine(engine)));
+    let engine = Engine { told: engine, asks: None };
+    world.link.admit(Admission { run: idle.clone(), ticket, secret: None }, Arc::new(engine));
     let hello = || Hello { run: idle.to_string(), idle: true, ..hello() };
     for told_before in ["bound", "line false"] {
         let (socket, welcome) = greet(&world, hello()).await;
@@ -258,6 +277,63 @@ async fn the_end_is_confirmed_on_each_connection_but_told_once() {
     for told in ["bound", "line true", "exited 3", "line false", "line true"] {
         assert_eq!(world.told.recv().await.unwrap(), told);
     }
+}
+
+/// The channel on which the daemon asks.
+async fn asked(socket: &mut Socket) -> u32 {
+    match next(socket).await {
+        Some(FromDaemon::Open { channel, .. }) => channel,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn refuse(socket: &mut Socket, channel: u32) {
+    let fault = Fault { kind: FaultKind::Internal, message: "no".to_owned() };
+    let reply = Reply::Failed(fault);
+    let opened = FromAgent::Opened { channel, reply, input: (0, 0), outputs: [0, 0] };
+    send(socket, &[Frame::control(&opened).unwrap()]).await;
+}
+
+#[tokio::test]
+async fn a_line_that_breaks_while_the_engine_waits_for_the_agent_comes_back() {
+    let mut world = world_that(true).await;
+    let exited = FromAgent::Exited { code: 3, signal: None, out_of_memory: false, time: 0 };
+    let (mut socket, _) = greet(&world, hello()).await;
+    send(&mut socket, &[Frame::control(&exited).unwrap()]).await;
+    asked(&mut socket).await;
+    // Twice: what is still to be told of the second one waits behind the first.
+    for _ in 0..2 {
+        drop(socket);
+        let welcome;
+        (socket, welcome) = greet(&world, hello()).await;
+        assert!(matches!(welcome, FromDaemon::Welcome { .. }), "{welcome:?}");
+    }
+    let channel = asked(&mut socket).await;
+    refuse(&mut socket, channel).await;
+    while next(&mut socket).await != Some(FromDaemon::Confirmed) {}
+    let told = ["bound", "line true", "exited 3", "line false", "line true", "line false", "line true"];
+    for told in told {
+        assert_eq!(world.told.recv().await.unwrap(), told);
+    }
+    assert!(world.link.is_connected(&run()));
+}
+
+#[tokio::test]
+async fn a_launch_for_which_the_engine_waits_for_the_agent_is_given_once_on_the_line_that_came_back() {
+    let mut world = world_that(true).await;
+    let hello = || Hello { idle: true, ..hello() };
+    let (mut socket, _) = greet(&world, hello()).await;
+    asked(&mut socket).await;
+    drop(socket);
+    let (mut socket, _) = greet(&world, hello()).await;
+    let channel = asked(&mut socket).await;
+    refuse(&mut socket, channel).await;
+    while !matches!(next(&mut socket).await, Some(FromDaemon::Launch(_))) {}
+    for told in ["bound", "line true", "launch", "line false", "line true"] {
+        assert_eq!(world.told.recv().await.unwrap(), told);
+    }
+    send(&mut socket, &[Frame::control(&FromAgent::Started { pid: 5 }).unwrap()]).await;
+    assert_eq!(world.told.recv().await.unwrap(), "started 5");
 }
 
 #[tokio::test]

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::relay;
 use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
 use sockerless_ports::link::{Admission, AgentEvents, Digest, LinkError, RunId, TerminalSize};
-use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use incoming::Item;
@@ -25,8 +26,12 @@ pub struct Run {
     pub bound: AsyncMutex<Option<Digest>>,
     /// The run before this one, until its agent has come: what proves that agent there proves it here, too.
     before: Mutex<Option<Arc<Run>>>,
+    /// Held by the connection that sends and receives.
+    pub socket: Arc<AsyncMutex<()>>,
     /// Held by the connection whose events are told; the next one waits until the last call has returned.
     pub turn: Arc<AsyncMutex<()>>,
+    /// A call into the engine is under way that may itself wait for the agent.
+    waits: watch::Sender<bool>,
     /// The run was dismissed.
     pub gone: CancellationToken,
     /// There is something to send.
@@ -48,7 +53,9 @@ impl Run {
             events,
             bound: AsyncMutex::new(admission.secret),
             before: Mutex::default(),
+            socket: Arc::default(),
             turn: Arc::default(),
+            waits: watch::Sender::new(false),
             gone: CancellationToken::new(),
             to_send: Notify::new(),
             to_tell: Notify::new(),
@@ -79,6 +86,32 @@ impl Run {
     /// The same, when its agent has come.
     pub fn take_before(&self) -> Option<Arc<Self>> {
         self.lock_before().take()
+    }
+
+    /// Makes a call into the engine that may itself ask the agent for something: the next connection, over which the answer
+    /// may have to come, does not wait for its end. The process writes nothing meanwhile.
+    pub async fn waiting_for_agent<T>(&self, call: impl Future<Output = T>) -> T {
+        struct Waits<'a>(&'a watch::Sender<bool>);
+        impl Drop for Waits<'_> {
+            fn drop(&mut self) {
+                self.0.send_replace(false);
+            }
+        }
+        self.waits.send_replace(true);
+        let _waits = Waits(&self.waits);
+        call.await
+    }
+
+    /// Waits until all is told that came over the connections before, so that what the engine keeps is all that they brought.
+    /// Gives the turn; while a call waits for the agent, a place in the queue for it.
+    pub async fn told(&self) -> BoxFuture<'static, OwnedMutexGuard<()>> {
+        let mut waits = self.waits.subscribe();
+        let mut turn = Arc::clone(&self.turn).lock_owned().boxed();
+        tokio::select! {
+            biased;
+            turn = &mut turn => std::future::ready(turn).boxed(),
+            _ = waits.wait_for(|waits| *waits) => turn,
+        }
     }
 
     /// The run was dismissed: nobody waits for anything any more.

@@ -28,12 +28,12 @@ pub struct State {
     pub connected: bool,
     /// Cuts the connection that is there, or is coming up.
     pub cut: CancellationToken,
-    /// The connection is at its end: what waits is told, then no more comes.
-    pub closing: bool,
     /// What waits to be told.
     pub incoming: Incoming,
     /// What the engine wants started, to be sent.
     pub launch: Option<Box<Launch>>,
+    /// There was one since the connection began.
+    pub launched: bool,
     /// The end is known to the engine; to be sent.
     pub confirm: bool,
     /// Requests under way.
@@ -72,7 +72,7 @@ impl Default for State {
         Self {
             connected: false,
             cut: CancellationToken::new(),
-            closing: false,
+            launched: false,
             incoming: Incoming::default(),
             launch: None,
             confirm: false,
@@ -119,7 +119,7 @@ impl State {
     /// A new connection begins where agent and engine stand. Gives what to welcome the agent with.
     pub fn resume(&mut self, hello: &Hello, version: u32, kept: [u64; 2]) -> Result<Welcome, Violation> {
         self.mesh.resume(version);
-        self.closing = false;
+        self.launched = false;
         self.launch = None;
         self.confirm = false;
         self.rejection = None;

@@ -7,13 +7,13 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use bytes::BytesMut;
 use futures_util::{
     FutureExt, SinkExt, StreamExt,
-    future::FusedFuture,
+    future::{BoxFuture, FusedFuture},
     stream::{SplitSink, SplitStream},
 };
 use sockerless_agent_wire::{Frame, Frames, FromAgent, FromDaemon, Hello, Violation, limits};
 use sockerless_ports::link::Output;
 use tokio::{
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedMutexGuard, OwnedSemaphorePermit},
     time::{Instant, sleep, timeout},
 };
 use tokio_tungstenite::tungstenite::Message;
@@ -147,13 +147,14 @@ async fn session(
     let cut = CancellationToken::new();
     std::mem::replace(&mut run.state().cut, cut.clone()).cancel();
     let begin = async {
-        // The connection before is told to the end first.
-        let turn = Arc::clone(&run.turn).lock_owned().await;
+        // The connection before has ended and is told to the end first.
+        let socket = Arc::clone(&run.socket).lock_owned().await;
+        let turn = run.told().await;
         let kept =
             [run.events.kept(&run.id, Output::Stdout).await, run.events.kept(&run.id, Output::Stderr).await];
-        (turn, kept)
+        (Place { socket, turn }, kept)
     };
-    let (turn, kept) = tokio::select! {
+    let (place, kept) = tokio::select! {
         biased;
         () = run.gone.cancelled() => {
             goodbye(&mut sink, dismissed()).await;
@@ -186,21 +187,35 @@ async fn session(
     tracing::debug!(run = %run.id, version, software = hello.software.escape_debug().to_string(), "an agent's line is up");
 
     link.look(run);
-    let (end, greeted) = converse(link, run, hello.idle, &cut, sink, source).await;
+    let (end, greeted) = converse(link, run, hello.idle, (&cut, place), sink, source).await;
     tracing::debug!(run = %run.id, %end, "an agent's line is down");
-    drop(turn);
     greeted
+}
+
+/// What a connection holds.
+struct Place {
+    socket: OwnedMutexGuard<()>,
+    /// Not before the one before has told everything.
+    turn: BoxFuture<'static, OwnedMutexGuard<()>>,
 }
 
 async fn converse(
     link: &AgentLink,
     run: &Arc<Run>,
     idle: bool,
-    cut: &CancellationToken,
+    (cut, place): (&CancellationToken, Place),
     mut sink: Sink,
     mut source: Source,
 ) -> (End, Option<Greeted>) {
-    let mut telling = std::pin::pin!(tell::tell(link, run, idle).fuse());
+    let Place { socket, turn } = place;
+    let over = CancellationToken::new();
+    let telling = async {
+        let turn = turn.await;
+        tell::tell(link, run, idle, &over).await;
+        turn
+    };
+    let mut telling = std::pin::pin!(telling.fuse());
+    let mut turn = None;
     let end = {
         let mut receiving = std::pin::pin!(receive(link, run, &mut source));
         let mut sending = std::pin::pin!(send(run, &mut sink));
@@ -211,13 +226,15 @@ async fn converse(
             end = &mut receiving => end,
             end = &mut sending => end,
             // It ends by itself only when the engine refuses the agent: that has yet to be said.
-            () = &mut telling => timeout(tuning::GOODBYE, sending).await.unwrap_or(End::Silent),
+            told = &mut telling => {
+                turn = Some(told);
+                timeout(tuning::GOODBYE, sending).await.unwrap_or(End::Silent)
+            }
         }
     };
     let hello = {
         let mut state = run.state();
         state.connected = false;
-        state.closing = true;
         state.hello.take()
     };
     let mut greeted = None;
@@ -232,13 +249,16 @@ async fn converse(
             drop((sink, source));
         }
     }
+    drop(socket);
+    over.cancel();
     run.to_tell.notify_one();
     if !telling.is_terminated() {
-        telling.await;
+        turn = Some(telling.await);
     }
     if greeted.is_none() {
         run.events.line(&run.id, false).await;
     }
+    drop(turn);
     (end, greeted)
 }
 

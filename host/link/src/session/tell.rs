@@ -2,6 +2,7 @@
 
 use sockerless_agent_wire::{Launch, Size};
 use sockerless_ports::link;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     AgentLink,
@@ -9,23 +10,23 @@ use crate::{
     run::{Item, Run},
 };
 
-/// Tells what comes, until the connection ends and nothing waits, or the engine refuses the agent. Must run to its end: a
+/// Tells what comes, until the connection is over and nothing waits, or the engine refuses the agent. Must run to its end: a
 /// call into the engine is never broken off.
-pub async fn tell(link: &AgentLink, run: &Run, idle: bool) {
+pub async fn tell(link: &AgentLink, run: &Run, idle: bool, over: &CancellationToken) {
     run.events.line(&run.id, true).await;
     let mut told = Ok(());
-    if idle && wanted(run).await {
+    // What a call of the connection before has brought meanwhile is enough.
+    if idle && !run.state().launched && wanted(run, over).await {
         told = launch(link, run).await;
     }
     while told.is_ok() {
         let more = run.to_tell.notified();
-        let (item, closing) = {
-            let mut state = run.state();
-            (state.incoming.pop(), state.closing)
-        };
+        // In this order: what came before the end is told.
+        let is_over = over.is_cancelled();
+        let item = run.state().incoming.pop();
         match item {
             Some(item) => told = one(link, run, item).await,
-            None if closing => return,
+            None if is_over => return,
             None => more.await,
         }
     }
@@ -40,25 +41,22 @@ pub async fn tell(link: &AgentLink, run: &Run, idle: bool) {
 }
 
 /// Waits until there is something for the agent to do; false when the connection ends before.
-async fn wanted(run: &Run) -> bool {
-    let mut wanted = std::pin::pin!(run.events.wanted(&run.id));
-    loop {
-        let more = run.to_tell.notified();
-        if run.state().closing {
-            return false;
-        }
-        tokio::select! {
-            biased;
-            () = &mut wanted => return true,
-            () = more => {}
-        }
+async fn wanted(run: &Run, over: &CancellationToken) -> bool {
+    tokio::select! {
+        biased;
+        () = over.cancelled() => false,
+        () = run.events.wanted(&run.id) => true,
     }
 }
 
 async fn launch(link: &AgentLink, run: &Run) -> Result<(), link::Refusal> {
-    let Some(launch) = run.events.launch(&run.id).await? else { return Ok(()) };
+    let Some(launch) = run.waiting_for_agent(run.events.launch(&run.id)).await? else { return Ok(()) };
     link.look(run);
-    run.state().launch = Some(Box::new(wire(launch)));
+    {
+        let mut state = run.state();
+        state.launch = Some(Box::new(wire(launch)));
+        state.launched = true;
+    }
     run.to_send.notify_one();
     Ok(())
 }
@@ -71,7 +69,7 @@ async fn one(link: &AgentLink, run: &Run, item: Item) -> Result<(), link::Refusa
             run.state().end_told();
         }
         Item::Exited(exit) => {
-            run.events.exited(&run.id, exit).await;
+            run.waiting_for_agent(run.events.exited(&run.id, exit)).await;
             run.state().end_told();
         }
         Item::Health => {
