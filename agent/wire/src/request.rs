@@ -65,7 +65,8 @@ pub enum Request {
         /// From the directory on, what is in a directory before it.
         names: Vec<Name>,
     },
-    /// Brings a synced volume in, or back. Reply: [`Reply::Ready`]; then a [`crate::sync::Synced`] as JSON.
+    /// Brings a synced volume in, or back. Reply: [`Reply::Ready`]; then blanks while something moves, and a
+    /// [`crate::sync::Synced`] as JSON.
     Sync(Box<crate::sync::Sync>),
     /// Connects to a port that the container's processes listen on, for a process of another container or for a client of a
     /// published port. Reply: [`Reply::Ready`] once the connection is there. TCP: the connection's bytes both ways; the end of

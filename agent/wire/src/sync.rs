@@ -29,7 +29,8 @@ pub struct Sync {
     pub keep: u64,
 }
 
-/// What was done; as JSON, the output of [`crate::request::Request::Sync`].
+/// What was done; as JSON, the output of [`crate::request::Request::Sync`]. Blanks come before it, one now and then as long as
+/// something moves: a turn that takes hours is told from one that hangs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Synced {
     /// The version that was written: counts once the daemon has made it the volume's. None if there was nothing to write.

@@ -72,7 +72,11 @@ pub const VOLUME_TRIES: u32 = 3;
 /// that asks for a version in vain, since its daemon is gone.
 pub const VOLUME_KEEP: Duration = Duration::from_secs(3600);
 
-/// How long what a container has changed may take to be saved: gigabytes over a slow line.
+/// How long a synced volume's turn may go without anything that moves before it is given up; as long as something does, it may
+/// take what it needs. A pack of 32 MiB is sent on its way at once: a line with 60 KB/s needs as long for it.
+pub const SYNC_STALL: Duration = Duration::from_secs(600);
+
+/// How long what a container has changed to be saved: gigabytes over a slow line.
 pub const SAVE_PATIENCE: Duration = Duration::from_secs(1800);
 
 /// How long an agent may need to freeze or thaw its container's processes.

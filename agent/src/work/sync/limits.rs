@@ -1,5 +1,7 @@
 //! The numbers of synced volumes.
 
+use std::time::Duration;
+
 /// Bytes of a pack: large enough that a bucket's tens of milliseconds for each object do not count, small enough that the
 /// storage's client keeps it in memory while it is written.
 pub const PACK: u64 = 32 << 20;
@@ -25,6 +27,12 @@ pub const OPEN: usize = 8;
 
 /// Packs that are on their way to the storage while the next one is written: it may upload each when it is closed.
 pub const FINISHING: usize = 1;
+
+/// The daemon is told that something moves no more often than this: it waits for minutes.
+pub const TOLD_EVERY: Duration = Duration::from_secs(10);
+
+/// Between two looks at whether another turn of the same directory is over.
+pub const TURN_POLL: Duration = Duration::from_millis(100);
 
 /// Names that an answer tells; the others are counted.
 pub const TOLD: usize = 20;

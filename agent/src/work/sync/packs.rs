@@ -30,6 +30,8 @@ pub fn folder(store: &Path) -> PathBuf {
 pub struct Packer<'a> {
     store: &'a Path,
     version: &'a mut Version,
+    /// To be called when something has moved.
+    moves: &'a dyn Fn(),
     draft: Option<Draft>,
     finishing: VecDeque<JoinHandle<io::Result<()>>>,
     /// Bytes that were written.
@@ -39,8 +41,8 @@ pub struct Packer<'a> {
 }
 
 impl<'a> Packer<'a> {
-    pub fn new(store: &'a Path, version: &'a mut Version) -> Self {
-        Self { store, version, draft: None, finishing: VecDeque::new(), written: 0, fault: None }
+    pub fn new(store: &'a Path, version: &'a mut Version, moves: &'a dyn Fn()) -> Self {
+        Self { store, version, moves, draft: None, finishing: VecDeque::new(), written: 0, fault: None }
     }
 
     pub fn has(&self, digest: &Digest) -> bool {
@@ -49,6 +51,7 @@ impl<'a> Packer<'a> {
 
     /// Keeps a chunk; what goes wrong is told at the end.
     pub fn add(&mut self, digest: &Digest, bytes: &[u8]) {
+        (self.moves)();
         if self.fault.is_none()
             && !self.has(digest)
             && let Err(error) = self.append(digest, bytes)
@@ -101,7 +104,9 @@ impl<'a> Packer<'a> {
 
     fn await_oldest(&mut self) -> io::Result<()> {
         let died = |_| io::Error::other("the thread that wrote a pack has died");
-        self.finishing.pop_front().map_or(Ok(()), |oldest| oldest.join().map_err(died)?)
+        let finished = self.finishing.pop_front().map_or(Ok(()), |oldest| oldest.join().map_err(died)?);
+        (self.moves)();
+        finished
     }
 
     /// Sees everything to the storage. Errors: the first thing that went wrong.
@@ -122,6 +127,8 @@ impl<'a> Packer<'a> {
 pub struct Unpacker<'a> {
     store: &'a Path,
     version: &'a Version,
+    /// To be called when something has moved.
+    moves: &'a dyn Fn(),
     /// The one that was asked for last at the end.
     windows: Vec<Window>,
 }
@@ -147,8 +154,8 @@ impl Window {
 }
 
 impl<'a> Unpacker<'a> {
-    pub fn new(store: &'a Path, version: &'a Version) -> Self {
-        Self { store, version, windows: Vec::new() }
+    pub fn new(store: &'a Path, version: &'a Version, moves: &'a dyn Fn()) -> Self {
+        Self { store, version, moves, windows: Vec::new() }
     }
 
     /// The window of the chunk's pack, with the chunk in it.
@@ -185,6 +192,7 @@ impl<'a> Unpacker<'a> {
 
 impl Chunks for Unpacker<'_> {
     fn chunk(&mut self, digest: &Digest, size: usize) -> io::Result<&[u8]> {
+        (self.moves)();
         let Some(found) = self.version.index.get(digest).copied() else {
             return Err(io::Error::other("the volume does not have its bytes"));
         };

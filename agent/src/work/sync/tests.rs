@@ -20,6 +20,8 @@ struct Side {
     path: PathBuf,
     known: Known,
     sync: Sync,
+    /// How often it was said that something has moved.
+    moved: std::cell::Cell<usize>,
 }
 
 impl Volume {
@@ -41,7 +43,7 @@ impl Volume {
             keep: 3600,
             ..Sync::default()
         };
-        Side { path, known: Known::default(), sync }
+        Side { path, known: Known::default(), sync, moved: Default::default() }
     }
 
     fn objects(&self, kind: &str) -> usize {
@@ -59,7 +61,7 @@ impl Side {
     /// The daemon does not hear of it.
     fn lost(&mut self, volume: &Volume, inwards: bool, back: bool) -> Synced {
         let sync = Sync { inwards, back, head: volume.head.clone(), ..self.sync.clone() };
-        turn(&sync, SystemTime::now(), &mut self.known).unwrap()
+        turn(&sync, SystemTime::now(), &mut self.known, &|| self.moved.set(self.moved.get() + 1)).unwrap()
     }
 
     fn write(&self, name: &str, content: &str) {
@@ -265,7 +267,7 @@ fn a_part_of_a_volume_can_be_had_alone() {
     let mut nowhere = volume.side("nowhere");
     nowhere.sync = Sync { part: "no".into(), inwards: true, head: volume.head.clone(), ..nowhere.sync };
     assert!(
-        turn(&nowhere.sync, SystemTime::now(), &mut nowhere.known)
+        turn(&nowhere.sync, SystemTime::now(), &mut nowhere.known, &|| {})
             .unwrap_err()
             .to_string()
             .contains("no directory no")
@@ -301,9 +303,9 @@ fn who_was_asked_long_ago_removes_nothing() {
     fs::File::options().write(true).open(&newer).unwrap().set_modified(old).unwrap();
     one.write("file", "1");
     let sync = Sync { back: true, ..one.sync.clone() };
-    turn(&sync, old, &mut one.known).unwrap();
+    turn(&sync, old, &mut one.known, &|| {}).unwrap();
     assert!(newer.exists());
-    turn(&sync, SystemTime::now(), &mut one.known).unwrap();
+    turn(&sync, SystemTime::now(), &mut one.known, &|| {}).unwrap();
     assert!(!newer.exists());
 }
 
@@ -337,10 +339,12 @@ fn a_damaged_or_missing_object_is_an_error_and_nothing_is_taken_for_removed() {
     fs::write(&pack, "CONTENT").unwrap();
     let mut two = volume.side("two");
     let sync = Sync { inwards: true, head: volume.head.clone(), ..two.sync.clone() };
-    assert!(turn(&sync, SystemTime::now(), &mut two.known).unwrap_err().to_string().contains("damaged"));
+    assert!(
+        turn(&sync, SystemTime::now(), &mut two.known, &|| {}).unwrap_err().to_string().contains("damaged")
+    );
     assert!(two.known.base.is_none());
     let gone = Sync { head: Some("ab".repeat(16)), ..sync };
-    assert!(turn(&gone, SystemTime::now(), &mut two.known).is_err());
+    assert!(turn(&gone, SystemTime::now(), &mut two.known, &|| {}).is_err());
 }
 
 #[test]
@@ -447,4 +451,19 @@ fn a_volume_of_several_packs_is_whole_on_the_other_side() {
         let read = |side: &Side| fs::read(side.path.join(&name)).unwrap();
         assert!(read(&one) == read(&two), "{name}");
     }
+}
+
+#[test]
+fn what_moves_is_said_on_both_ways_and_nothing_else_is() {
+    let mut volume = Volume::new();
+    let mut one = volume.side("one");
+    go(&mut one, &mut volume, IN);
+    assert_eq!(one.moved.take(), 0);
+    // Of several chunks.
+    one.write("large", &"0123456789abcdef".repeat(50_000));
+    go(&mut one, &mut volume, BACK);
+    assert!(one.moved.take() > 1);
+    let mut two = volume.side("two");
+    go(&mut two, &mut volume, IN);
+    assert!(two.moved.take() > 1);
 }

@@ -25,8 +25,9 @@ use super::{
 /// How often a directory is looked at whose files change all the time.
 const LOOKS: usize = 3;
 
-/// Does what was asked for at that time. Errors: what could not be done; the last version is whole, and the same can be asked for again.
-pub fn turn(sync: &Sync, asked: SystemTime, known: &mut Known) -> io::Result<Synced> {
+/// Does what was asked for at that time, and says each time that something has moved. Errors: what could not be done; the last
+/// version is whole, and the same can be asked for again.
+pub fn turn(sync: &Sync, asked: SystemTime, known: &mut Known, moves: &dyn Fn()) -> io::Result<Synced> {
     let (store, path) = (Path::new(&sync.store), Path::new(&sync.path));
     let id = sync
         .head
@@ -40,7 +41,7 @@ pub fn turn(sync: &Sync, asked: SystemTime, known: &mut Known) -> io::Result<Syn
         return Ok(Synced::default());
     }
     fs::create_dir_all(path).map_err(|error| object::at(path, &error))?;
-    let mut turn = Turn { sync, asked, store, path, id, head, done: Synced::default() };
+    let mut turn = Turn { sync, asked, moves, store, path, id, head, done: Synced::default() };
     turn.take(known)?;
     Ok(turn.done)
 }
@@ -58,6 +59,8 @@ fn load(store: &Path, id: Option<Id>, known: &mut Known) -> io::Result<Arc<Versi
 struct Turn<'a> {
     sync: &'a Sync,
     asked: SystemTime,
+    /// To be called when something has moved.
+    moves: &'a dyn Fn(),
     store: &'a Path,
     path: &'a Path,
     id: Option<Id>,
@@ -145,7 +148,7 @@ impl Turn<'_> {
 
     /// Scans the directory; what it has and the version has not is added to that, if it is going back.
     fn look(&self, base: Option<&Base>, next: &mut Version) -> io::Result<(Scanned, u64)> {
-        let mut packer = Packer::new(self.store, next);
+        let mut packer = Packer::new(self.store, next, self.moves);
         let without: Vec<Vec<u8>> = self.without();
         let skip = |path: &[u8], _: bool| without.iter().any(|without| without == path);
         let back = self.sync.back && base.is_some();
@@ -240,8 +243,8 @@ impl Turn<'_> {
             .collect();
         moved.sort_unstable_by_key(|(_, place)| (place.pack, place.offset));
         next.index.retain(|_, place| !worn.contains(&place.pack));
-        let mut packer = Packer::new(self.store, next);
-        let mut unpacker = Unpacker::new(self.store, &source);
+        let mut packer = Packer::new(self.store, next, self.moves);
+        let mut unpacker = Unpacker::new(self.store, &source, self.moves);
         for (digest, place) in moved {
             let chunk = sockerless_tree::Chunks::chunk(&mut unpacker, &digest, place.size as usize)?;
             packer.add(&digest, chunk);
@@ -267,7 +270,7 @@ impl Turn<'_> {
         });
         // Each pack once, from its beginning to its end: a bucket's client asks anew wherever it is not read on.
         changes.sort_by_cached_key(|change| source.order(change));
-        let mut chunks = Unpacker::new(self.store, source);
+        let mut chunks = Unpacker::new(self.store, source, self.moves);
         let applied = apply(self.path, &changes, &mut chunks)?;
         self.done.changed = changes.len() as u64;
         self.done.came = applied.written;

@@ -248,8 +248,8 @@ impl Engine {
         let mut ended = std::pin::pin!(self.until(&mut changes, |view| view.state.ended >= generation));
         let mut waited = tokio::time::timeout(tuning::REMOVE_PATIENCE, &mut ended).await.map_err(drop);
         if waited.is_err() {
-            // The user's own files and the volumes outlive the container: they come back first, and that ends at the latest
-            // after [`tuning::SAVE_PATIENCE`] for each.
+            // The user's own files and the volumes outlive the container: they come back first, and that ends: see
+            // [`tuning::BIND_PATIENCE`] and [`tuning::SYNC_STALL`].
             let returned = async {
                 if entry.returning.over().await {
                     tokio::time::sleep(tuning::REMOVE_PATIENCE).await

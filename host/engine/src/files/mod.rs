@@ -41,6 +41,7 @@ use std::{
 use tokio::sync::Mutex;
 
 pub use self::binds::BindOptions;
+pub(crate) use self::synced::Unsynced;
 use crate::{Engine, Error, ErrorKind, Result};
 
 /// What the daemon keeps of files.

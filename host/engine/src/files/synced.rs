@@ -6,17 +6,35 @@ use sockerless_ports::link::{
     request::Request,
     sync::{Sync, Synced},
 };
+use tokio::time::timeout;
 
-use super::agent::Problem;
-use crate::{Engine, Error, ErrorKind, Result};
+use crate::{Engine, Error, ErrorKind, tuning};
+
+/// Why an agent has not done it.
+pub(crate) enum Unsynced {
+    /// Nothing moved for [`tuning::SYNC_STALL`].
+    Stalled,
+    /// Its own words, or it is gone.
+    Failed(Error),
+}
 
 impl Engine {
-    /// Errors: the agent's, or it is gone.
-    pub(crate) async fn ask_synced(&self, run: &RunId, sync: Sync) -> Result<Synced> {
-        let answer = self.fetch(run, Request::Sync(Box::new(sync))).await.map_err(Problem::plain)?;
-        let failed = |error: String| Error::new(ErrorKind::Internal, error);
-        let answer: Vec<_> = answer.try_collect().await.map_err(|error| failed(error.to_string()))?;
-        serde_json::from_slice(&answer.concat())
+    /// Takes as long as something moves.
+    pub(crate) async fn ask_synced(&self, run: &RunId, sync: Sync) -> Result<Synced, Unsynced> {
+        let failed = |error: String| Unsynced::Failed(Error::new(ErrorKind::Internal, error));
+        let request = Request::Sync(Box::new(sync));
+        let mut pieces =
+            self.fetch(run, request).await.map_err(|problem| Unsynced::Failed(problem.plain()))?;
+        let mut answer = Vec::new();
+        loop {
+            // Whatever comes says that something has moved.
+            let next = timeout(tuning::SYNC_STALL, pieces.try_next()).await.map_err(|_| Unsynced::Stalled)?;
+            match next.map_err(|error| failed(error.to_string()))? {
+                Some(piece) => answer.extend_from_slice(&piece),
+                None => break,
+            }
+        }
+        serde_json::from_slice(&answer)
             .map_err(|error| failed(format!("the agent's answer cannot be read: {error}")))
     }
 }

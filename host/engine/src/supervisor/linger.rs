@@ -16,10 +16,10 @@ impl Engine {
                 biased;
                 // It was started again or removed, or its job has ended: there is nothing to save any more.
                 _ = view.wait_for(|view| view.state.linger.is_none()) => return,
-                saved = tokio::time::timeout(tuning::SAVE_PATIENCE, async {
+                saved = async {
                     engine.retry_volumes(&entry, &run).await;
-                    engine.save_changes(&entry, &run).await
-                }) => saved,
+                    tokio::time::timeout(tuning::SAVE_PATIENCE, engine.save_changes(&entry, &run)).await
+                } => saved,
             };
             let result = saved.unwrap_or_else(|_| Err(late())).map_err(|error| {
                 tracing::warn!(container = entry.id(), %error, "what a container changed in its file system is not saved");

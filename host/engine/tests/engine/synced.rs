@@ -28,12 +28,18 @@ struct Agents {
     backs: Arc<Semaphore>,
     /// So many are refused first.
     faults: Arc<Mutex<usize>>,
+    /// So many minutes ways back take, and something moves in each.
+    minutes: Arc<Mutex<usize>>,
 }
 
 impl Agents {
     fn new(world: &World) -> Self {
-        let agents =
-            Self { asked: Arc::default(), backs: Arc::new(Semaphore::new(1000)), faults: Arc::default() };
+        let agents = Self {
+            asked: Arc::default(),
+            backs: Arc::new(Semaphore::new(1000)),
+            faults: Arc::default(),
+            minutes: Arc::default(),
+        };
         let of_agents = agents.clone();
         world.link.serve(move |request, end: AgentEnd| of_agents.clone().answer(request, end));
         agents
@@ -60,6 +66,11 @@ impl Agents {
                 if refused {
                     let message = "the bucket is out of reach".to_owned();
                     return end.end(End::Failed(Fault { kind: FaultKind::Internal, message }));
+                }
+                let minutes = if sync.inwards { 0 } else { *self.minutes.lock().unwrap() };
+                for _ in 0..minutes {
+                    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+                    end.write(Output::Stdout, " ").await;
                 }
                 let version =
                     (sync.back && (!sync.inwards || sync.head.is_some())).then(|| format!("{number:032}"));
@@ -188,6 +199,38 @@ async fn point_9_what_cannot_be_brought_back_is_tried_again_and_then_told() {
     world.settled().await;
     assert!(!world.error("box").contains("brought back"), "{}", world.error("box"));
     assert!(!agents.asked().last().unwrap().2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn point_9_a_way_back_takes_as_long_as_something_moves() {
+    let world = World::new().await;
+    let agents = Agents::new(&world);
+    volume(&world, "data").await;
+    with_binds(&world, "box", &["exit", "3"], &["data:/data"]).await;
+    *agents.minutes.lock().unwrap() = 300;
+    world.engine.start("box").await.unwrap();
+    assert_eq!(world.wait("box").await, 3);
+    assert_eq!((agents.asked().len(), world.error("box").as_str()), (2, ""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn point_9_a_way_back_in_which_nothing_moves_is_given_up_and_told() {
+    let world = World::new().await;
+    let agents = Agents::new(&world);
+    volume(&world, "data").await;
+    with_binds(&world, "box", &["exit", "3"], &["data:/data"]).await;
+    agents.backs.forget_permits(1000);
+    world.engine.start("box").await.unwrap();
+    assert_eq!(world.wait("box").await, 3);
+    let error = world.error("box");
+    let told = "could not be brought back: volume data: nothing of it has moved for 10 minutes";
+    assert!(error.contains(told), "{error}");
+    // Once: it would only be waited for again.
+    assert_eq!(agents.asked().len(), 2);
+    // Before the agent goes there is one more try.
+    agents.backs.add_permits(1000);
+    world.settled().await;
+    assert!(!world.error("box").contains("brought back"), "{}", world.error("box"));
 }
 
 #[tokio::test(start_paused = true)]

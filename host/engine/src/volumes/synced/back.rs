@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bollard_stubs::models::ContainerState;
 use sockerless_ports::link::RunId;
 
-use super::turn::Way;
+use super::turn::{Missed, Way};
 use crate::{Engine, Error, ErrorKind, Result, containers::Entry, supervisor::run_id, tuning};
 
 impl Engine {
@@ -54,22 +54,18 @@ impl Engine {
         let _gate = self.volumes.synced.container(entry.id()).await;
         let mut note = None;
         for (index, ..) in synced {
-            let insist = async {
-                let mut tries = 0;
-                loop {
-                    tries += 1;
-                    match self.synced_turn(entry, run, index, Way::Back).await {
-                        Err(error) if tries < tuning::VOLUME_TRIES && wanted() => {
-                            tracing::warn!(%run, %error, "a volume could not be brought back and is tried again");
-                            tokio::time::sleep(tuning::BACKOFF.1 / 10).await;
-                        }
-                        done => return done.map(drop),
+            let mut tries = 0;
+            let done = loop {
+                tries += 1;
+                match self.synced_turn(entry, run, index, Way::Back).await {
+                    Err(Missed { error, is_stalled: false }) if tries < tuning::VOLUME_TRIES && wanted() => {
+                        tracing::warn!(%run, %error, "a volume could not be brought back and is tried again");
+                        tokio::time::sleep(tuning::BACKOFF.1 / 10).await;
                     }
+                    done => break done,
                 }
             };
-            let done = tokio::time::timeout(tuning::SAVE_PATIENCE, insist).await;
-            let late = || Error::new(ErrorKind::Unavailable, "it took too long");
-            if let Err(error) = done.unwrap_or_else(|_| Err(late())) {
+            if let Err(Missed { error, .. }) = done {
                 tracing::error!(%run, %error, "what a container changed in a volume is not brought back");
                 note = Some(format!("what the container changed could not be brought back: {error}"));
             }
@@ -118,7 +114,7 @@ impl Engine {
         }
         let _gate = self.volumes.synced.container(entry.id()).await;
         for (index, ..) in synced {
-            if let Err(error) = self.synced_turn(entry, run, index, Way::Back).await {
+            if let Err(Missed { error, .. }) = self.synced_turn(entry, run, index, Way::Back).await {
                 tracing::warn!(%run, %error, "what was copied into a container is brought back when it ends");
             }
         }

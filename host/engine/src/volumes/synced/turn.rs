@@ -11,6 +11,7 @@ use super::mount::store;
 use crate::{
     Engine, Error, ErrorKind, Result,
     containers::Entry,
+    files::Unsynced,
     tuning,
     volumes::{Mounted, Volume, mounts::Source},
 };
@@ -22,6 +23,39 @@ pub(super) enum Way {
     Both,
     /// What was changed here is brought back.
     Back,
+}
+
+/// Why a turn was not taken.
+pub(super) struct Missed {
+    /// With the volume's name.
+    pub error: Error,
+    /// Nothing moved for long: the same would only be waited for once more.
+    pub is_stalled: bool,
+}
+
+impl From<Error> for Missed {
+    fn from(error: Error) -> Self {
+        Self { error, is_stalled: false }
+    }
+}
+
+impl From<Unsynced> for Missed {
+    fn from(why: Unsynced) -> Self {
+        match why {
+            Unsynced::Failed(error) => error.into(),
+            Unsynced::Stalled => {
+                let minutes = tuning::SYNC_STALL.as_secs() / 60;
+                let words = format!("nothing of it has moved for {minutes} minutes: it was given up");
+                Self { error: Error::new(ErrorKind::Unavailable, words), is_stalled: true }
+            }
+        }
+    }
+}
+
+impl From<Missed> for Error {
+    fn from(missed: Missed) -> Self {
+        missed.error
+    }
 }
 
 impl Engine {
@@ -44,7 +78,7 @@ impl Engine {
         run: &RunId,
         index: usize,
         way: Way,
-    ) -> Result<Synced> {
+    ) -> std::result::Result<Synced, Missed> {
         let Some(mounted) = entry.spec.mounts.get(index) else { return Ok(Synced::default()) };
         let Some(name) = mounted.volume().filter(|_| !mounted.read_only || way == Way::Both) else {
             return Ok(Synced::default());
@@ -53,7 +87,7 @@ impl Engine {
         // Looked up with the gate held: somebody may have written a version since.
         let Some(volume) = self.volumes.get(name) else {
             let words = format!("the volume {name} is gone");
-            return Err(Error::new(ErrorKind::NotFound, words));
+            return Err(Error::new(ErrorKind::NotFound, words).into());
         };
         let turn = async {
             let request = self.request(entry, index, mounted, &volume, way);
@@ -63,7 +97,9 @@ impl Engine {
             }
             Ok(done)
         };
-        let done = turn.await.map_err(|error: Error| error.prefixed(&format!("volume {name}")))?;
+        let named =
+            |missed: Missed| Missed { error: missed.error.prefixed(&format!("volume {name}")), ..missed };
+        let done = turn.await.map_err(named)?;
         tell(run, name, way, &done);
         Ok(done)
     }
