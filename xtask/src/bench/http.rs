@@ -117,14 +117,10 @@ impl Connection {
     fn body(&mut self, length: Length) -> Result<Vec<u8>> {
         let mut content = Vec::new();
         match length {
-            Length::Known(length) => {
-                content.resize(length, 0);
-                self.0.read_exact(&mut content)?;
-            }
+            Length::Known(length) => self.append(length, &mut content)?,
             Length::Chunked => loop {
-                let (size, start) = (self.chunk_size()?, content.len());
-                content.resize(start + size, 0);
-                self.0.read_exact(&mut content[start..])?;
+                let size = self.chunk_size()?;
+                self.append(size, &mut content)?;
                 self.skip(2)?;
                 if size == 0 {
                     break;
@@ -132,6 +128,17 @@ impl Connection {
             },
         }
         Ok(content)
+    }
+
+    /// Reads so many bytes more. They are not set to zero before: in a build without optimisation that takes as long as the answer.
+    fn append(&mut self, length: usize, content: &mut Vec<u8>) -> Result<()> {
+        content.reserve(length);
+        let read = self.0.by_ref().take(length as u64).read_to_end(content)?;
+        if read == length {
+            Ok(())
+        } else {
+            Err(format!("the answer ended after {read} of {length} bytes").into())
+        }
     }
 
     fn chunk_size(&mut self) -> Result<usize> {

@@ -36,6 +36,8 @@ const ACCEPTED: [&str; 15] = [
 
 /// Parsed, with names resolved.
 pub(super) struct ListFilters {
+    /// At least one is given.
+    any: bool,
     ids: Patterns,
     names: Patterns,
     statuses: Vec<String>,
@@ -80,6 +82,7 @@ impl ListFilters {
             values.iter().map(|value| images.resolve(value).unwrap_or(value).to_owned()).collect()
         });
         Ok(Self {
+            any: !filters.is_empty(),
             ids: Patterns::new(filters.get("id")),
             names: Patterns::new(filters.get("name")),
             statuses: known(
@@ -106,6 +109,9 @@ impl ListFilters {
     }
 
     pub fn matches(&self, entry: &Arc<Entry>, view: &View) -> bool {
+        if !self.any {
+            return true;
+        }
         let spec = &entry.spec;
         let key = (spec.created, spec.id.as_str());
         let any = |wanted: &[String], test: &dyn Fn(&str) -> bool| {

@@ -1,6 +1,6 @@
 //! `docker ps`.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use bollard_stubs::models::{
     ContainerSummary, ContainerSummaryHostConfig, ContainerSummaryNetworkSettings, ContainerSummaryStateEnum,
@@ -19,11 +19,8 @@ impl Engine {
         let images = self.images.names();
         let filters = ListFilters::parse(&request.filters, &self.containers, &images)?;
         let all = request.all || request.limit.is_some_and(|limit| limit > 0) || filters.imply_all();
-        let mut entries = self.containers.all();
-        entries.sort_unstable_by(|a, b| (b.spec.created, &b.spec.id).cmp(&(a.spec.created, &a.spec.id)));
+        let entries = self.containers.newest();
         let now = Timestamp::now();
-        // Most containers share a few images, and what a name stands for takes a parser to say.
-        let mut meanings: HashMap<&str, Option<&str>> = HashMap::new();
         let matching = entries
             .iter()
             .map(|entry| (entry, entry.view()))
@@ -32,26 +29,15 @@ impl Engine {
         let mut json = Vec::with_capacity(entries.len() * tuning::SUMMARY);
         json.push(b'[');
         for (entry, view) in matching.take(limit) {
-            let spec = &entry.spec;
-            let name = spec.image.as_str();
-            // A name that was given to another image since would mislead.
-            let named = meanings
-                .entry(name)
-                .or_insert_with(|| images.resolve(name))
-                .is_none_or(|id| id == spec.image_id);
-            let size = request.size.then(|| images.size(&spec.image_id)).flatten();
             if json.len() > 1 {
                 json.push(b',');
             }
-            let source = Source { view, named, size };
-            entry
-                .summary
-                .append(source, now, &mut json, |source| {
-                    summary(spec, source, &self.volume_driver(&spec.backend))
-                })
-                .map_err(|error| {
-                    Error::new(ErrorKind::Internal, format!("container {}: {error}", spec.id))
-                })?;
+            let source = Source { view, images: Arc::clone(&images), size: request.size };
+            let model =
+                |source: &Source| summary(&entry.spec, source, &self.volume_driver(&entry.spec.backend));
+            entry.summary.append(source, now, &mut json, model).map_err(|error| {
+                Error::new(ErrorKind::Internal, format!("container {}: {error}", entry.id()))
+            })?;
         }
         json.push(b']');
         Ok(Listing { json })
@@ -67,7 +53,9 @@ pub struct Listing {
 
 /// Without `status`, which depends on the clock.
 fn summary(spec: &Spec, source: &Source, driver: &VolumeDriver) -> ContainerSummary {
-    let view = &source.view;
+    let Source { view, images, size } = source;
+    // A name that was given to another image since would mislead.
+    let named = images.resolve(&spec.image).is_none_or(|id| id == spec.image_id);
     let state = match status::word(&view.state) {
         "created" => ContainerSummaryStateEnum::CREATED,
         "running" => ContainerSummaryStateEnum::RUNNING,
@@ -80,7 +68,7 @@ fn summary(spec: &Spec, source: &Source, driver: &VolumeDriver) -> ContainerSumm
     ContainerSummary {
         id: Some(spec.id.clone()),
         names: Some(vec![format!("/{}", view.name)]),
-        image: Some(if source.named { spec.image.clone() } else { spec.image_id.clone() }),
+        image: Some(if named { spec.image.clone() } else { spec.image_id.clone() }),
         image_id: Some(spec.image_id.clone()),
         image_manifest_descriptor: None,
         command: Some(status::command(spec)),
@@ -91,7 +79,7 @@ fn summary(spec: &Spec, source: &Source, driver: &VolumeDriver) -> ContainerSumm
             Vec::new()
         }),
         size_rw: None,
-        size_root_fs: source.size,
+        size_root_fs: size.then(|| images.size(&spec.image_id)).flatten(),
         labels: Some(spec.config.labels.clone().unwrap_or_default()),
         state: Some(state),
         status: None,

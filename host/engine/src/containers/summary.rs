@@ -13,22 +13,26 @@ use bollard_stubs::models::ContainerSummary;
 use jiff::Timestamp;
 
 use super::{status, table::View};
+use crate::images::Names;
 
 /// What a summary is made of, besides the container's unchanging part. Whatever a summary shows of something
 /// that changes has to be part of this.
 #[derive(Clone)]
 pub(crate) struct Source {
     pub view: Arc<View>,
-    /// The image's name still stands for the container's image.
-    pub named: bool,
-    /// The image's size in bytes, if it was asked for.
-    pub size: Option<i64>,
+    /// What names of images stand for.
+    pub images: Arc<Names>,
+    /// The image's size was asked for.
+    pub size: bool,
 }
 
 impl Source {
-    /// A view is never changed but replaced, so the same one says the same.
+    /// Views and names are never changed but replaced, so the same ones say the same. What they point to is not looked at:
+    /// fetching it from memory is what a long list would take its time for.
     fn same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.view, &other.view) && self.named == other.named && self.size == other.size
+        Arc::ptr_eq(&self.view, &other.view)
+            && Arc::ptr_eq(&self.images, &other.images)
+            && self.size == other.size
     }
 }
 
@@ -81,7 +85,7 @@ mod tests {
         let started = Timestamp::from_second(1_700_000_000).ok();
         let state = State { phase: Phase::Running, started, ..State::default() };
         let view = View { name: "web".into(), state, spec: Arc::default() };
-        Source { view: Arc::new(view), named: true, size: None }
+        Source { view: Arc::new(view), images: Arc::default(), size: false }
     }
 
     fn listed(kept: &Kept, source: &Source, second: i64, model: Option<&str>) -> ContainerSummary {
@@ -111,8 +115,8 @@ mod tests {
         assert_eq!(id(&source, "a").as_deref(), Some("a"));
         let renamed = Source { view: Arc::new((*source.view).clone()), ..source.clone() };
         assert_eq!(id(&renamed, "b").as_deref(), Some("b"));
-        assert_eq!(id(&Source { named: false, ..renamed.clone() }, "c").as_deref(), Some("c"));
-        assert_eq!(id(&Source { size: Some(1), ..renamed.clone() }, "d").as_deref(), Some("d"));
+        assert_eq!(id(&Source { images: Arc::default(), ..renamed.clone() }, "c").as_deref(), Some("c"));
+        assert_eq!(id(&Source { size: true, ..renamed.clone() }, "d").as_deref(), Some("d"));
         assert_eq!(id(&renamed, "e").as_deref(), Some("e"));
     }
 }

@@ -1,6 +1,7 @@
 //! All containers, in memory: what every read is answered from.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap},
     ops::Bound,
     sync::{
@@ -9,6 +10,7 @@ use std::{
     },
 };
 
+use jiff::Timestamp;
 use tokio::sync::{Mutex, Notify, watch};
 
 use super::{returning::Returning, spec::Spec, summary::Kept};
@@ -122,13 +124,19 @@ pub(crate) struct Table(RwLock<Index>);
 #[derive(Default)]
 struct Index {
     entries: BTreeMap<String, Arc<Entry>>,
+    /// The same, newest first: a list that had to sort them would touch the specification of each.
+    ages: BTreeMap<Reverse<(Timestamp, String)>, Arc<Entry>>,
     /// Name to id.
     names: HashMap<String, String>,
 }
 
+fn age(entry: &Entry) -> Reverse<(Timestamp, String)> {
+    Reverse((entry.spec.created, entry.id().to_owned()))
+}
+
 impl Table {
     // A panic cannot leave the index half changed: every change below is one insertion or removal
-    // for each map. So a poisoned lock is as good as any.
+    // for each map, of what was made before. So a poisoned lock is as good as any.
     fn read(&self) -> RwLockReadGuard<'_, Index> {
         self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -159,13 +167,17 @@ impl Table {
 
     /// Adds a container whose name is reserved.
     pub fn insert(&self, entry: Arc<Entry>) {
-        self.write().entries.insert(entry.id().to_owned(), entry);
+        let (id, age) = (entry.id().to_owned(), age(&entry));
+        let mut index = self.write();
+        index.ages.insert(age, Arc::clone(&entry));
+        index.entries.insert(id, entry);
     }
 
     /// Takes a container and its name out.
     pub fn remove(&self, entry: &Entry) {
-        let name = &entry.view().name;
+        let (name, age) = (&entry.view().name, age(entry));
         let mut index = self.write();
+        index.ages.remove(&age);
         index.entries.remove(entry.id());
         if index.names.get(name).is_some_and(|holder| holder == entry.id()) {
             index.names.remove(name);
@@ -180,6 +192,11 @@ impl Table {
     /// All, in the order of their ids.
     pub fn all(&self) -> Vec<Arc<Entry>> {
         self.read().entries.values().cloned().collect()
+    }
+
+    /// All, newest first.
+    pub fn newest(&self) -> Vec<Arc<Entry>> {
+        self.read().ages.values().cloned().collect()
     }
 
     /// By full id, name or the beginning of an id, in this order, as dockerd looks them up.
