@@ -28,6 +28,10 @@ impl Engine {
             tracing::error!(job = pod.job, %error, "that a pod is closed could not be kept");
         }
         pod.over.cancel();
+        for seat in &seats {
+            self.link.dismiss(&seat.name());
+        }
+        self.pods.closed(pod);
         self.close_pod(pod, &seats, attempt).await;
     }
 
@@ -85,9 +89,6 @@ impl Engine {
     }
 
     async fn close_pod(&self, pod: &Arc<Pod>, seats: &[Arc<Seat>], attempt: Attempt) {
-        for seat in seats {
-            self.link.dismiss(&seat.name());
-        }
         let runs: Vec<_> = seats.iter().filter_map(|seat| seat.last_runner()).collect();
         if !runs.iter().any(|run| *run.busy.borrow()) {
             let gone = future::join_all(seats.iter().map(|seat| seat.line_is(false)));

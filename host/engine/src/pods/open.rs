@@ -26,6 +26,7 @@ impl Engine {
     ///
     /// Errors: 501 for the network stack of a container that runs without a place for this one; the provider's words.
     pub(crate) async fn find_seat(self: &Arc<Self>, entry: &Arc<Entry>, run: &Arc<Run>) -> Result<()> {
+        self.pods.settled(&run.host).await;
         let view = entry.view();
         let Some(key) = self.pod_key(&view) else { return self.alone_after_all(&view) };
         let _gate = self.pods.gate(&key).await;

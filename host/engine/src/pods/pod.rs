@@ -22,6 +22,8 @@ pub(crate) struct Pod {
     changed: watch::Sender<u64>,
     /// Its job is not needed any more.
     pub over: CancellationToken,
+    /// That is durable, and its agents are dismissed: what its places were made for can be done elsewhere.
+    pub closed: CancellationToken,
 }
 
 /// How far the making of a job has come.
@@ -44,6 +46,7 @@ impl Pod {
             progress: watch::Sender::new(Progress::Making),
             changed: watch::Sender::new(0),
             over: CancellationToken::new(),
+            closed: CancellationToken::new(),
         }
     }
 

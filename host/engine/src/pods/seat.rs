@@ -160,10 +160,16 @@ impl Seat {
 
     /// Keeps what the agent came for last, and how much of its output it was told is kept: before anything else forgets it.
     pub(super) async fn keep(&self, engine: &Engine) -> Result<()> {
+        self.keep_where(engine, |_| true).await
+    }
+
+    async fn keep_where(&self, engine: &Engine, is_old: impl FnOnce(&SeatRecord) -> bool) -> Result<()> {
         let serves = self.serves.load(Ordering::SeqCst);
         let kept = self.told().get(&serves).copied().unwrap_or_default();
         let keep = |intent: &mut crate::supervisor::Intent| {
-            if let Some(seat) = intent.seats.get_mut(self.index) {
+            if let Some(seat) = intent.seats.get_mut(self.index)
+                && is_old(seat)
+            {
                 (seat.serves, seat.kept) = (serves, kept);
             }
         };
@@ -182,15 +188,14 @@ impl Seat {
         *told
     }
 
-    /// The agent has come for a generation, and will come for no earlier one. Kept at once: its container knows that only
-    /// once the process runs, and may be gone then.
+    /// The agent has come for a generation, and will come for no earlier one. Kept before it is welcomed: its container knows
+    /// that only once the process runs, and may be gone then.
     async fn came(&self, generation: u32) {
         self.told().retain(|known, _| *known == generation);
-        if self.serves.swap(generation, Ordering::SeqCst) == generation {
-            return;
-        }
+        self.serves.store(generation, Ordering::SeqCst);
         if let Some(engine) = self.engine.upgrade()
-            && let Err(error) = self.keep(&engine).await
+            // Whoever was here before may have been broken off.
+            && let Err(error) = self.keep_where(&engine, |seat| seat.serves != generation).await
         {
             tracing::warn!(run = %self.run, %error, "what an agent is known as could not be kept");
         }
@@ -273,6 +278,8 @@ impl AgentEvents for Seat {
     }
 
     async fn kept(&self, run: &RunId, output: Output) -> u64 {
+        // This is asked before the agent is welcomed, and from then on it comes back under this name alone.
+        self.came(run.generation).await;
         let kept = match (self.listener(), self.engine.upgrade()) {
             (Some(listener), _) => listener.kept(run, output).await,
             // What is thrown away counts as kept.

@@ -18,6 +18,8 @@ type Occupied = (Arc<Pod>, Vec<Arc<Seat>>);
 #[derive(Default)]
 pub(crate) struct Pods {
     pods: Mutex<Vec<Occupied>>,
+    /// Those that were taken out, until what their places were made for can be done elsewhere.
+    closing: Mutex<Vec<Arc<Pod>>>,
     /// One pod of a key is opened at a time.
     gates: Mutex<HashMap<Key, Arc<AsyncMutex<()>>>>,
 }
@@ -106,7 +108,30 @@ impl Pods {
         let mut pods = self.pods();
         let index = pods.iter().position(|(known, _)| Arc::ptr_eq(known, pod))?;
         let (_, seats) = &pods[index];
-        let needed = seats.iter().any(|seat| seat.is_taken() || seat.is_needed(engine));
-        (!needed).then(|| pods.swap_remove(index).1)
+        if seats.iter().any(|seat| seat.is_taken() || seat.is_needed(engine)) {
+            return None;
+        }
+        self.closing().push(Arc::clone(pod));
+        Some(pods.swap_remove(index).1)
+    }
+
+    /// A pod is closed for the next daemon, too, and its agents are dismissed.
+    pub fn closed(&self, pod: &Arc<Pod>) {
+        self.closing().retain(|known| !Arc::ptr_eq(known, pod));
+        pod.closed.cancel();
+    }
+
+    /// Waits for pods that had a place for a run and are being closed: the next daemon would have it wait there, and the agent
+    /// of that place has its name.
+    pub async fn settled(&self, run: &RunId) {
+        let closing: Vec<_> =
+            self.closing().iter().filter(|pod| pod.members.contains(run)).cloned().collect();
+        for pod in closing {
+            pod.closed.cancelled().await;
+        }
+    }
+
+    fn closing(&self) -> MutexGuard<'_, Vec<Arc<Pod>>> {
+        self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

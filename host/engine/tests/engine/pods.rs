@@ -1,5 +1,7 @@
 //! Several containers in one job.
 
+mod crash;
+
 use std::{collections::HashMap, time::Duration};
 
 use bollard_stubs::models::{

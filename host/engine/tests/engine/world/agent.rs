@@ -228,6 +228,8 @@ impl Agent {
                     }
                 }
             }
+            // As the link does, before the agent is welcomed.
+            door.events.kept(&self.run, Output::Stdout).await;
             self.link.connect(&self.run, true);
             door.events.line(&self.run, true).await;
             return door;

@@ -226,6 +226,11 @@ impl FakeLink {
         all
     }
 
+    /// Whether the agent of a run is connected.
+    pub fn connected(&self, container: &str, generation: u32) -> bool {
+        self.is_connected(&RunId { container: container.to_owned(), generation })
+    }
+
     pub fn is_open(&self, run: &RunId, number: u64) -> bool {
         self.state.borrow().get(run).is_some_and(|door| door.number == number)
     }
