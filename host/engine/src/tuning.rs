@@ -214,6 +214,13 @@ pub const BIND_LISTED_BYTES: usize = 256 << 20;
 /// Directories within each other in a bind mount: one descriptor is open for each while a list is made.
 pub const BIND_DEPTH: usize = 256;
 
+/// Bytes of files that may be beside those that they replace, before they do: a checkout of many small files goes in one, and
+/// a disk that is nearly full is not filled up for it.
+pub const BIND_WAITING: u64 = 256 << 20;
+
+/// Bytes of a name, in every file system that counts.
+pub const BIND_NAME: usize = 255;
+
 /// Bytes of files that are read or written at once.
 pub const FILE_PIECE: usize = 256 * 1024;
 

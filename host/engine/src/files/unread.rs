@@ -22,7 +22,7 @@ use super::{
     view::Sources,
     write::BLOCK,
 };
-use crate::{Engine, Result, containers::Entry, tuning};
+use crate::{Engine, Error, ErrorKind, Result, containers::Entry, tuning};
 
 /// The end of an archive, bytes.
 const END: usize = 2 * BLOCK;
@@ -58,6 +58,14 @@ impl Unread {
             0 | 1 => io::Error::other(words.to_owned()),
             count => io::Error::other(format!("{words} (and {} more like it)", count - 1)),
         }
+    }
+
+    /// For one who does without it: why the first of it could not be read, and how many things it is.
+    pub fn told(&self) -> Option<(Error, u64)> {
+        let words = self.fault.as_ref().map_or("open: permission denied", |fault| fault.message.as_str());
+        let message = format!("{words}: the container's user may not, and its agent has no other rights");
+        let count = self.count();
+        (count > 0).then(|| (Error::new(ErrorKind::Forbidden, message), count))
     }
 
     /// Tells the operator, if there is anything to tell.

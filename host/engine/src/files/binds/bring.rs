@@ -9,7 +9,8 @@ use std::{
 use sockerless_ports::link::listing::Listed;
 
 use super::{
-    disk::{Disk, Dress},
+    disk::{Disk, Draft, Dress},
+    failures::Failures,
     merge::{Base, Plan, Tree},
     turns::Turn,
 };
@@ -19,6 +20,7 @@ use crate::{
         member::{Kind, Meta, What},
         read::{self, Stream},
     },
+    tuning,
 };
 
 /// What is brought, and what both sides were.
@@ -27,6 +29,11 @@ pub(super) struct Bringing {
     pub base: Base,
     pub user: Tree,
     pub container: Tree,
+    /// What has yet to take its place, by where it is in the container, and the place that it was meant for at first.
+    waiting: BTreeMap<Vec<u8>, (Draft, Vec<u8>)>,
+    /// Bytes of that, and how many there may be.
+    waiting_bytes: u64,
+    waiting_most: u64,
     /// What was put where, by where it is in the container.
     pub placed: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Names beside those that were meant, since the user has just put something there.
@@ -50,39 +57,6 @@ pub(super) struct Brought {
     pub failures: Failures,
 }
 
-/// What could not be done, while the rest was: the first thing and how many.
-#[derive(Debug, Default)]
-pub(super) struct Failures {
-    first: Option<Error>,
-    count: u64,
-}
-
-impl Failures {
-    pub fn add(&mut self, error: Error) {
-        self.first.get_or_insert(error);
-        self.count += 1;
-    }
-
-    pub fn append(&mut self, other: Self) {
-        self.first = self.first.take().or(other.first);
-        self.count += other.count;
-    }
-
-    /// With other words for the first.
-    pub fn map(self, words: impl FnOnce(Error) -> Error) -> Self {
-        Self { first: self.first.map(words), ..self }
-    }
-
-    pub fn told(self) -> Result<()> {
-        let Some(first) = self.first else { return Ok(()) };
-        if self.count == 1 {
-            return Err(first);
-        }
-        let message = format!("{} (and {} more)", first.message, self.count - 1);
-        Err(Error::new(first.kind, message))
-    }
-}
-
 impl Bringing {
     pub fn new(plan: Plan, base: Base, user: Tree, container: Tree, turn: Arc<Turn>) -> Self {
         Self {
@@ -90,6 +64,9 @@ impl Bringing {
             base,
             user,
             container,
+            waiting: BTreeMap::new(),
+            waiting_bytes: 0,
+            waiting_most: tuning::BIND_WAITING,
             placed: BTreeMap::new(),
             moved: Vec::new(),
             left: BTreeSet::new(),
@@ -112,47 +89,104 @@ impl Bringing {
     }
 
     /// Takes an archive's members to their places. What nobody asked for is left out, and so is what is another kind of thing
-    /// than was listed.
+    /// than was listed. Should the archive break off, what has come takes its place all the same.
     pub fn take(&mut self, disk: &mut Disk, input: impl Read, is_file: bool) -> Result<()> {
-        let mut archive = read::Archive::new(Stream(input));
-        let broken = |error: io::Error| {
+        let taken = self.take_all(disk, read::Archive::new(Stream(input)), is_file);
+        self.settle(disk);
+        taken.map_err(|error| {
             Error::new(ErrorKind::Internal, format!("what the container changed could not be read: {error}"))
-        };
+        })
+    }
+
+    fn take_all<R: Read>(
+        &mut self,
+        disk: &mut Disk,
+        mut archive: read::Archive<Stream<R>>,
+        is_file: bool,
+    ) -> io::Result<()> {
         let path_of = |name: &[u8]| match is_file {
             true => Vec::new(),
             false => name.strip_suffix(b"/").unwrap_or(name).to_vec(),
         };
-        while let Some(member) = archive.next().map_err(broken)? {
+        while let Some(member) = archive.next()? {
             let path = path_of(&member.name);
-            let Some(to) = self.plan.bring.get(&path) else { continue };
-            if self.placed.contains_key(&path) || !self.is_listed(&path, &member.what, is_file) {
+            let Some(meant) = self.plan.bring.get(&path).cloned() else { continue };
+            let is_known = self.placed.contains_key(&path) || self.waiting.contains_key(&path);
+            if is_known || !self.is_listed(&path, &member.what, is_file) {
                 continue;
             }
-            let (to, meant) = (self.moved(to), to.clone());
-            let seen = self.user.get(&to);
-            let placed = match member.what {
-                What::Thing(meta) => {
+            let to = self.moved(&meant);
+            match member.what {
+                What::Thing(meta) if meta.kind == Kind::Directory => {
                     let dress = self.dress(&path, &to, &meta);
-                    disk.place(&to, &meta, dress, seen, &mut archive)
+                    let placed = disk.directory(&to, dress, self.user.get(&to));
+                    self.note(disk, path, meant, &to, placed);
                 }
-                What::Hard(target) => match self.placed.get(&path_of(&target)) {
-                    Some(target) => disk.link(&to, target, seen).map(Some),
-                    None => Ok(None),
-                },
-                What::Other => Ok(None),
-            };
-            match placed {
-                Ok(Some(at)) => {
-                    if at != meant {
-                        self.moved.push((meant, at.clone()));
+                What::Thing(meta) => {
+                    self.make_room(disk, meta.size);
+                    let dress = self.dress(&path, &to, &meta);
+                    match disk.draft(&to, &meta, dress, &mut archive) {
+                        Ok(draft) => self.wait(path, draft, meant, meta.size),
+                        Err(error) => self.failures.add(shown(disk, &to, &error)),
                     }
-                    self.placed.insert(path, at);
                 }
-                Ok(None) => {}
-                Err(error) => self.failures.add(shown(disk, &to, &error)),
+                What::Hard(target) => {
+                    let target = path_of(&target);
+                    let made = match (self.waiting.get(&target), self.placed.get(&target)) {
+                        (Some((draft, _)), _) => disk.link_draft(&to, draft).map(Some),
+                        (None, Some(placed)) => disk.link(&to, placed).map(Some),
+                        (None, None) => Ok(None),
+                    };
+                    match made {
+                        Ok(draft) => self.wait(path, draft, meant, 0),
+                        Err(error) => self.failures.add(shown(disk, &to, &error)),
+                    }
+                }
+                What::Other => {}
             }
         }
-        archive.drain().map_err(broken)
+        archive.drain()
+    }
+
+    fn wait(&mut self, path: Vec<u8>, draft: Option<Draft>, meant: Vec<u8>, bytes: u64) {
+        if let Some(draft) = draft {
+            self.waiting.insert(path, (draft, meant));
+            self.waiting_bytes += bytes;
+        }
+    }
+
+    /// What waits needs a place of its own on the disk beside what it replaces: not more than a little, and none that
+    /// something else needs.
+    fn make_room(&mut self, disk: &mut Disk, bytes: u64) {
+        let is_much = self.waiting_bytes.saturating_add(bytes) > self.waiting_most;
+        // Where nobody can tell how much there is, there is none to spare.
+        let needed = bytes.saturating_add(self.waiting_most);
+        if !self.waiting.is_empty() && (is_much || disk.room().map_or(true, |room| room < needed)) {
+            self.settle(disk);
+        }
+    }
+
+    /// Has everything that waits take its place.
+    fn settle(&mut self, disk: &mut Disk) {
+        self.waiting_bytes = 0;
+        for (path, (draft, meant)) in std::mem::take(&mut self.waiting) {
+            let to = draft.path().to_vec();
+            let settled = disk.settle(&draft, self.user.get(&to));
+            self.note(disk, path, meant, &to, settled);
+        }
+    }
+
+    /// Notes where something is by now, or why it is not there.
+    fn note(&mut self, disk: &Disk, path: Vec<u8>, meant: Vec<u8>, to: &[u8], placed: io::Result<Vec<u8>>) {
+        match placed {
+            Ok(at) => {
+                if at != meant {
+                    self.moved.push((meant, at.clone()));
+                }
+                self.placed.insert(path, at);
+            }
+            Err(error) => self.failures.add(shown(disk, to, &error)),
+        }
     }
 
     /// Whether something is of the kind that the list said: else the container could make of a file what it likes.
@@ -235,3 +269,6 @@ impl Bringing {
 fn shown(disk: &Disk, path: &[u8], error: &io::Error) -> Error {
     Error::new(ErrorKind::Internal, format!("{}: {error}", disk.show(path)))
 }
+
+#[cfg(test)]
+mod tests;

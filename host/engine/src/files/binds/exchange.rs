@@ -225,10 +225,11 @@ impl Engine {
                 Ok((disk, work))
             })
             .await?;
-            unread
-                .await
-                .unwrap_or_default()
-                .warn(&inside.run.container, "what is brought back of a bind mount");
+            let unread = unread.await.unwrap_or_default();
+            unread.warn(&inside.run.container, "what is brought back of a bind mount");
+            if let Some((error, count)) = unread.told() {
+                work.failures.add_all(error, count);
+            }
         }
         blocking(move || Ok(work.finish(&mut disk))).await
     }

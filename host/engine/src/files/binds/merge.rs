@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use sockerless_ports::link::listing::Listed;
 
+use super::beside::Beside;
+
 /// A directory's things by path; one before what is in it.
 pub(super) type Tree = BTreeMap<Vec<u8>, Listed>;
 
@@ -240,12 +242,13 @@ impl<'a> There<'a> {
         if let Some(known) = self.moved.get(&path) {
             return known.clone();
         }
-        let name = [&path, &b".conflict-"[..], self.tag.as_bytes()].concat();
-        let mut numbers = 2..;
-        let mut candidate = name.clone();
+        let mut names = Beside::new(&path, self.tag);
+        let mut candidate = names.another();
         while self.all.contains_key(&candidate) && !self.is_free_for(&candidate, it) {
-            candidate = [&name, format!("-{}", numbers.next().unwrap_or(u32::MAX)).as_bytes()].concat();
+            candidate = names.another();
         }
+        // Shortened names of others may be the same.
+        self.all.insert(candidate.clone(), it.is_none_or(Listed::is_directory));
         self.moved.insert(path, candidate.clone());
         candidate
     }

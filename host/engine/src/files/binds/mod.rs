@@ -7,9 +7,11 @@
 //! A mount that is read-only is sent and never brought back.
 
 mod base;
+mod beside;
 mod bring;
 mod disk;
 mod exchange;
+mod failures;
 mod ignore;
 mod memory;
 mod merge;
@@ -31,7 +33,7 @@ use sockerless_ports::link::RunId;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use self::{
-    bring::Failures,
+    failures::Failures,
     source::{Rules, Wanted},
     step::Way,
     turns::Turns,

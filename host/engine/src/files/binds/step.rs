@@ -7,8 +7,9 @@ use sockerless_ports::link::RunId;
 use super::{
     base::{self, After, Kept, Place},
     binds,
-    bring::{Bringing, Failures},
+    bring::Bringing,
     exchange::{Inside, Seen},
+    failures::Failures,
     merge::{self, Base, Plan, Tree},
     scan::{Found, Scope},
     source::{self, Wanted},

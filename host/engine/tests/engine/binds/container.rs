@@ -13,7 +13,7 @@ use std::{
 use sockerless_ports::link::{
     Output,
     listing::Listed,
-    request::{End, Fault, FaultKind, Name, PathStat, Reply, Request},
+    request::{End, Fault, FaultKind, LeftOut, Name, PathStat, Reply, Request},
 };
 
 use crate::world::*;
@@ -28,6 +28,8 @@ pub struct Inside {
     stall: Arc<AtomicU64>,
     /// Directories that something is mounted over.
     covered: Arc<Mutex<Vec<PathBuf>>>,
+    /// Files that the agent may not read.
+    hidden: Arc<Mutex<Vec<PathBuf>>>,
     /// Done once, when things are about to be read.
     meanwhile: Arc<Mutex<Option<Meanwhile>>>,
 }
@@ -42,6 +44,7 @@ impl Inside {
             slow: Arc::default(),
             stall: Arc::default(),
             covered: Arc::default(),
+            hidden: Arc::default(),
             meanwhile: Arc::default(),
         };
         let served = inside.clone();
@@ -68,6 +71,10 @@ impl Inside {
 
     pub fn cover(&self, path: &str) {
         self.covered.lock().unwrap().push(self.at(path));
+    }
+
+    pub fn hide(&self, path: &str) {
+        self.hidden.lock().unwrap().push(self.at(path));
     }
 
     /// What the user does once both sides are listed, and before anything is brought.
@@ -127,9 +134,14 @@ impl Inside {
                 end.reply(Reply::Ready);
                 let mut archive = tar::Builder::new(Vec::new());
                 archive.follow_symlinks(false);
+                let mut left_out = Vec::new();
                 for Name(name) in names {
                     let name = String::from_utf8(name).unwrap();
                     let from = self.at(&path).join(&name);
+                    if self.hidden.lock().unwrap().contains(&from) {
+                        left_out.push(LeftOut { name, ..LeftOut::default() });
+                        continue;
+                    }
                     match fs::symlink_metadata(&from) {
                         Ok(meta) if meta.is_dir() => archive.append_dir(&name, &from).unwrap(),
                         Ok(_) => archive.append_path_with_name(&from, &name).unwrap(),
@@ -140,7 +152,14 @@ impl Inside {
                 for piece in archive.chunks(1000) {
                     end.write(Output::Stdout, piece.to_vec()).await;
                 }
-                end.end(End::Done);
+                end.end(match left_out.first() {
+                    None => End::Done,
+                    Some(LeftOut { name, .. }) => {
+                        let message = format!("open {path}/{name}: permission denied");
+                        let fault = Fault { kind: FaultKind::Forbidden, message };
+                        End::Partial { fault, left_out, more: 0 }
+                    }
+                });
             }
             Request::Remove { path, names } => {
                 for Name(name) in names {

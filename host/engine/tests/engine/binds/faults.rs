@@ -171,3 +171,28 @@ async fn one_thing_that_cannot_be_brought_keeps_nothing_else_and_is_tried_again(
     end(&world, "box").await;
     assert_eq!(names(work.path()), ["a", "z"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_containers_user_may_not_read_is_told_to_who_inspects_and_is_tried_again() {
+    let world = World::new().await;
+    let (inside, work) = (Inside::of(&world), tempfile::tempdir().unwrap());
+    write(&work, "kept", "the user's");
+    world.create_with("box", &["sleep"], bound(&[bind(work.path(), "/work")])).await;
+    world.engine.start("box").await.unwrap();
+    for path in ["work/kept", "work/new", "work/other"] {
+        inside.write(path, "the container's");
+    }
+    inside.hide("work/kept");
+    inside.hide("work/new");
+    let error = world.engine.sync_binds("box").await.unwrap_err();
+    for part in ["open /work/kept: permission denied", "(and 1 more)"] {
+        assert!(error.message.contains(part), "{error}");
+    }
+    end(&world, "box").await;
+    assert_eq!(names(work.path()), ["kept", "other"]);
+    assert_eq!((read(&work, "kept"), read(&work, "other")), ("the user's".into(), "the container's".into()));
+    for part in ["could be brought back", "open /work/kept: permission denied", "(and 1 more)"] {
+        assert!(world.error("box").contains(part), "{}", world.error("box"));
+    }
+    assert_eq!(inside.read("work/kept"), "the container's", "nothing is sent over it");
+}

@@ -3,6 +3,7 @@
 //! Paths are walked part by part, and no link is followed: what comes from a container must not lead anything out of the
 //! directory, whoever made the link and when.
 
+mod draft;
 mod open;
 mod place;
 
@@ -25,9 +26,11 @@ use rustix::{
 use sockerless_ports::link::listing::Listed;
 
 pub(super) use self::{
+    draft::{Draft, is_draft, is_own_draft},
     open::{DIRECTORY, Opened, leads_elsewhere},
-    place::{Dress, is_draft, is_own_draft},
+    place::Dress,
 };
+use super::beside::fitting;
 use crate::tuning;
 
 /// For directories that are made on the way.
@@ -63,7 +66,7 @@ impl Disk {
     /// The directory that a path is in, relative to the root, and its name there. A file alone has the empty path.
     fn split(&self, path: &[u8]) -> (Vec<u8>, Vec<u8>) {
         if let Some(file) = self.root.file() {
-            return (Vec::new(), [file, path].concat());
+            return (Vec::new(), fitting(file, path));
         }
         match path.iter().rposition(|byte| *byte == b'/') {
             Some(at) => (path[..at].to_vec(), path[at + 1..].to_vec()),

@@ -18,11 +18,26 @@ fn open(folder: &tempfile::TempDir) -> Disk {
     Disk::new(Arc::new(root), "c0ffee")
 }
 
+/// In one step.
+fn place(
+    disk: &mut Disk,
+    path: &[u8],
+    meta: &Meta,
+    dress: Dress,
+    seen: Option<&Listed>,
+    mut content: &[u8],
+) -> io::Result<Option<Vec<u8>>> {
+    if meta.kind == Kind::Directory {
+        return disk.directory(path, dress, seen).map(Some);
+    }
+    let draft = disk.draft(path, meta, dress, &mut content)?;
+    draft.map(|draft| disk.settle(&draft, seen)).transpose()
+}
+
 fn put(disk: &mut Disk, path: &str, content: &str) -> io::Result<bool> {
     let seen = disk.look(path.as_bytes())?;
-    let content = &mut content.as_bytes();
     let meta = Meta { size: content.len() as u64, ..Meta::default() };
-    Ok(disk.place(path.as_bytes(), &meta, PLAIN, seen.as_ref(), content)?.is_some())
+    Ok(place(disk, path.as_bytes(), &meta, PLAIN, seen.as_ref(), content.as_bytes())?.is_some())
 }
 
 #[test]
@@ -37,7 +52,8 @@ fn a_file_takes_its_place_at_once_with_all_that_belongs_to_it() {
     assert_eq!((meta.mode() & 0o7777, meta.mtime(), meta.mtime_nsec()), (0o640, 1_000_000_000, 5));
     assert_eq!(disk.look(b"new/sub/a").unwrap().unwrap().size, 6);
     assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "and nothing else is left");
-    disk.link(b"new/b", b"new/sub/a", None).unwrap();
+    let link = disk.link(b"new/b", b"new/sub/a").unwrap();
+    disk.settle(&link, None).unwrap();
     assert_eq!(fs::metadata(folder.path().join("new/b")).unwrap().ino(), meta.ino());
     delete(&mut disk, "new/sub/a");
     delete(&mut disk, "new/sub/a");
@@ -75,17 +91,36 @@ fn what_changed_since_it_was_seen_is_neither_replaced_nor_deleted() {
     assert!(!disk.delete(b"file", seen.as_ref()).unwrap());
     let meta = Meta { size: 3, ..Meta::default() };
     for expected in ["file.conflict-c0ffee", "file.conflict-c0ffee-2"] {
-        let placed = disk.place(b"file", &meta, PLAIN, seen.as_ref(), &mut &b"new"[..]).unwrap();
+        let placed = place(&mut disk, b"file", &meta, PLAIN, seen.as_ref(), b"new").unwrap();
         assert_eq!(placed.as_deref(), Some(expected.as_bytes()));
         assert_eq!(fs::read_to_string(at(expected)).unwrap(), "new");
     }
-    let placed = disk.place(b"file", &Meta::directory(), PLAIN, seen.as_ref(), &mut io::empty()).unwrap();
+    let placed = place(&mut disk, b"file", &Meta::directory(), PLAIN, seen.as_ref(), b"").unwrap();
     assert_eq!(placed.as_deref(), Some(&b"file.conflict-c0ffee-3"[..]));
     assert_eq!(fs::read_to_string(at("file")).unwrap(), "an edit meanwhile");
     // What nothing was seen of is the user's, too.
-    let placed = disk.place(b"file", &meta, PLAIN, None, &mut &b"new"[..]).unwrap();
+    let placed = place(&mut disk, b"file", &meta, PLAIN, None, b"new").unwrap();
     assert_eq!(placed.as_deref(), Some(&b"file.conflict-c0ffee-4"[..]));
     assert!(delete(&mut disk, "file"));
+}
+
+#[test]
+fn what_lies_beside_a_file_with_the_longest_name_has_a_shorter_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "n".repeat(255);
+    fs::write(folder.path().join(&long), "the user's").unwrap();
+    let beside = format!("{}.conflict-c0ffee", "n".repeat(255 - ".conflict-c0ffee".len()));
+    let meta = Meta { size: 3, ..Meta::default() };
+    let placed = place(&mut open(&folder), long.as_bytes(), &meta, PLAIN, None, b"new").unwrap();
+    assert_eq!(placed.as_deref(), Some(beside.as_bytes()));
+    assert_eq!(fs::read_to_string(folder.path().join(&beside)).unwrap(), "new");
+    // The same of a file that is mounted alone.
+    fs::remove_file(folder.path().join(&beside)).unwrap();
+    let root = Opened::open(&folder.path().canonicalize().unwrap().join(&long), None, false).unwrap();
+    let mut disk = Disk::new(Arc::new(root), "c0ffee");
+    place(&mut disk, b"", &meta, PLAIN, None, b"new").unwrap();
+    assert_eq!(fs::read_to_string(folder.path().join(&beside)).unwrap(), "new");
+    assert_eq!(fs::read_to_string(folder.path().join(&long)).unwrap(), "the user's");
 }
 
 #[test]
@@ -94,23 +129,23 @@ fn directories_get_their_permissions_last_and_devices_are_not_made() {
     let mut disk = open(&folder);
     let directory = Meta::directory();
     let dress = Dress { permissions: 0o555, ..PLAIN };
-    disk.place(b"sub", &directory, dress, None, &mut io::empty()).unwrap();
+    place(&mut disk, b"sub", &directory, dress, None, b"").unwrap();
     put(&mut disk, "sub/a", "x").unwrap();
     assert!(disk.finish().is_empty());
     let meta = fs::metadata(folder.path().join("sub")).unwrap();
     assert_eq!((meta.mode() & 0o7777, meta.mtime()), (0o555, 1_000_000_000));
     fs::set_permissions(folder.path().join("sub"), fs::Permissions::from_mode(0o755)).unwrap();
     let device = Meta { kind: Kind::Character, device: (1, 3), ..Meta::default() };
-    assert_eq!(disk.place(b"null", &device, PLAIN, None, &mut io::empty()).unwrap(), None);
+    assert_eq!(place(&mut disk, b"null", &device, PLAIN, None, b"").unwrap(), None);
     let link = Meta { kind: Kind::Symlink, target: b"/etc/passwd".to_vec(), ..Meta::default() };
-    disk.place(b"l", &link, PLAIN, None, &mut io::empty()).unwrap();
+    place(&mut disk, b"l", &link, PLAIN, None, b"").unwrap();
     assert_eq!(disk.look(b"l").unwrap().unwrap().target, b"/etc/passwd");
     let fifo = Meta { kind: Kind::Fifo, ..Meta::default() };
-    disk.place(b"f", &fifo, PLAIN, None, &mut io::empty()).unwrap();
+    place(&mut disk, b"f", &fifo, PLAIN, None, b"").unwrap();
     assert!(disk.read(b"f").unwrap().is_none(), "nobody waits for who writes into it");
     // A directory in the place of a file, and a file in the place of an empty one.
     let seen = disk.look(b"l").unwrap();
-    disk.place(b"l", &directory, PLAIN, seen.as_ref(), &mut io::empty()).unwrap();
+    place(&mut disk, b"l", &directory, PLAIN, seen.as_ref(), b"").unwrap();
     put(&mut disk, "l", "file").unwrap();
     assert!(put(&mut disk, "sub", "file").is_err(), "what is in it would be lost");
 }
@@ -139,6 +174,6 @@ fn what_is_too_deep_is_not_made() {
     );
     put(&mut disk, &format!("{deep}file"), "x").unwrap();
     let directory = format!("{deep}d");
-    let made = disk.place(directory.as_bytes(), &Meta::directory(), PLAIN, None, &mut io::empty());
+    let made = place(&mut disk, directory.as_bytes(), &Meta::directory(), PLAIN, None, b"");
     assert!(made.is_err(), "the next scan would find it too deep");
 }

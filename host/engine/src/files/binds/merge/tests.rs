@@ -222,6 +222,19 @@ fn the_time_that_nobody_can_set_shows_a_change() {
 }
 
 #[test]
+fn long_names_that_are_shortened_do_not_become_the_same() {
+    let [one, other] = ["1", "2"].map(|end| format!("{}{end}", "n".repeat(254)));
+    let first = tree(&[(&one, FILE, 1), (&other, FILE, 1)]);
+    let base = Base { user: first.clone(), container: first };
+    let user = tree(&[(&one, FILE, 10), (&other, FILE, 11)]);
+    let container = tree(&[(&one, FILE, 20), (&other, FILE, 21)]);
+    let plan = merge(&base, &user, &container, "c0ffee", false);
+    let places: BTreeSet<_> = plan.bring.values().collect();
+    assert_eq!(places.len(), 2, "{places:?}");
+    assert!(places.iter().all(|path| path.len() == 255 && !user.contains_key(*path)));
+}
+
+#[test]
 fn what_cannot_be_looked_at_is_not_taken_for_deleted() {
     let first = tree(&[("a/b", FILE, 1)]);
     let base = Base { user: first.clone(), container: first.clone() };
