@@ -1,7 +1,7 @@
 //! What is measured, and what we promise.
 
 use super::{
-    measure::{agents, daemon, exec, files, mesh, output, ports, volumes},
+    measure::{agents, binds, daemon, exec, files, mesh, output, ports, volumes},
     subject::Subject,
 };
 use crate::Result;
@@ -147,6 +147,13 @@ pub const MEASUREMENTS: &[Measurement] = &[
             Figure::less("synced volume, 20,000 files and the repository: in", "s"),
         ],
         volumes::synced,
+    ),
+    Measurement::ours(
+        &[
+            Figure::less("bind mount, 20,000 files: in", "s"),
+            Figure::less("bind mount, 20,000 files written anew: back", "s"),
+        ],
+        binds::both_ways,
     ),
     Measurement::ours(
         &[

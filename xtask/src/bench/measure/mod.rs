@@ -1,6 +1,8 @@
 //! The measurements. Each is the same code for both daemons.
 
 pub mod agents;
+pub mod binds;
+mod cli;
 pub mod daemon;
 pub mod exec;
 pub mod files;

@@ -9,12 +9,11 @@ use std::{
 
 use sockerless_tests::images::{ImageSpec, Layer, archive, busybox_layer};
 
-use super::FEW;
-use crate::{
-    Result,
-    bench::subject::{Subject, docker},
-    command,
+use super::{
+    FEW,
+    cli::{middle, run, timed, uptime},
 };
+use crate::{Result, bench::subject::Subject, command};
 
 /// Folders of the repository, and files in each.
 const FOLDERS: usize = 200;
@@ -63,29 +62,6 @@ pub fn synced(subject: &mut dyn Subject) -> Result<Vec<f64>> {
     let volumes: Vec<String> = (0..FEW).map(|round| format!("synced-{round}")).collect();
     of(&["volume", "rm"], &volumes)?;
     Ok([ratios, backs, ins].map(middle).to_vec())
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// `docker ARGS`: its output.
-fn run(socket: &Path, arguments: &[&str]) -> Result<String> {
-    command::read(docker(socket).args(arguments))
-}
-
-/// The same, with the seconds that it took.
-fn timed(socket: &Path, arguments: &[&str]) -> Result<(String, f64)> {
-    let since = uptime()?;
-    let output = run(socket, arguments)?;
-    Ok((output, uptime()? - since))
-}
-
-/// Seconds since the machine began.
-fn uptime() -> Result<f64> {
-    let text = fs::read_to_string("/proc/uptime")?;
-    Ok(text.split(' ').next().ok_or("no uptime")?.parse()?)
 }
 
 /// busybox, this machine's git with what it needs, and a repository.
