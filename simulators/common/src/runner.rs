@@ -32,6 +32,18 @@ pub trait Runner: Send + Sync + 'static {
     /// Where a server on this machine has to listen to be found there.
     fn bind_address(&self) -> IpAddr;
 
+    /// Has all containers find an address under names, parted by blanks, those that run already among them. A runner need not be
+    /// able to.
+    ///
+    /// # Errors
+    /// A sentence.
+    fn add_host(&self, _address: IpAddr, _names: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Containers that begin from now on do not find it any more.
+    fn remove_host(&self, _address: IpAddr, _names: &str) {}
+
     /// Ends all tasks and gives back what they held.
     async fn shutdown(&self);
 }
@@ -105,6 +117,14 @@ impl Runner for Machine {
 
     fn bind_address(&self) -> IpAddr {
         self.0.bind_address()
+    }
+
+    fn add_host(&self, address: IpAddr, names: &str) -> Result<(), String> {
+        self.0.add_host(address, names).map_err(|error| error.to_string())
+    }
+
+    fn remove_host(&self, address: IpAddr, names: &str) {
+        self.0.remove_host(address, names);
     }
 
     async fn shutdown(&self) {

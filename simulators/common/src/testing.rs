@@ -30,6 +30,8 @@ pub struct Fake {
     pub closed: Arc<Mutex<usize>>,
     /// The grace of each stop.
     pub stops: Arc<Mutex<Vec<Duration>>>,
+    /// Names that containers know.
+    pub hosts: Arc<Mutex<Vec<String>>>,
     /// Said when a task has started.
     pub started: Arc<Notify>,
 }
@@ -57,6 +59,7 @@ impl Fake {
             silent: Arc::default(),
             closed: Arc::default(),
             stops: Arc::default(),
+            hosts: Arc::default(),
             started: Arc::default(),
         }
     }
@@ -129,6 +132,15 @@ impl Runner for Fake {
 
     fn bind_address(&self) -> IpAddr {
         IpAddr::from([10, 0, 0, 1])
+    }
+
+    fn add_host(&self, _: IpAddr, names: &str) -> Result<(), String> {
+        self.hosts.lock().unwrap().push(names.to_owned());
+        Ok(())
+    }
+
+    fn remove_host(&self, _: IpAddr, names: &str) {
+        self.hosts.lock().unwrap().retain(|known| known != names);
     }
 
     async fn shutdown(&self) {}

@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -50,6 +51,7 @@ pub(crate) async fn drive(
     };
     let own = IpAddr::from(slot.lease.address);
     let address = spec.pod.as_ref().map_or(own, Pod::address);
+    let hosts = inner.state.join("tasks").join(&folder).join("hosts");
     let (plan, waiting) = match plan::plan(inner, spec, folder, &image, address) {
         Ok(plan) => plan,
         Err((reason, message)) => {
@@ -57,7 +59,7 @@ pub(crate) async fn drive(
             return finish(inner, &id, events, failure(reason, message)).await;
         }
     };
-    let run = Run { events, address, grace: None, started: false, early, outputs: None, waiting };
+    let run = Run { events, address, hosts, grace: None, started: false, early, outputs: None, waiting };
     run.run(inner, &id, slot, ToKeeper::Start(Box::new(plan)), orders).await;
 }
 
@@ -107,6 +109,8 @@ async fn finish(inner: &Inner, id: &str, events: Sender<TaskEvent>, last: TaskEv
 struct Run {
     events: Sender<TaskEvent>,
     address: IpAddr,
+    /// Its /etc/hosts.
+    hosts: PathBuf,
     /// When SIGKILL is due.
     grace: Option<Instant>,
     started: bool,
@@ -138,6 +142,10 @@ impl Run {
                 message = reader.receive() => match message {
                     Ok(Some(FromKeeper::Started(pid))) => {
                         self.started = true;
+                        // Names that came while it was being made.
+                        if let Err(error) = inner.hosts.complete(&self.hosts) {
+                            tracing::warn!(%error, id, "a task's /etc/hosts");
+                        }
                         tell(&self.events, TaskEvent::Started { pid, address: self.address }).await;
                         self.carry(&mut pipes);
                         for number in std::mem::take(&mut self.early) {

@@ -22,11 +22,12 @@ use crate::{
     config::{ExecutorConfig, Limits},
     driver::drive,
     error::ExecutorError,
+    hosts::Hosts,
     image::{ImageStore, Unpack},
     leftover,
     namespace::UserNamespace,
     network::Network,
-    plan::check,
+    plan::{check, check_names},
     pod::Pod,
     pool::{Pool, SlotMaker},
     spec::TaskSpec,
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub pool: Arc<Pool>,
     pub cgroups: Cgroups,
     pub limits: Limits,
+    pub hosts: Hosts,
     /// By id, until the last event.
     tasks: Mutex<HashMap<String, TaskHandle>>,
     /// Tasks and pods begun so far.
@@ -111,6 +113,7 @@ impl Executor {
             pool,
             cgroups,
             limits,
+            hosts: Hosts::default(),
             tasks: Mutex::default(),
             begun: AtomicU64::new(0),
             live: watch::Sender::new(0),
@@ -130,6 +133,29 @@ impl Executor {
     /// Where a service of this machine has to listen to be reached by containers.
     pub fn bind_address(&self) -> IpAddr {
         self.inner.network.bind_address()
+    }
+
+    /// Has all tasks find an address under names, parted by blanks: those that begin later and, as soon as this returns, those
+    /// that run.
+    ///
+    /// # Errors
+    /// [`ExecutorError::InvalidSpec`]; [`ExecutorError::System`] when a task's file cannot be written: the others have it.
+    pub fn add_host(&self, address: IpAddr, names: &str) -> Result<(), ExecutorError> {
+        check_names(names)?;
+        let (hosts, tasks) = (&self.inner.hosts, self.inner.state.join("tasks"));
+        hosts.add(address, names);
+        let failed = |error| ExecutorError::system(tasks.display().to_string(), error);
+        let mut outcome = Ok(());
+        for task in std::fs::read_dir(&tasks).map_err(failed)? {
+            let completed = task.and_then(|task| hosts.complete(&task.path().join("hosts")));
+            outcome = outcome.and(completed.map_err(failed));
+        }
+        outcome
+    }
+
+    /// Tasks that begin later do not find it any more; for the others nobody is there.
+    pub fn remove_host(&self, address: IpAddr, names: &str) {
+        self.inner.hosts.remove(address, names);
     }
 
     /// What this machine lets the executor enforce.

@@ -16,6 +16,7 @@ mod config;
 mod driver;
 mod error;
 mod executor;
+mod hosts;
 mod image;
 mod leftover;
 mod namespace;

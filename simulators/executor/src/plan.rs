@@ -55,11 +55,16 @@ pub(crate) fn check(spec: &TaskSpec) -> Result<(), ExecutorError> {
     if spec.hostname.as_ref().is_some_and(|name| name.is_empty() || name.len() > 64) {
         return invalid("a host name has 1 to 64 bytes".into());
     }
-    let name = |name: &str| !name.is_empty() && name.bytes().all(word);
-    if let Some((_, broken)) = spec.hosts.iter().find(|(_, names)| !names.split(' ').all(name)) {
-        return invalid(format!("{broken:?} is no name of a host"));
-    }
     capabilities(&spec.capabilities).map(drop)
+}
+
+/// Whether /etc/hosts can have them: names, parted by blanks.
+pub(crate) fn check_names(names: &str) -> Result<(), ExecutorError> {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    match names.split(' ').all(|name| !name.is_empty() && name.bytes().all(word)) {
+        true => Ok(()),
+        false => Err(ExecutorError::InvalidSpec(format!("{names:?} is no name of a host"))),
+    }
 }
 
 /// `folder` names the task among all that this executor ever ran. Mounts that are served are waited for as long as the
@@ -112,9 +117,7 @@ pub(crate) fn plan(
     }
     let hostname = spec.hostname.unwrap_or_else(|| HOSTNAME.to_owned());
     let mut names = if hostname == HOSTNAME { String::new() } else { format!("{address}\t{hostname}\n") };
-    for (address, name) in &spec.hosts {
-        names.push_str(&format!("{address}\t{name}\n"));
-    }
+    names.push_str(&inner.hosts.text());
     let working_dir = spec.working_dir.unwrap_or_else(|| config.working_dir.clone());
     let env = spec.env.into_iter().map(|(name, value)| format!("{name}={value}"));
     let plan = Plan {
@@ -201,6 +204,7 @@ mod tests {
         assert!(broken(|spec| spec.env = vec![("A=B".into(), "c".into())]));
         assert!(broken(|spec| spec.args = vec!["a\0b".into()]));
         assert!(broken(|spec| spec.hostname = Some("x".repeat(65))));
-        assert!(broken(|spec| spec.hosts = vec![([10, 0, 0, 1].into(), "a\n::1 b".into())]));
+        assert!(check_names("web web.example").is_ok());
+        assert!(check_names("a\n::1 b").is_err() && check_names("").is_err());
     }
 }

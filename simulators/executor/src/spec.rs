@@ -34,8 +34,6 @@ pub struct TaskSpec {
     pub capabilities: Vec<String>,
     /// None: `localhost`, as Cloud Run has it.
     pub hostname: Option<String>,
-    /// More lines of /etc/hosts: addresses with their names.
-    pub hosts: Vec<(IpAddr, String)>,
     /// Whose network and shared folders it has. None: its own.
     pub pod: Option<Pod>,
 }

@@ -20,12 +20,14 @@ fn a_service_is_an_app_that_is_reached_by_its_published_port_by_exec_and_by_its_
     let daemon = daemon();
     let (docker, azure) = (daemon.docker(), Azure::of(&daemon));
     let label = "sockerless.service=true";
+    // A job that runs before there is the app.
+    docker.args(["run", "-d", "--name", "early", "--network", "none", "busybox", "sleep", "1000"]).ok();
     let run =
         ["run", "-d", "--name", "web", "--label", label, "-p", "127.0.0.1::8080", "busybox", "sh", "-c"];
     docker.args([&run[..], &[SERVER]].concat()).ok();
     docker.until_says("web", "up");
     let [app] = &azure.list("containerApps")[..] else { panic!("one app") };
-    assert_eq!((&app["tags"]["sockerless-name"], &azure.list("jobs").len()), (&"web".into(), &0));
+    assert_eq!((&app["tags"]["sockerless-name"], &azure.list("jobs").len()), (&"web".into(), &1));
     let ingress = &app["properties"]["configuration"]["ingress"];
     assert_eq!((&ingress["transport"], &ingress["targetPort"]), (&"tcp".into(), &8080.into()));
     assert_eq!(ingress["external"], false);
@@ -41,6 +43,8 @@ fn a_service_is_an_app_that_is_reached_by_its_published_port_by_exec_and_by_its_
         docker.args(["run", "--rm", "--network", "none", "busybox", "wget", "-qO-", &url]).ok(),
         "\"hello\""
     );
+
+    assert_eq!(docker.args(["exec", "early", "wget", "-qO-", &url]).ok(), "\"hello\"");
 
     docker.run("restart -t 1 web").ok();
     until("the server again", || {

@@ -102,8 +102,7 @@ pub fn start(call: &Call) -> Result<Answer> {
     });
     let cpu_millis = resources::cpu_millis(&template)
         .saturating_mul(u32::try_from(driver::parallelism(&doc)).unwrap_or(u32::MAX));
-    let live =
-        Live { cancel: CancellationToken::new(), over: CancellationToken::new(), cpu_millis, names: None };
+    let live = Live { cancel: CancellationToken::new(), over: CancellationToken::new(), cpu_millis };
     {
         let mut running = call.simulator.apps.live();
         let held: u32 = running.values().map(|live| live.cpu_millis).fold(0, u32::saturating_add);

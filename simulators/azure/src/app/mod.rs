@@ -40,18 +40,11 @@ struct Live {
     over: CancellationToken,
     /// Thousandths of a processor that it holds.
     cpu_millis: u32,
-    /// Its names, if it is an app with an ingress.
-    names: Option<String>,
 }
 
 impl ContainerApps {
     fn live(&self) -> MutexGuard<'_, HashMap<String, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The names under which replicas find apps.
-    fn names(&self) -> Vec<String> {
-        self.live().values().filter_map(|live| live.names.clone()).collect()
     }
 
     /// Ends what runs under ids that begin so, and gives what to wait for.

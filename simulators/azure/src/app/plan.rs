@@ -56,7 +56,6 @@ pub fn container(replica: &Replica<'_>, container: &Value) -> Result<TaskSpec, S
         };
         env.push((name, value.to_owned()));
     }
-    let here = replica.simulator.runner.host_address();
     Ok(TaskSpec {
         id: format!("{}-{}-{}", replica.name, text("name"), ids::suffix(4)),
         image: image::pull(text("image"), &replica.simulator.info.registry),
@@ -70,7 +69,6 @@ pub fn container(replica: &Replica<'_>, container: &Value) -> Result<TaskSpec, S
         mounts: mounts::of(replica, container)?,
         capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
         hostname: Some(replica.name.chars().take(63).collect()),
-        hosts: replica.simulator.apps.names().into_iter().map(|names| (here, names)).collect(),
         pod: None,
     })
 }

@@ -213,13 +213,13 @@ async fn an_app_runs_until_it_is_stopped() {
     let shown = cloud.get(&app).await;
     let name = shown["properties"]["configuration"]["ingress"]["fqdn"].as_str().unwrap();
     assert!(name.starts_with("web.internal.") && name.ends_with(".azurecontainerapps.io"), "{name}");
-    let hosts = cloud.runner.spec().hosts;
-    assert!(hosts.iter().any(|(_, names)| *names == format!("web {name}")), "{hosts:?}");
+    assert_eq!(*cloud.runner.hosts.lock().unwrap(), [format!("web {name}")]);
     let revision = shown["properties"]["latestRevisionName"].as_str().unwrap().to_owned();
     let replicas = cloud.get(&format!("{app}/revisions/{revision}/replicas")).await;
     assert_eq!(replicas["value"].as_array().unwrap().len(), 1);
     cloud.done("POST", &format!("{app}/stop"), Value::Null).await;
     assert_eq!(cloud.get(&app).await["properties"]["runningStatus"], "Stopped");
     assert_eq!(cloud.runner.stops.lock().unwrap().len(), 1);
+    assert!(cloud.runner.hosts.lock().unwrap().is_empty());
     cloud.done("DELETE", &app, Value::Null).await;
 }

@@ -61,12 +61,28 @@ async fn a_task_has_loopback_a_default_route_and_its_name() {
     with(|it| async move {
         let script = "nc -l -p 7002 -e echo over & until nc 127.0.0.1 7002 < /dev/null 2>/dev/null; do sleep 0.01; done
                       grep -c 00000000 /proc/net/route; hostname; grep -c box /etc/hosts; cat /etc/hostname";
-        let hosts = vec![(it.executor.host_address(), "web web.example".into())];
-        let script = format!("{script}; grep -c 'web web.example' /etc/hosts");
-        let spec = TaskSpec { hostname: Some("box".into()), hosts, ..it.shell_spec(&script) };
+        let spec = TaskSpec { hostname: Some("box".into()), ..it.shell_spec(script) };
         let done = it.run(spec).await;
         let text = done.text();
-        assert!(text.starts_with("over\n") && text.ends_with("\nbox\n1\nbox\n1\n"), "{text}");
+        assert!(text.starts_with("over\n") && text.ends_with("\nbox\n1\nbox\n"), "{text}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_known_to_tasks_that_begin_later_and_to_those_that_run() {
+    with(|it| async move {
+        let here = it.executor.host_address();
+        it.executor.add_host(here, "first first.example").unwrap();
+        assert!(it.executor.add_host(here, "a\nb").is_err());
+        let script = "echo up; until grep -c second.example /etc/hosts; do sleep 0.01; done; grep -c 'first first.example' /etc/hosts";
+        let (running, _) = it.started(it.shell_spec(script)).await;
+        it.executor.add_host(here, "second second.example").unwrap();
+        let done = outcome(running).await;
+        assert!(done.text().ends_with("1\n1\n"), "{}", done.text());
+        it.executor.remove_host(here, "first first.example");
+        let done = it.run(it.shell_spec("grep -c example /etc/hosts")).await;
+        assert_eq!(done.text(), "1\n");
     })
     .await;
 }

@@ -164,7 +164,6 @@ async fn spec(
         mounts,
         capabilities: CAPABILITIES.iter().map(|name| (*name).to_owned()).collect(),
         hostname: None,
-        hosts: Vec::new(),
         pod: None,
     })
 }

@@ -29,8 +29,12 @@ pub fn run(simulator: &Arc<Simulator>, id: &str) -> Result<()> {
     let count = template["scale"]["minReplicas"].as_i64().unwrap_or(0).clamp(1, limits::APP_REPLICAS);
     let cpu_millis = resources::cpu_millis(template).saturating_mul(u32::try_from(count).unwrap_or(1));
     let names = ingress::names(&doc);
-    let live = Live { cancel: CancellationToken::new(), over: CancellationToken::new(), cpu_millis, names };
+    let live = Live { cancel: CancellationToken::new(), over: CancellationToken::new(), cpu_millis };
     simulator.apps.live().insert(id.to_ascii_lowercase(), live.clone());
+    let here = simulator.runner.host_address();
+    if let Some(Err(error)) = names.as_deref().map(|names| simulator.runner.add_host(here, names)) {
+        tracing::warn!(error, id, "not every replica that runs finds the app by its name");
+    }
     let (simulator_too, id) = (simulator.clone(), id.to_owned());
     simulator.work.spawn(async move {
         let backends = Backends::default();
@@ -47,6 +51,9 @@ pub fn run(simulator: &Arc<Simulator>, id: &str) -> Result<()> {
         // A newer revision may have the place by now.
         if running.get(&id.to_ascii_lowercase()).is_some_and(|own| own.cancel.is_cancelled()) {
             running.remove(&id.to_ascii_lowercase());
+            if let Some(names) = &names {
+                simulator_too.runner.remove_host(here, names);
+            }
         }
         drop(running);
         live.over.cancel();
