@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    os::unix::net::UnixStream,
+    os::unix::{fs::MetadataExt, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
@@ -61,8 +61,23 @@ impl Daemon {
             environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         };
         fs::create_dir(daemon.folder.path().join("docker")).expect("a fresh folder");
+        daemon.share_compiled();
         daemon.launch();
         daemon
+    }
+
+    /// What one daemon has compiled of the components the others take: the plugin host looks for it by the component's bytes and
+    /// by its own version and settings. A user's is his alone, as it is run as code.
+    #[track_caller]
+    fn share_compiled(&self) {
+        let own = nix::unistd::geteuid().as_raw();
+        let shared = dist::target().join(format!("plugin-cache-{own}"));
+        // In somebody else's target folder each has its own.
+        if fs::create_dir_all(&shared).is_ok() && fs::metadata(&shared).is_ok_and(|meta| meta.uid() == own) {
+            fs::create_dir(self.state()).expect("a fresh folder");
+            let shared = shared.canonicalize().expect("made above");
+            std::os::unix::fs::symlink(shared, self.state().join("cache")).expect("a fresh folder");
+        }
     }
 
     /// Starts the daemon (again) on the same state; returns when it answers.
