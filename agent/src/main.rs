@@ -8,6 +8,7 @@
 mod descriptors;
 mod door;
 mod input;
+mod install;
 mod life;
 mod line;
 mod memory;
@@ -44,6 +45,16 @@ fn main() {
         Some(word) if word == process::STAGE => process::stage(),
         Some(word) if word == "--version" => {
             return println!("sockerless-agent {}", env!("CARGO_PKG_VERSION"));
+        }
+        Some(word) if word == install::WORD => {
+            let installed = install::install(arguments.next());
+            exit(installed.map_or_else(
+                |problem| {
+                    say!("{problem}");
+                    tuning::CANNOT_RUN
+                },
+                |()| 0,
+            ));
         }
         _ => {}
     }

@@ -82,6 +82,7 @@ async fn write_to(plugin: &Plugin, volume: &str, image: String) {
         name: "sl-writer-1".into(),
         owner: "d0".into(),
         kind: WorkloadKind::RunToCompletion,
+        init: vec![],
         containers: vec![JobContainer {
             name: "main".into(),
             image,

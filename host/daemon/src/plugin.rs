@@ -79,6 +79,7 @@ fn shown(manifest: &Manifest, component: &Path) -> Value {
             "read_only_root": features.read_only_root, "memory_volumes": features.memory_volumes,
             "hostname": features.hostname, "accelerators": features.accelerators,
             "inbound": features.inbound, "pause": features.pause, "scratch_volumes": features.scratch_volumes,
+            "init_containers": features.init_containers,
         },
         "limits": {
             "max_timeout_seconds": limits.max_timeout_seconds, "cpu_millis": limits.cpu_millis,

@@ -19,7 +19,7 @@ pub struct Dependencies {
     pub store: Arc<dyn Store>,
     /// Containers' output.
     pub logs: Arc<dyn Logs>,
-    /// What is mounted into every container.
+    /// What is brought into every container.
     pub agent: AgentBinary,
     /// Settings of the operator.
     pub options: EngineOptions,
@@ -97,7 +97,7 @@ impl Default for EngineOptions {
 /// The agent's executable. It is read when a backend does not have it yet.
 #[derive(Debug, Clone)]
 pub struct AgentBinary {
-    /// Its SHA-256 in hexadecimal digits: part of its path in the backend's storage.
+    /// Its SHA-256 in hexadecimal digits: part of its path where it is a blob.
     pub sha256: String,
     /// Where its bytes are.
     pub source: AgentSource,

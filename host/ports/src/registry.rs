@@ -55,6 +55,15 @@ pub trait Registry: Send + Sync + 'static {
         progress: Progress,
     ) -> Result<String, ImageError>;
 
+    /// Has an image of the host's own in the backend's repository, and gives the reference to use in the cloud (by digest).
+    /// Equal bundles are equal images, byte for byte: what is there already is not pushed again. Errors: `Invalid` without a
+    /// repository.
+    async fn publish(
+        &self,
+        bundle: &Bundle,
+        sources: &crate::backend::ImageSources,
+    ) -> Result<String, ImageError>;
+
     /// The tar of one layer as it is stored, perhaps compressed, from here or from where the image came from; layers are
     /// counted from the base. It breaks off with an error when it is not what its digest says.
     async fn layer(&self, id: &str, layer: usize) -> Result<Archive, ImageError>;
@@ -131,6 +140,17 @@ pub struct ImportRequest {
     pub changes: Vec<String>,
     /// `linux/amd64`; none for the default.
     pub platform: Option<String>,
+}
+
+/// An image for linux/amd64 of one layer with some programs, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// Its path below the backend's repository, `[a-z0-9]+([-./_][a-z0-9]+)*`.
+    pub name: String,
+    /// By absolute path. They are root's, and everybody may execute them.
+    pub programs: BTreeMap<String, Bytes>,
+    /// What it runs.
+    pub entrypoint: Vec<String>,
 }
 
 /// What to make of a layer.

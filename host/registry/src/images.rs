@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use sockerless_ports::{
     backend::ImageSources,
     registry::{
-        Archive, CommitImage, Image, ImageConfig, ImageError, ImageUse, ImportRequest, Loaded, Login,
+        Archive, Bundle, CommitImage, Image, ImageConfig, ImageError, ImageUse, ImportRequest, Loaded, Login,
         Progress, PullRequest, Registry, Removed,
     },
     store::Store,
@@ -139,6 +139,10 @@ impl Registry for Images {
         progress: Progress,
     ) -> Result<String, ImageError> {
         self.provide_image(id, sources, &progress).await
+    }
+
+    async fn publish(&self, bundle: &Bundle, sources: &ImageSources) -> Result<String, ImageError> {
+        self.publish_bundle(bundle, sources).await
     }
 
     async fn layer(&self, id: &str, layer: usize) -> Result<Archive, ImageError> {

@@ -140,6 +140,9 @@ fn files(plugin: &ContainerApps) -> Check {
     });
     match answered {
         Ok(true) => Check::pass("files", format!("the share {} is there", config.share)),
+        Ok(false) if config.repository.is_some() => {
+            Check::pass("files", "they can be read; the agent comes from `repository` and needs no share")
+        }
         Ok(false) => Check::warn(
             "files",
             format!("the share {} does not exist; the first container will make it", config.share),
@@ -165,7 +168,7 @@ fn repository(plugin: &ContainerApps) -> Check {
     match (&config.repository, &config.registry_identity) {
         (None, _) => Check::warn(
             "repository",
-            "none is set, so only public images can run, and none that was built or loaded here",
+            "none is set, so only public images can run, none that was built or loaded here, and the agent is mounted from a share",
             "set `repository` (SOCKERLESS_ACA_REPOSITORY) to REGISTRY.azurecr.io/PATH",
         ),
         (Some(repository), None) if repository.contains(".azurecr.") => Check::fail(
@@ -309,6 +312,19 @@ mod tests {
             assert!(!check.remedy.is_empty(), "{check:?}");
             assert!(check.name == "repository" || check.finding.contains("AuthorizationFailed"), "{check:?}");
         }
+    }
+
+    #[test]
+    fn a_share_that_is_not_there_is_missed_only_where_no_image_brings_the_agent() {
+        let answer = |request: &Request| match request.url.contains(".file.") {
+            true => refused(404, "ShareNotFound"),
+            false => good(request),
+        };
+        let files = |repository: &str| {
+            let (plugin, _) = on(host().setting("repository", repository).answering(answer));
+            checks(&plugin).into_iter().find(|check| check.name == "files").unwrap().verdict
+        };
+        assert_eq!((files(""), files("r.azurecr.io/x")), (Verdict::Warn, Verdict::Pass));
     }
 
     #[test]

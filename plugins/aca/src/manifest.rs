@@ -50,7 +50,7 @@ const SETTINGS: [(&str, bool, Option<&str>, &str); 23] = [
         "repository",
         false,
         None,
-        "Registry and path for images that Container Apps cannot pull itself: REGISTRY.azurecr.io/PATH",
+        "Registry and path for images that Container Apps cannot pull itself, and for the agent's: REGISTRY.azurecr.io/PATH",
     ),
     (
         "registry_identity",
@@ -71,7 +71,12 @@ const SETTINGS: [(&str, bool, Option<&str>, &str); 23] = [
         None,
         "Seconds after which Container Apps ends a container that asks for no other limit; unset, 604800 (7 days)",
     ),
-    ("share", false, Some("sockerless"), "The file share for the agent; made when it is missing"),
+    (
+        "share",
+        false,
+        Some("sockerless"),
+        "The file share for the agent where no `repository` is set; made when it is missing",
+    ),
     (
         "volume_share",
         false,
@@ -148,7 +153,7 @@ pub fn manifest() -> Manifest {
         description: "Azure Container Apps jobs".into(),
         settings,
         http,
-        features: Feature::INBOUND | Feature::SIDECARS | Feature::SCRATCH_VOLUMES,
+        features: Feature::INBOUND | Feature::SIDECARS | Feature::SCRATCH_VOLUMES | Feature::INIT_CONTAINERS,
         limits: Limits {
             max_timeout_seconds: limits::TIMEOUT_MAX_SECONDS,
             cpu_millis: (smallest.cpu_millis, largest.cpu_millis),

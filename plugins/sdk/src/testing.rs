@@ -163,6 +163,7 @@ pub fn spec() -> Spec {
         name: "sl-abc-1".into(),
         owner: "d0".into(),
         kind: WorkloadKind::RunToCompletion,
+        init: vec![],
         containers: vec![container()],
         volumes: vec![],
         labels: vec![],

@@ -1,6 +1,7 @@
 //! What is Azure's own: services, faults of Resource Manager, the logins of Entra, and what Azure's clients see of it all.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod agent;
 mod credentials;
 mod faults;
 mod seen;

@@ -182,6 +182,7 @@ pub fn spec(name: &str, args: &[&str]) -> JobSpec {
         name: name.into(),
         owner: OWNER.into(),
         kind: WorkloadKind::RunToCompletion,
+        init: vec![],
         containers: vec![JobContainer { name: "main".into(), image, args, ..JobContainer::default() }],
         volumes: vec![],
         labels: vec![("container".into(), name.into()), ("com.example.Key".into(), "Ü b".into())],

@@ -18,7 +18,7 @@ use crate::{
     Engine, Error, ErrorKind, Result,
     containers::{Entry, View},
     life::Phase,
-    supervisor::{Intent, Ledger, Member, Run, SeatRecord, cpu_millis, job_name, labels},
+    supervisor::{Delivery, Intent, Ledger, Member, Run, SeatRecord, cpu_millis, job_name, labels},
 };
 
 impl Engine {
@@ -113,13 +113,14 @@ impl Engine {
             }
         }
         let made = members.into_iter().map(|member| self.make_member(member.run));
-        let mut made = future::join_all(made).await.into_iter();
+        let (agent, made) = future::join(self.delivery(&entry.spec.backend), future::join_all(made)).await;
+        let mut made = made.into_iter();
         let mut members = vec![made.next().unwrap_or_else(|| Err(gone()))?];
         members.extend(made.filter_map(Result::ok));
         if members.len() < 2 {
             return Ok(None);
         }
-        let pod = self.keep_pod(key, members).await?;
+        let pod = self.keep_pod(key, members, agent?).await?;
         Ok(self.pods.take(&run.host).filter(|seat| Arc::ptr_eq(&seat.pod, &pod)))
     }
 
@@ -170,6 +171,7 @@ impl Engine {
         self: &Arc<Self>,
         key: Key,
         members: Vec<(RunId, Arc<Entry>, Member)>,
+        agent: Delivery,
     ) -> Result<Arc<Pod>> {
         let Some((first, opener)) = members.first().map(|(run, entry, _)| (run.clone(), entry.view())) else {
             return Err(gone());
@@ -194,7 +196,7 @@ impl Engine {
             seats.push(SeatRecord { serves: run.generation, kept: [0; 2], run, ticket, secret: None });
             containers.push(join(index, container, own, &mut volumes));
         }
-        let spec = JobSpec {
+        let mut spec = JobSpec {
             name: job.clone(),
             kind: WorkloadKind::Pod,
             labels: all,
@@ -202,6 +204,7 @@ impl Engine {
             volumes,
             ..self.job(timeout, self.cloud(&backend)?)
         };
+        agent.bring(&mut spec);
         let intent = Intent {
             job: job.clone(),
             run: first,

@@ -66,6 +66,10 @@ impl Engine {
                         if waits && starting(entry) && run.generation() == run.host.generation {
                             overdue.get_or_insert_with(|| Instant::now() + self.options.agent_patience);
                         }
+                        if status.phase == Phase::Failed && starting(entry) && !*run.line.borrow() {
+                            // Perhaps for want of what was there once.
+                            cloud.forget(&entry.spec.image_id).await;
+                        }
                         if status.phase.is_final() {
                             run.busy.send_replace(false);
                             if let Some(log) = log.take() {

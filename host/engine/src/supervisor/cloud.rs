@@ -8,12 +8,12 @@ use std::{
 
 use sockerless_ports::{
     Backend, Registry,
-    backend::{self, Error, ErrorCode, ImageSources, Manifest, Mount, MountRequest, MountSource},
+    backend::{self, Error, ErrorCode, ImageSources, Manifest},
     registry::ImageError,
 };
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{poll::Poller, retry};
+use super::{delivery::Delivery, poll::Poller, retry};
 use crate::{AgentBinary, tuning};
 
 /// A backend, by the name that `--runtime` takes.
@@ -25,8 +25,8 @@ pub(crate) struct Cloud {
     sources: Mutex<Option<(Instant, Arc<ImageSources>)>>,
     /// Image id to the reference to use in the cloud.
     provided: SyncMutex<HashMap<String, (Instant, String)>>,
-    /// The mount of the agent, once it is delivered.
-    agent: Mutex<Option<Mount>>,
+    /// Where jobs get the agent, once it is delivered.
+    agent: Mutex<Option<Delivery>>,
 }
 
 impl Cloud {
@@ -102,34 +102,23 @@ impl Cloud {
         Ok(reference)
     }
 
-    /// Has the agent in the backend's storage, and gives the mount that carries it.
-    pub async fn deliver(&self, agent: &AgentBinary, owner: &str) -> backend::Result<Mount> {
-        let mut mount = self.agent.lock().await;
-        if let Some(mount) = mount.as_ref() {
-            return Ok(mount.clone());
+    /// Has the agent where the cloud's jobs get it.
+    pub async fn deliver(
+        &self,
+        registry: &dyn Registry,
+        agent: &AgentBinary,
+        owner: &str,
+    ) -> backend::Result<Delivery> {
+        let mut delivery = self.agent.lock().await;
+        if let Some(delivery) = delivery.as_ref() {
+            return Ok(delivery.clone());
         }
-        let folder = format!("agent/{}", agent.sha256);
-        let path = format!("{folder}/sockerless-agent");
-        let bytes = agent.bytes().await.map_err(|error| {
-            Error::new(ErrorCode::Internal, format!("the agent's executable cannot be read: {error}"))
-        })?;
-        let there = self.call("stat", || self.backend.stat(&path)).await?;
-        // A size that differs is a write that was cut off.
-        if there.is_none_or(|blob| blob.size != bytes.len() as u64) {
-            self.call("put", || self.backend.put(&path, &bytes)).await?;
-        }
-        let request = MountRequest {
-            source: MountSource::Blobs(folder),
-            owner: owner.to_owned(),
-            read_only: true,
-            executable: true,
-        };
-        let ready = self.call("mount", || self.backend.mount(&request)).await?;
-        *mount = Some(ready.clone());
-        Ok(ready)
+        let made = Delivery::make(self, registry, agent, owner).await?;
+        *delivery = Some(made.clone());
+        Ok(made)
     }
 
-    /// After a failed start: somebody may have removed what was delivered.
+    /// After a failed start: somebody may have removed what was provided or delivered.
     pub async fn forget(&self, image: &str) {
         self.provided.lock().unwrap_or_else(PoisonError::into_inner).remove(image);
         *self.agent.lock().await = None;
@@ -137,7 +126,8 @@ impl Cloud {
     }
 }
 
-fn from_image(error: ImageError) -> Error {
+/// A registry's error as one of the backend's.
+pub(super) fn from_image(error: ImageError) -> Error {
     let code = match &error {
         ImageError::Invalid(_) => ErrorCode::InvalidArgument,
         ImageError::NotFound(_) => ErrorCode::NotFound,

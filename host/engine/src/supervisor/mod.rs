@@ -6,6 +6,7 @@ mod announce;
 mod attend;
 mod cloud;
 mod cloud_logs;
+mod delivery;
 mod erase;
 mod freeze;
 mod intent;
@@ -25,10 +26,11 @@ use sockerless_ports::link::RunId;
 
 pub(crate) use agents::Agents;
 pub(crate) use cloud::Cloud;
+pub(crate) use delivery::{AGENT, Delivery};
 pub(crate) use erase::LOG_NOTE;
 pub(crate) use intent::{Intent, Ledger, SeatRecord};
 pub(crate) use launch::{From, Over, not_alone};
-pub(crate) use prepare::{AGENT, Member, cpu_millis, job_name, labels};
+pub(crate) use prepare::{Member, cpu_millis, job_name, labels};
 pub(crate) use retire::Attempt;
 pub(crate) use run::{Command, Orders, Run, Runs, pass_signals};
 

@@ -5,23 +5,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use sockerless_ports::{
-    backend::{
-        JobContainer, JobSpec, JobVolume, Labels, Limits, Manifest, MountPoint, Size, VolumeSource,
-        WorkloadKind,
-    },
+    backend::{JobContainer, JobSpec, JobVolume, Labels, Limits, Manifest, MountPoint, Size, WorkloadKind},
     link::RunId,
 };
 
-use super::{Cloud, Intent};
+use super::{AGENT, Cloud, Delivery, Intent};
 use crate::{
     Engine, Error, ErrorKind, Result,
     containers::{Entry, Spec, View, is_service, launch_env, memory_volumes, service_ports},
     tuning,
 };
-
-/// Where the agent is mounted.
-const AGENT_FOLDER: &str = "/.sockerless";
-pub(crate) const AGENT: &str = "/.sockerless/sockerless-agent";
 
 /// A container as one of a job.
 pub(crate) struct Member {
@@ -38,14 +31,21 @@ impl Engine {
         let view = entry.view();
         let spec = &view.spec;
         let callback = self.link.callback_url().filter(|_| view.state.agent);
-        let Member { mut container, volumes, ticket } = self.member(&view, run, callback).await?;
+        let agent = async {
+            match &callback {
+                Some(_) => self.delivery(&spec.backend).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (member, agent) = tokio::try_join!(self.member(&view, run, callback.clone()), agent)?;
+        let Member { mut container, volumes, ticket } = member;
         let job = job_name(&self.owner, run);
         let own = self.job(spec.timeout, self.cloud(&spec.backend)?);
         let service = is_service(spec);
         if service {
             container.ports = service_ports(spec);
         }
-        let job_spec = JobSpec {
+        let mut job_spec = JobSpec {
             name: job.clone(),
             labels: labels(spec, &view.name),
             containers: vec![container],
@@ -55,6 +55,9 @@ impl Engine {
             expires: own.expires.filter(|_| !service),
             ..own
         };
+        if let Some(agent) = agent {
+            agent.bring(&mut job_spec);
+        }
         Ok(Intent {
             job,
             run: run.clone(),
@@ -68,19 +71,19 @@ impl Engine {
         })
     }
 
-    /// Has a container's image and the agent where the cloud finds them. Without an address to call back it has no agent.
+    /// Has the agent where the jobs of a backend get it.
+    pub(crate) async fn delivery(&self, backend: &str) -> Result<Delivery> {
+        let cloud = self.cloud(backend)?;
+        Ok(cloud.deliver(self.registry.as_ref(), &self.agent, &self.owner).await?)
+    }
+
+    /// Has a container's image where the cloud finds it. What it runs is the agent, which has yet to be brought there; without
+    /// an address to call back it runs its own command.
     pub(crate) async fn member(&self, view: &View, run: &RunId, callback: Option<String>) -> Result<Member> {
         let spec = &view.spec;
         self.check_sockets(&spec.mounts)?;
         let cloud = self.cloud(&spec.backend)?;
-        let image = cloud.provide(self.registry.as_ref(), &spec.image_id);
-        let (image, mount) = match &callback {
-            None => (image.await?, None),
-            Some(_) => {
-                let (image, mount) = tokio::try_join!(image, cloud.deliver(&self.agent, &self.owner))?;
-                (image, Some(mount))
-            }
-        };
+        let image = cloud.provide(self.registry.as_ref(), &spec.image_id).await?;
         let ticket = callback.as_ref().map(|_| rand::random::<[u8; 32]>());
         let mut container = self.container(spec, cloud, image);
         let mut volumes = Vec::new();
@@ -105,15 +108,6 @@ impl Engine {
                 let env = launch_env(spec);
                 container.env = env.iter().filter_map(|entry| entry.split_once('=')).map(owned).collect();
             }
-        }
-        if let Some(mount) = mount {
-            volumes.push(JobVolume { name: "agent".into(), source: VolumeSource::Storage(mount) });
-            container.mounts.push(MountPoint {
-                volume: "agent".into(),
-                path: AGENT_FOLDER.into(),
-                sub_path: None,
-                read_only: true,
-            });
         }
         let features = cloud.manifest().features;
         for (index, (path, size)) in memory_volumes(spec).into_iter().enumerate() {
@@ -149,6 +143,7 @@ impl Engine {
             name: String::new(),
             owner: self.owner.clone(),
             kind: WorkloadKind::RunToCompletion,
+            init: Vec::new(),
             containers: Vec::new(),
             volumes: Vec::new(),
             labels: Vec::new(),

@@ -5,6 +5,7 @@ mod attach;
 mod binds;
 mod crash;
 mod create;
+mod delivery;
 mod disk;
 mod execs;
 mod failures;

@@ -45,6 +45,9 @@ pub struct JobSpec {
     pub owner: String,
     /// What it is expected to do.
     pub kind: WorkloadKind,
+    /// Run to their end with code 0, one after the other, before any of `containers` starts.
+    #[serde(default)]
+    pub init: Vec<JobContainer>,
     /// The first is the main one.
     pub containers: Vec<JobContainer>,
     /// What the containers' mounts name.

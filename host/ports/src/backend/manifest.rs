@@ -102,6 +102,8 @@ pub struct Features {
     pub memory_volumes: bool,
     /// Empty volumes on local disk.
     pub scratch_volumes: bool,
+    /// Containers that end before the others start.
+    pub init_containers: bool,
     /// The host name can be chosen.
     pub hostname: bool,
     /// GPU.

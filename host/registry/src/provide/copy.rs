@@ -35,17 +35,29 @@ impl Images {
             .await?;
         let refused = |fault: Fault| unusable(to, &fault.plain());
         let config = Bytes::from(entry.config.clone());
-        if !self.client.has(to, &format!("blobs/{}", manifest.config.digest)).await.map_err(refused)?
-            && let Some(url) =
-                self.client.begin_upload(to, &manifest.config.digest, None).await.map_err(refused)?
-        {
-            let size = config.len() as u64;
-            self.client.upload(to, &url, size, stream::iter([Ok(config)])).await.map_err(refused)?;
+        self.push_blob(to, &manifest.config.digest, config).await.map_err(refused)?;
+        self.push_manifest(to, &entry.media_type, &entry.manifest.clone().into()).await.map_err(refused)
+    }
+
+    /// A blob that is in memory.
+    pub(super) async fn push_blob(&self, to: &Place, digest: &str, bytes: Bytes) -> Result<(), Fault> {
+        if self.client.has(to, &format!("blobs/{digest}")).await? {
+            return Ok(());
         }
-        let bytes = Bytes::from(entry.manifest.clone());
+        match self.client.begin_upload(to, digest, None).await? {
+            Some(url) => {
+                let size = bytes.len() as u64;
+                self.client.upload(to, &url, size, stream::iter([Ok(bytes)])).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A manifest, of which all else is there.
+    pub(super) async fn push_manifest(&self, to: &Place, kind: &str, bytes: &Bytes) -> Result<(), Fault> {
         // A tag keeps the manifest from being cleaned up as untagged.
-        let tag = digest::of(&bytes).replace(':', "-");
-        self.client.put_manifest(to, &tag, &entry.media_type, &bytes).await.map_err(refused)
+        let tag = digest::of(bytes).replace(':', "-");
+        self.client.put_manifest(to, &tag, kind, bytes).await
     }
 
     async fn copy_layer(

@@ -1,5 +1,6 @@
 //! Making an image available to a cloud.
 
+mod bundle;
 mod copy;
 
 pub(crate) use copy::Failure;
@@ -98,11 +99,7 @@ impl Images {
         {
             return Ok(answer.reference.clone());
         }
-        let login = match &sources.credential {
-            Some(credential) => self.copies.logins.login(credential, &target.registry).await?,
-            None => None,
-        };
-        let place = self.places.push(&target.registry, &target.repository, login);
+        let place = self.to_write(&target, sources).await?;
         let digest = &entry.image.manifest_digest;
         let is_there = self.client.has(&place, &format!("manifests/{digest}")).await;
         if !is_there.map_err(|fault| unusable(&place, &fault.plain()))? {
@@ -111,6 +108,15 @@ impl Images {
         let reference = format!("{}/{}@{digest}", target.registry, target.repository);
         *answer = Some(Answer { reference: reference.clone(), checked: Instant::now() });
         Ok(reference)
+    }
+
+    /// A repository of a backend's, as whoever may write there.
+    async fn to_write(&self, target: &Reference, sources: &ImageSources) -> Result<Place, ImageError> {
+        let login = match &sources.credential {
+            Some(credential) => self.copies.logins.login(credential, &target.registry).await?,
+            None => None,
+        };
+        Ok(self.places.push(&target.registry, &target.repository, login))
     }
 
     /// Whether the cloud can pull from where the image came from.
@@ -161,6 +167,10 @@ fn target(repository: &str, entry: &Entry) -> Result<Reference, ImageError> {
         (_, Some(tag)) => Reference::parse(tag)?.repository,
         _ => "images".to_owned(),
     };
+    below(repository, &name)
+}
+
+fn below(repository: &str, name: &str) -> Result<Reference, ImageError> {
     Reference::parse(&format!("{}/{name}", repository.trim_end_matches('/'))).map_err(|e| {
         ImageError::Invalid(format!(
             "the backend's setting `repository` ({repository:?}) names no repository: {e}"

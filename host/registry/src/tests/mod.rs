@@ -1,6 +1,7 @@
 //! The whole crate against a registry that runs in the test.
 
 mod archives;
+mod bundle;
 mod hub;
 mod kept;
 mod layers;

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{Images, ImagesConfig, Logins};
 
-fn sources(direct: &[&str], repository: Option<String>) -> ImageSources {
+pub fn sources(direct: &[&str], repository: Option<String>) -> ImageSources {
     ImageSources {
         direct: direct.iter().map(|d| (*d).to_owned()).collect(),
         repository,
@@ -157,7 +157,7 @@ async fn a_private_image_is_copied_with_the_login_that_pulled_it_and_a_lost_logi
 }
 
 #[derive(Debug, Default)]
-struct Counting(AtomicUsize);
+pub struct Counting(pub AtomicUsize);
 
 #[async_trait]
 impl Logins for Counting {

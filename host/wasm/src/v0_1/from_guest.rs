@@ -95,6 +95,7 @@ impl From<plugin::Feature> for ports::Features {
             inbound: features.contains(Wit::INBOUND),
             pause: features.contains(Wit::PAUSE),
             scratch_volumes: features.contains(Wit::SCRATCH_VOLUMES),
+            init_containers: features.contains(Wit::INIT_CONTAINERS),
         }
     }
 }

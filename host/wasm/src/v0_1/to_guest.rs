@@ -14,6 +14,7 @@ impl From<&ports::JobSpec> for jobs::Spec {
                 ports::WorkloadKind::Service => jobs::WorkloadKind::Service,
                 ports::WorkloadKind::Pod => jobs::WorkloadKind::Pod,
             },
+            init: spec.init.iter().map(Into::into).collect(),
             containers: spec.containers.iter().map(Into::into).collect(),
             volumes: spec.volumes.iter().map(Into::into).collect(),
             labels: spec.labels.clone(),

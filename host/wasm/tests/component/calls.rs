@@ -21,6 +21,7 @@ fn spec(variables: usize) -> JobSpec {
         name: "job-1".to_owned(),
         owner: "owner".to_owned(),
         kind: WorkloadKind::RunToCompletion,
+        init: vec![JobContainer { name: "first".to_owned(), ..JobContainer::default() }],
         containers: vec![container],
         volumes: Vec::new(),
         labels: Vec::new(),
@@ -38,10 +39,12 @@ fn spec(variables: usize) -> JobSpec {
 async fn a_call_goes_through_the_contract_and_back() {
     let plugin = Fixture::new().load(&[]).await.unwrap();
     let handle = plugin.create(&spec(3)).await.unwrap();
-    assert_eq!(handle, JobHandle { name: "job-1".to_owned(), state: "1".to_owned(), started: true });
+    assert_eq!(handle, JobHandle { name: "job-1".to_owned(), state: "first main".to_owned(), started: true });
     let manifest = plugin.manifest();
     assert_eq!((manifest.name.as_str(), manifest.features.pause), ("probe", true));
-    assert!(manifest.features.start_on_create && !manifest.features.sidecars);
+    assert!(
+        manifest.features.start_on_create && manifest.features.init_containers && !manifest.features.sidecars
+    );
 }
 
 #[tokio::test]

@@ -47,6 +47,7 @@ pub struct Replica {
 struct ReplicaProperties {
     created_time: String,
     containers: Vec<Container>,
+    init_containers: Vec<Container>,
 }
 
 /// `ReplicaContainer`.
@@ -134,6 +135,16 @@ fn of_replicas(replicas: &[Replica], state: &mut State) -> Told {
         };
     };
     state.execution = Some(own.name.clone());
+    // One that ended with 0 is not started again.
+    if let Some(init) = own.properties.init_containers.iter().find(|init| init.restart_count > 0) {
+        let name = &init.name;
+        let mut message =
+            format!("the container {name}, which has to end before the others start, has failed");
+        if !init.running_state_details.is_empty() {
+            message = format!("{message}: {}", init.running_state_details);
+        }
+        return told(Phase::Failed, "InitContainerFailed", &message);
+    }
     let containers = &own.properties.containers;
     let main = containers.iter().find(|container| container.name == state.main).or(containers.first());
     let Some(main) = main else { return told(Phase::Starting, "", "") };

@@ -15,7 +15,8 @@ fn a_service_is_an_app_with_tcp_from_within_the_environment() {
         Method::Get => refused(404, "ResourceNotFound"),
         _ => response(201, "{}"),
     });
-    let handle = plugin.create(service(vec![5432, 80, 80])).unwrap();
+    let init = vec![crate::testing::container()];
+    let handle = plugin.create(Spec { init, ..service(vec![5432, 80, 80]) }).unwrap();
     assert!(handle.started);
     assert_eq!(asked(&host)[1], "PUT RG/providers/Microsoft.App/containerApps/sl-abc-1");
     let body = crate::testing::body(&host.requests()[1]);
@@ -24,7 +25,9 @@ fn a_service_is_an_app_with_tcp_from_within_the_environment() {
         json!({"external": false, "transport": "tcp", "targetPort": 80, "exposedPort": 8080,
             "additionalPortMappings": [{"external": false, "targetPort": 5432, "exposedPort": 5432}]})
     );
-    assert_eq!(body["properties"]["template"]["scale"], json!({"minReplicas": 1, "maxReplicas": 1}));
+    let template = &body["properties"]["template"];
+    assert_eq!(template["scale"], json!({"minReplicas": 1, "maxReplicas": 1}));
+    assert_eq!(template["initContainers"].as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -93,6 +96,24 @@ fn a_container_that_was_started_anew_has_failed_and_its_exit_code_is_unknown() {
     let told = status(app("Succeeded", "Running"), vec![replica("r1", "1", "Running", 1, "OOMKilled")], None);
     assert_eq!((told.phase, told.exit_code, told.reason.as_str()), (Phase::Failed, None, "OOMKilled"));
     assert_eq!(told.poll_after_ms, None);
+}
+
+#[test]
+fn an_app_whose_init_container_fails_again_and_again_has_failed() {
+    let with = |restarts: u32| {
+        let mut replica = replica("r1", "1", "Waiting", 0, "");
+        let init = json!({"name": "agent", "restartCount": restarts, "runningState": "Waiting", "runningStateDetails": "Error"});
+        replica["properties"]["initContainers"] = json!([init]);
+        status(app("Succeeded", "Running"), vec![replica], None)
+    };
+    assert_eq!(with(0).phase, Phase::Starting);
+    let told = with(1);
+    assert_eq!((told.phase, told.reason.as_str()), (Phase::Failed, "InitContainerFailed"));
+    assert!(
+        told.message.contains("the container agent") && told.message.ends_with(": Error"),
+        "{}",
+        told.message
+    );
 }
 
 #[test]

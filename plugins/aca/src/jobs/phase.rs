@@ -99,6 +99,17 @@ impl Found {
         }
         status.finished = when(properties.end_time.as_ref());
         status.exit_code = container.and_then(|container| container.code);
+        if status.exit_code.is_none()
+            && status.message.is_empty()
+            && let Some(other) = execution.failed_beside(&self.state.main)
+        {
+            let code = other.code.unwrap_or_default();
+            status.message =
+                format!("the container {} of the job has ended with exit code {code}", other.name);
+            if let Some(more) = said(&other.additional_information) {
+                status.message = format!("{}: {more}", status.message);
+            }
+        }
         // A replica succeeds when its containers exit with 0, by Container Apps' own definition.
         if status.phase == Phase::Succeeded && status.exit_code.is_none() {
             status.exit_code = Some(0);

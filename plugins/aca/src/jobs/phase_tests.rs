@@ -61,6 +61,23 @@ fn success_is_zero_and_a_failure_without_a_code_stays_unknown() {
 }
 
 #[test]
+fn what_failed_before_the_main_container_could_start_is_told_and_its_code_is_not_the_jobs() {
+    let of = |message: Option<&str>| {
+        let containers = json!([
+            {"name": "main", "status": "Waiting"},
+            {"name": "agent", "status": "Terminated", "code": 125, "additionalInformation": "Error"},
+        ]);
+        let replicas = json!([{"containers": containers}]);
+        found(json!({"status": "Failed", "message": message, "detailedStatus": {"replicas": replicas}}))
+            .status(0, 1)
+    };
+    let status = of(None);
+    assert_eq!((status.phase, status.exit_code), (Phase::Failed, None));
+    assert_eq!(status.message, "the container agent of the job has ended with exit code 125: Error");
+    assert_eq!(of(Some("their own words")).message, "their own words");
+}
+
+#[test]
 fn a_running_one_has_no_exit_code_whatever_an_earlier_attempt_had() {
     let status = found(json!({
         "status": "Running",

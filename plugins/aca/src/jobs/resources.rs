@@ -38,6 +38,15 @@ pub fn of(containers: &[Container]) -> Result<Vec<Value>> {
     Ok(steps.into_iter().map(resources).collect())
 }
 
+/// `resources` of an init container. It runs before the others, in what those have [I: Kubernetes reserves the larger of the
+/// two]; so one that asks for nothing gets the smallest.
+///
+/// # Errors
+/// `invalid-argument` when nothing is large enough.
+pub fn of_init(asked: &Container) -> Result<Value> {
+    step(asked.resources, 1).map(resources)
+}
+
 fn resources(step: u32) -> Value {
     json!({
         "cpu": f64::from(step * limits::STEP.0) / 1000.0,

@@ -79,6 +79,13 @@ pub fn check(spec: &Spec) -> Result<()> {
             "several containers in one job of Container Apps that is to end with the first".into(),
         );
     }
+    let probed = |container: &&Container| container.startup.is_some() || container.liveness.is_some();
+    if let Some(init) = spec.init.iter().find(|init| probed(init) || !init.ports.is_empty()) {
+        return Err(Error::invalid(format!(
+            "the container {} ends before the others start: it has no ports and no probes",
+            init.name
+        )));
+    }
     if spec.accelerator.is_some() {
         return unsupported(
             "GPUs on Container Apps come with a workload profile of the environment, not with a job".into(),
@@ -96,6 +103,10 @@ pub fn template(spec: &Spec, secrets: &mut Secrets<'_>) -> Result<Value> {
         .map(|asked| container(spec, asked, sizes.next().unwrap_or_default(), secrets))
         .collect();
     let mut template = json!({"containers": containers?});
+    if !spec.init.is_empty() {
+        let init = spec.init.iter().map(|asked| container(spec, asked, resources::of_init(asked)?, secrets));
+        template["initContainers"] = init.collect::<Result<Vec<Value>>>()?.into();
+    }
     let volumes = volumes::volumes(spec, secrets)?;
     if !volumes.is_empty() {
         template["volumes"] = volumes.into();

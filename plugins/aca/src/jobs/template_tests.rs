@@ -1,4 +1,4 @@
-use sockerless_plugin_sdk::jobs::{Accelerator, Resources};
+use sockerless_plugin_sdk::jobs::{Accelerator, MountPoint, Resources, Volume, VolumeSource};
 
 use super::*;
 use crate::testing::{GROUP, config, container, spec};
@@ -87,6 +87,42 @@ fn a_job_that_asks_for_everything() {
         })
     );
     assert_eq!(properties["configuration"]["replicaTimeout"], 60);
+}
+
+#[test]
+fn what_ends_before_the_others_start_is_an_init_container_and_shares_their_volumes() {
+    let point = MountPoint { volume: "v".into(), path: "/v".into(), sub_path: None, read_only: false };
+    let first = Container {
+        name: "first".into(),
+        image: "r.azurecr.io/containers/first@sha256:12".into(),
+        command: vec!["/first".into()],
+        args: vec!["install".into(), "/v/first".into()],
+        mounts: vec![point.clone()],
+        ..container()
+    };
+    let mut spec = spec();
+    spec.init = vec![first];
+    spec.volumes = vec![Volume { name: "v".into(), source: VolumeSource::Scratch(None) }];
+    spec.containers[0].mounts = vec![point];
+    let whole = job(&config(), &spec).unwrap();
+    let template = &whole["properties"]["template"];
+    assert_eq!(
+        template["initContainers"],
+        json!([{
+            "name": "first",
+            "image": "r.azurecr.io/containers/first@sha256:12",
+            "command": ["/first"],
+            "args": ["install", "/v/first"],
+            "resources": {"cpu": 0.25, "memory": "0.5Gi"},
+            "volumeMounts": [{"volumeName": "v", "mountPath": "/v"}],
+        }])
+    );
+    assert_eq!(template["volumes"], json!([{"name": "v", "storageType": "EmptyDir"}]));
+    // It takes nothing from the sizes of the others.
+    assert_eq!(template["containers"][0]["resources"], json!({"cpu": 0.5, "memory": "1Gi"}));
+    assert_ne!(names::fingerprint(&spec), names::fingerprint(&Spec { init: vec![], ..spec.clone() }));
+    spec.init[0].ports = vec![80];
+    assert_eq!(job(&config(), &spec).unwrap_err().code, ErrorCode::InvalidArgument);
 }
 
 #[test]

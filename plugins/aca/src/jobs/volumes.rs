@@ -68,7 +68,8 @@ fn prepared(volume: &Volume) -> Result<Option<Mount>> {
 
 /// The points at which a volume is mounted.
 fn points<'a>(spec: &'a Spec, volume: &'a str) -> impl Iterator<Item = &'a MountPoint> {
-    spec.containers.iter().flat_map(|container| &container.mounts).filter(move |point| point.volume == volume)
+    let containers = spec.init.iter().chain(&spec.containers);
+    containers.flat_map(|container| &container.mounts).filter(move |point| point.volume == volume)
 }
 
 /// The name of a volume's read-only side: its own, unless that is the writable one.

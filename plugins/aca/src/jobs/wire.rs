@@ -144,6 +144,14 @@ impl Execution {
             || self.properties.end_time.as_deref().is_some_and(|time| !time.is_empty())
     }
 
+    /// A container other than the main one that failed in the last attempt: what ends before the others lets none of them
+    /// start when it fails.
+    pub fn failed_beside(&self, main: &str) -> Option<&ContainerStatus> {
+        let last = self.properties.detailed_status.as_ref()?.replicas.as_ref()?.last()?;
+        let mut others = last.containers.iter().flatten().filter(|container| container.name != main);
+        others.find(|container| container.code.is_some_and(|code| code != 0))
+    }
+
     /// The main container's status in the last attempt.
     pub fn container(&self, main: &str) -> Option<&ContainerStatus> {
         let replicas = self.properties.detailed_status.as_ref()?.replicas.as_ref()?;

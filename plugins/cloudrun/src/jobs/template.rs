@@ -53,6 +53,12 @@ fn check(spec: &Spec) -> Result<()> {
     if spec.containers.is_empty() {
         return Err(Error::invalid("a workload has at least one container"));
     }
+    if !spec.init.is_empty() {
+        return Err(Error::new(
+            ErrorCode::Unsupported,
+            "Cloud Run starts a task's containers beside each other: none runs to its end before the others begin",
+        ));
+    }
     if spec.containers.len() > limits::CONTAINERS_MAX {
         return Err(Error::invalid(format!(
             "Cloud Run has at most {} containers in a task, not {}",
@@ -363,6 +369,7 @@ mod tests {
     fn what_a_job_cannot_be_is_refused() {
         let refused = |spec: Spec| job(&config(), &spec).unwrap_err().code;
         assert_eq!(refused(Spec { kind: WorkloadKind::Service, ..spec() }), ErrorCode::Unsupported);
+        assert_eq!(refused(Spec { init: spec().containers, ..spec() }), ErrorCode::Unsupported);
         assert_eq!(refused(Spec { containers: vec![], ..spec() }), ErrorCode::InvalidArgument);
         assert_eq!(refused(Spec { name: "Bad_Name".into(), ..spec() }), ErrorCode::InvalidArgument);
         let named = |index| Container { name: format!("c{index}"), ..spec().containers[0].clone() };

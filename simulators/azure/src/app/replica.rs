@@ -58,6 +58,8 @@ struct Run<'a> {
     pod: Option<Arc<dyn Instance>>,
     /// Why it ends before its containers do.
     early: Option<Outcome>,
+    /// What is running now: `Init container` or `Container`.
+    what: &'static str,
 }
 
 /// Runs a replica to its end.
@@ -79,7 +81,8 @@ pub async fn run(
         false => None,
     };
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let mut run = Run { replica, origin, cancel, deadline, pod: pod.clone(), early: None };
+    let mut run =
+        Run { replica, origin, cancel, deadline, pod: pod.clone(), early: None, what: "Init container" };
     if let (Some(backends), Some(pod)) = (replica.ingress, &pod) {
         backends.add(pod);
     }
@@ -110,6 +113,7 @@ impl Run<'_> {
                 other => return Ok(other),
             }
         }
+        self.what = "Container";
         self.some(list(template, "containers"), watch).await
     }
 
@@ -140,7 +144,7 @@ impl Run<'_> {
                 Err(why) => {
                     stops.push(None);
                     watch.set(name, "Failed", None, &why)?;
-                    failed.get_or_insert(format!("Container '{name}' failed to start: {why}"));
+                    failed.get_or_insert(format!("{} '{name}' failed to start: {why}", self.what));
                 }
             }
         }
@@ -191,13 +195,14 @@ impl Run<'_> {
                     let status = if code == Some(0) { "Succeeded" } else { "Failed" };
                     watch.set(name, status, code, &information)?;
                     if code != Some(0) {
+                        let what = self.what;
                         let why = if information.is_empty() {
                             format!(
-                                "Container '{name}' was terminated with exit code '{}'",
+                                "{what} '{name}' was terminated with exit code '{}'",
                                 code.unwrap_or_default()
                             )
                         } else {
-                            format!("Container '{name}' failed: {information}")
+                            format!("{what} '{name}' failed: {information}")
                         };
                         failed.get_or_insert(why);
                     }

@@ -106,6 +106,8 @@ async fn a_failed_init_container_lets_nothing_follow() {
     cloud.create("two", job).await;
     let execution = cloud.ended(&cloud.start_job("two").await).await;
     assert_eq!(execution["properties"]["status"], "Failed");
+    let message = execution["properties"]["message"].as_str().unwrap();
+    assert!(message.starts_with("Init container 'first' was terminated with exit code '4'"), "{message}");
     assert_eq!(cloud.runner.specs.lock().unwrap().len(), 1);
 }
 
@@ -221,5 +223,33 @@ async fn an_app_runs_until_it_is_stopped() {
     assert_eq!(cloud.get(&app).await["properties"]["runningStatus"], "Stopped");
     assert_eq!(cloud.runner.stops.lock().unwrap().len(), 1);
     assert!(cloud.runner.hosts.lock().unwrap().is_empty());
+    cloud.done("DELETE", &app, Value::Null).await;
+}
+
+#[tokio::test]
+async fn an_app_runs_a_failed_init_container_again_and_shows_how_often() {
+    let cloud = Cloud::start().await;
+    let app = format!("{}/Microsoft.App/containerApps/web", cloud.group());
+    let mut body = cloud.job(&["sleep"]);
+    body["properties"]["configuration"] = json!({});
+    let template = &mut body["properties"]["template"];
+    template["initContainers"] = json!([
+        {"name": "good", "image": "busybox", "command": ["exit", "0"]},
+        {"name": "bad", "image": "busybox", "command": ["exit", "4"]},
+    ]);
+    assert_eq!(cloud.done("PUT", &app, body).await["status"], "Succeeded");
+    let revision = cloud.get(&app).await["properties"]["latestRevisionName"].as_str().unwrap().to_owned();
+    let replicas = format!("{app}/revisions/{revision}/replicas");
+    let properties = loop {
+        let mut found = cloud.get(&replicas).await;
+        let properties = found["value"][0]["properties"].take();
+        if properties["initContainers"][1]["restartCount"].as_i64().is_some_and(|count| count > 0) {
+            break properties;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(properties["initContainers"][0]["restartCount"], 0, "{properties}");
+    assert_eq!(properties["containers"][0]["runningState"], "Waiting");
+    assert_eq!(properties["runningState"], "NotRunning");
     cloud.done("DELETE", &app, Value::Null).await;
 }

@@ -35,6 +35,8 @@ struct State {
     /// New jobs stay in this phase, and no agent comes.
     stuck: Option<Phase>,
     stops: Vec<String>,
+    /// Where images of the host's own go.
+    repository: Option<String>,
     /// How volumes are shown.
     driver: VolumeDriver,
     /// Where a container's process runs: job and container.
@@ -93,6 +95,11 @@ impl FakeCloud {
 
     pub fn specs(&self) -> Vec<JobSpec> {
         self.state.lock().unwrap().jobs.values().map(|job| job.spec.clone()).collect()
+    }
+
+    /// There is a repository from now on.
+    pub fn set_repository(&self, repository: &str) {
+        self.state.lock().unwrap().repository = Some(repository.into());
     }
 
     /// Volumes are shown so from now on.
@@ -245,6 +252,7 @@ fn blank() -> JobSpec {
         name: String::new(),
         owner: String::new(),
         kind: WorkloadKind::RunToCompletion,
+        init: vec![],
         containers: vec![],
         volumes: vec![],
         labels: vec![],
@@ -450,7 +458,7 @@ impl sockerless_ports::Backend for FakeCloud {
         self.check("images")?;
         Ok(ImageSources {
             direct: vec!["registry.test".into()],
-            repository: None,
+            repository: self.state.lock().unwrap().repository.clone(),
             credential: None,
             platforms: vec!["linux/amd64".into()],
         })

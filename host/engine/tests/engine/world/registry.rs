@@ -17,6 +17,10 @@ pub struct FakeRegistry {
     pub commits: Mutex<Vec<CommitImage>>,
     /// What `provide` answers, if not success.
     pub refusal: Mutex<Option<ImageError>>,
+    /// What was published, and where.
+    pub published: Mutex<Vec<(Bundle, String)>>,
+    /// What `publish` answers, if not success.
+    pub closed: Mutex<Option<ImageError>>,
 }
 
 pub fn image(name: &str, digit: char) -> Image {
@@ -46,6 +50,8 @@ impl FakeRegistry {
             layers: Mutex::default(),
             commits: Mutex::default(),
             refusal: Mutex::default(),
+            published: Mutex::default(),
+            closed: Mutex::default(),
         })
     }
 
@@ -160,6 +166,16 @@ impl Registry for FakeRegistry {
             Some(refusal) => Err(refusal),
             None => Ok(format!("registry.test/images@{id}")),
         }
+    }
+
+    async fn publish(&self, bundle: &Bundle, sources: &ImageSources) -> Result<String, ImageError> {
+        if let Some(refusal) = self.closed.lock().unwrap().clone() {
+            return Err(refusal);
+        }
+        let place = sources.repository.clone().unwrap();
+        let reference = format!("{place}/{}@sha256:{}", bundle.name, "9".repeat(64));
+        self.published.lock().unwrap().push((bundle.clone(), place));
+        Ok(reference)
     }
 
     async fn layer(&self, id: &str, layer: usize) -> Result<Archive, ImageError> {

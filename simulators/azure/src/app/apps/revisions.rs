@@ -58,6 +58,7 @@ fn replica_of(call: &Call, entry: &Value) -> Value {
         "properties": {
             "createdTime": entry["createdTime"],
             "containers": entry["containers"],
+            "initContainers": entry["initContainers"].as_array().cloned().unwrap_or_default(),
             "runningState": if running { "Running" } else { "NotRunning" },
         },
     })

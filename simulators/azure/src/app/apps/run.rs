@@ -114,12 +114,19 @@ struct Status<'a> {
 
 impl Status<'_> {
     fn begin(&self, template: &Value) -> Result<()> {
-        let containers = template["containers"].as_array().into_iter().flatten();
-        let containers: Vec<Value> = containers
-            .map(|container| json!({"name": container["name"], "ready": false, "started": false, "restartCount": 0, "runningState": "Waiting"}))
-            .collect();
+        let waiting = |list: &str| -> Vec<Value> {
+            let containers = template[list].as_array().into_iter().flatten();
+            containers
+                .map(|container| json!({"name": container["name"], "ready": false, "started": false, "restartCount": 0, "runningState": "Waiting"}))
+                .collect()
+        };
         store::update(&self.simulator.db, self.id, |doc| {
-            let entry = json!({"name": self.replica, "createdTime": time::seconds(time::now()), "containers": containers});
+            let entry = json!({
+                "name": self.replica,
+                "createdTime": time::seconds(time::now()),
+                "containers": waiting("containers"),
+                "initContainers": waiting("initContainers"),
+            });
             if let Some(list) = doc["_replicas"].as_array_mut() {
                 list.push(entry);
             }
@@ -134,11 +141,17 @@ impl Watch for Status<'_> {
         store::update(&self.simulator.db, self.id, |doc| {
             let replicas = doc["_replicas"].as_array_mut();
             let own = replicas.into_iter().flatten().find(|replica| replica["name"] == self.replica);
-            let list = own.and_then(|replica| replica["containers"].as_array_mut());
-            let Some(entry) = list.into_iter().flatten().find(|entry| entry["name"] == container) else {
+            let Some(own) = own else { return };
+            let of = |list: &str| {
+                own[list].as_array().into_iter().flatten().position(|entry| entry["name"] == container)
+            };
+            let lists = ["containers", "initContainers"];
+            let Some((list, index)) = lists.into_iter().find_map(|list| Some((list, of(list)?))) else {
                 return;
             };
-            if !running {
+            let entry = &mut own[list][index];
+            // One that has to end is started again only if it failed.
+            if !running && (list == "containers" || status != "Succeeded") {
                 entry["restartCount"] = json!(entry["restartCount"].as_i64().unwrap_or_default() + 1);
             }
             entry["ready"] = json!(running);

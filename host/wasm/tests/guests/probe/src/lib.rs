@@ -49,7 +49,7 @@ impl Plugin for Probe {
                 grant("10.1.2.3", &[]),
                 grant("cloud.invalid", &["test"]),
             ],
-            features: Feature::START_ON_CREATE | Feature::PAUSE,
+            features: Feature::START_ON_CREATE | Feature::PAUSE | Feature::INIT_CONTAINERS,
             limits: Limits {
                 max_timeout_seconds: 3600,
                 cpu_millis: (250, 4000),
@@ -85,7 +85,9 @@ fn error(message: &str) -> Error {
 
 impl Jobs for Probe {
     fn create(&self, spec: Spec) -> Result<Handle> {
-        Ok(Handle { name: spec.name, state: spec.containers.len().to_string(), started: spec.start })
+        let names: Vec<&str> =
+            spec.init.iter().chain(&spec.containers).map(|container| container.name.as_str()).collect();
+        Ok(Handle { name: spec.name, state: names.join(" "), started: spec.start })
     }
 }
 
