@@ -1,22 +1,24 @@
 //! Azure Resource Manager: who calls, what for, and in which group; the providers answer.
 
 mod answer;
+mod call;
 pub mod operations;
 mod page;
+mod scope;
 pub mod store;
 pub mod tags;
 pub mod throttle;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use serde_json::{Value, json};
+use http::{HeaderName, HeaderValue, Method, Request};
+use serde_json::Value;
 
 pub use answer::Answer;
+pub use call::Call;
 pub use page::page;
 
 use crate::auth::{self, Audience};
@@ -24,82 +26,8 @@ use crate::error::{ArmError, Result};
 use crate::schema::{self, Api};
 use crate::server::{Doom, Simulator};
 use crate::{app, dns, ids, limits, storage};
+use scope::scope;
 use throttle::Kind;
-
-/// A call of a resource provider.
-pub struct Call {
-    /// The simulator.
-    pub simulator: Arc<Simulator>,
-    /// Scheme and authority that were asked.
-    pub base: String,
-    /// The subscription.
-    pub subscription: String,
-    /// The resource group as it is spelled; empty for a subscription's call.
-    pub group: String,
-    /// `Microsoft.App`
-    pub namespace: String,
-    /// The path as it was asked.
-    pub path: String,
-    /// Names of the resources in the path, behind subscription and group.
-    pub names: Vec<String>,
-    /// Query parameters.
-    pub query: BTreeMap<String, String>,
-    /// The query string as it was asked.
-    pub raw_query: String,
-    /// Headers.
-    pub headers: HeaderMap,
-    /// The body, checked.
-    pub body: Value,
-    /// The operation that it begins is to fail so.
-    pub doom: Option<ArmError>,
-}
-
-impl Call {
-    /// The `api-version`.
-    pub fn version(&self) -> &str {
-        self.query.get("api-version").map_or("", String::as_str)
-    }
-
-    /// The scope of listings: the group, or the whole subscription.
-    pub fn scope(&self) -> String {
-        if self.group.is_empty() { format!("/subscriptions/{}", self.subscription) } else { self.group_id() }
-    }
-
-    /// The group's id.
-    pub fn group_id(&self) -> String {
-        format!("/subscriptions/{}/resourceGroups/{}", self.subscription, self.group)
-    }
-
-    /// A resource's id in the group: `id(&["jobs", "a"])`.
-    pub fn id(&self, parts: &[&str]) -> String {
-        format!("{}/providers/{}/{}", self.group_id(), self.namespace, parts.join("/"))
-    }
-
-    /// The id of the resource that is made or deleted; none of an action on one.
-    pub fn resource(&self) -> Option<String> {
-        let place = self.path.find("/providers/")?;
-        // Provider, then types and names in pairs.
-        let below = self.path[place..].trim_end_matches('/').split('/').skip(3).count();
-        (below > 0 && below.is_multiple_of(2)).then(|| self.path.trim_end_matches('/').to_owned())
-    }
-
-    /// A name of the path.
-    pub fn name(&self, index: usize) -> &str {
-        self.names.get(index).map_or("", String::as_str)
-    }
-
-    /// 404 in Resource Manager's words. `kind` is `jobs`, `name` its path of names.
-    pub fn missing(&self, kind: &str, name: &str) -> ArmError {
-        ArmError::not_found(
-            "ResourceNotFound",
-            format!(
-                "The Resource '{}/{kind}/{name}' under resource group '{}' was not found. For more details please go to \
-                 https://aka.ms/ARMResourceNotFoundFix",
-                self.namespace, self.group
-            ),
-        )
-    }
-}
 
 /// Whether a path is Resource Manager's.
 pub fn is_arm(path: &str) -> bool {
@@ -236,39 +164,6 @@ fn throttle(simulator: &Simulator, principal: &str, kind: Kind) -> Result<u64> {
             ..ArmError::new(http::StatusCode::TOO_MANY_REQUESTS, code, message)
         }
     })
-}
-
-/// `GET` of the subscription and of its groups.
-fn scope(call: &Call, method: &Method, depth: usize) -> Result<Answer> {
-    if call.version().is_empty() {
-        let message = "The api-version query parameter (?api-version=) is required for all requests.";
-        return Err(ArmError::bad("MissingApiVersionParameter", message));
-    }
-    let config = &call.simulator.config;
-    let group = |name: &str| {
-        json!({
-            "id": format!("/subscriptions/{}/resourceGroups/{name}", config.subscription),
-            "name": name,
-            "type": "Microsoft.Resources/resourceGroups",
-            "location": config.location,
-            "properties": {"provisioningState": "Succeeded"},
-        })
-    };
-    match (method.as_str(), depth) {
-        ("GET", 2) => Ok(Answer::ok(json!({
-            "id": format!("/subscriptions/{}", config.subscription),
-            "subscriptionId": config.subscription,
-            "tenantId": config.tenant,
-            "displayName": "Simulated subscription",
-            "state": "Enabled",
-        }))),
-        ("GET", 3) => {
-            Ok(Answer::ok(json!({"value": config.groups.iter().map(|name| group(name)).collect::<Vec<_>>()})))
-        }
-        ("GET", 4) => Ok(Answer::ok(group(&call.group))),
-        ("HEAD", 4) => Ok(Answer::empty(http::StatusCode::NO_CONTENT)),
-        _ => Err(no_route(&call.path)),
-    }
 }
 
 fn canonical_namespace(name: &str) -> String {

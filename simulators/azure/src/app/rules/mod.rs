@@ -1,15 +1,20 @@
 //! What jobs and apps have to obey beyond the models.
 
+mod access;
+mod volumes;
+
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
 use super::resources::{bytes, ephemeral, millis, pair};
-use super::{environments, image, storages};
-use crate::arm::store;
+use super::{environments, image};
 use crate::error::{ArmError, Result};
 use crate::limits;
 use crate::server::Simulator;
+
+pub use access::{configuration, identities};
+pub use volumes::volumes;
 
 fn invalid(message: impl Into<String>) -> ArmError {
     ArmError::bad("InvalidParameterValueInContainerTemplate", message)
@@ -90,83 +95,6 @@ pub fn environment(simulator: &Simulator, id: &Value) -> Result<()> {
             Err(ArmError::bad("ManagedEnvironmentNotFound", format!("The environment '{id}' was not found.")))
         }
     }
-}
-
-/// Secrets and registries.
-///
-/// # Errors
-/// 400.
-pub fn configuration(configuration: &Value) -> Result<()> {
-    let secrets = &configuration["secrets"];
-    let mut known = HashSet::new();
-    for secret in secrets.as_array().into_iter().flatten() {
-        let name = secret["name"].as_str().unwrap_or_default();
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-        let good = !name.is_empty()
-            && name.bytes().all(plain)
-            && !name.starts_with(['-', '.'])
-            && !name.ends_with(['-', '.']);
-        let valued = secret["value"].as_str().is_some_and(|value| !value.is_empty());
-        if !good || !valued || !known.insert(name) {
-            return Err(ArmError::bad(
-                "ContainerAppSecretInvalid",
-                format!(
-                    "Invalid Request: Container app secret(s) with name(s) '{name}' are invalid: name can contain only lower case \
-                     letters, digits, '-' and '.', once, and value should be provided (this simulator has no Key Vault)."
-                ),
-            ));
-        }
-    }
-    for registry in configuration["registries"].as_array().into_iter().flatten() {
-        let text = |field: &str| registry[field].as_str().unwrap_or_default();
-        let by_secret = !text("username").is_empty() && known.contains(text("passwordSecretRef"));
-        if text("server").is_empty() || (!by_secret && text("identity").is_empty()) {
-            return Err(ArmError::bad(
-                "ContainerAppRegistryInvalid",
-                format!(
-                    "The registry '{}' needs a server, and either an identity or a username with a passwordSecretRef that names a \
-                     secret.",
-                    text("server")
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Identities of a resource exist, and the registries' are among them.
-///
-/// # Errors
-/// 400.
-pub fn identities(simulator: &Simulator, identity: &Value, configuration: &Value) -> Result<()> {
-    let own: Vec<&str> = identity["userAssignedIdentities"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(id, _)| id.as_str())
-        .collect();
-    let known = &simulator.info.identity;
-    if let Some(other) = own.iter().find(|id| !id.eq_ignore_ascii_case(known)) {
-        let message = format!("The identity '{other}' was not found.");
-        return Err(ArmError::bad("FailedIdentityOperation", message));
-    }
-    let kind = identity["type"].as_str().unwrap_or("None");
-    for registry in configuration["registries"].as_array().into_iter().flatten() {
-        let good = match registry["identity"].as_str().unwrap_or_default() {
-            "" | "system-environment" => true,
-            "system" => kind.contains("SystemAssigned"),
-            id => kind.contains("UserAssigned") && own.iter().any(|own| own.eq_ignore_ascii_case(id)),
-        };
-        if !good {
-            let message = format!(
-                "The identity '{}' of the registry '{}' is not assigned to the resource.",
-                registry["identity"].as_str().unwrap_or_default(),
-                registry["server"].as_str().unwrap_or_default()
-            );
-            return Err(ArmError::bad("ContainerAppRegistryIdentityNotAssigned", message));
-        }
-    }
-    Ok(())
 }
 
 /// Containers of a template, their images and resources; volumes are not looked at.
@@ -259,66 +187,4 @@ fn resources(container: &mut Value, list: &str, name: &str, main: bool) -> Resul
             "cpu and memory are positive quantities",
         )),
     }
-}
-
-/// Volumes and their mounts.
-///
-/// # Errors
-/// 400.
-pub fn volumes(simulator: &Simulator, template: &mut Value, environment: &Value) -> Result<()> {
-    let mut known = HashSet::new();
-    for volume in template["volumes"].as_array_mut().into_iter().flatten() {
-        let name = volume["name"].as_str().unwrap_or_default().to_owned();
-        if name.is_empty() || !known.insert(name.clone()) {
-            return Err(invalid(format!("The volume name '{name}' is empty or used twice.")));
-        }
-        if volume["storageType"].is_null() {
-            volume["storageType"] = json!("EmptyDir");
-        }
-        match volume["storageType"].as_str() {
-            Some("AzureFile") => {
-                let storage = volume["storageName"].as_str().unwrap_or_default();
-                let id = format!("{}/storages/{storage}", environment.as_str().unwrap_or_default());
-                let found = store::get(&simulator.db, &id)?;
-                if found.is_none_or(|found| {
-                    found["type"].as_str().is_none_or(|kind| !kind.eq_ignore_ascii_case(storages::KIND))
-                }) {
-                    let message = format!(
-                        "The storage '{storage}' of the volume '{name}' was not found in the environment.",
-                    );
-                    return Err(ArmError::bad("ManagedEnvironmentStorageNotFound", message));
-                }
-            }
-            Some("NfsAzureFile") => {
-                return Err(invalid(format!("The volume '{name}': NFS shares are not simulated.")));
-            }
-            _ => {}
-        }
-    }
-    for list in ["initContainers", "containers"] {
-        for container in template[list].as_array().into_iter().flatten() {
-            let mut paths = HashSet::new();
-            for mount in container["volumeMounts"].as_array().into_iter().flatten() {
-                let text = |field: &str| mount[field].as_str().unwrap_or_default();
-                if !known.contains(text("volumeName")) {
-                    let message =
-                        format!("The volume '{}' that is mounted is not defined.", text("volumeName"));
-                    return Err(ArmError::bad("ContainerAppVolumeNotFound", message));
-                }
-                let path = text("mountPath");
-                if !path.starts_with('/')
-                    || path == "/"
-                    || path.contains(':')
-                    || !paths.insert(path.trim_end_matches('/'))
-                {
-                    return Err(invalid(format!("The mount path '{path}' is not absolute, or used twice.")));
-                }
-                let sub = text("subPath");
-                if sub.starts_with('/') || sub.split('/').any(|part| part == "..") {
-                    return Err(invalid(format!("The sub path '{sub}' leads out of the volume.")));
-                }
-            }
-        }
-    }
-    Ok(())
 }
