@@ -64,8 +64,8 @@ pub const ADOPTION: Duration = Duration::from_secs(60);
 /// Room for one read below which a new buffer is taken, bytes.
 pub const PIECE_LEAST: usize = 8 << 10;
 
-/// One read of the connection, bytes.
-pub const READ: usize = 32 << 10;
+/// One read of the connection, bytes: a whole message. With a third of it and smaller messages files came in a quarter slower.
+pub const READ: usize = sockerless_agent_wire::limits::MESSAGE;
 
 /// After the end, how long the daemon is waited for; see `SOCKERLESS_AGENT_LINGER`.
 pub const LINGER: Duration = Duration::from_secs(600);

@@ -19,8 +19,8 @@ pub const STRANGER: usize = 512 << 10;
 /// nothing faster.
 pub const READ: usize = 12 << 10;
 
-/// Standard input that is put into one message, bytes. The socket's buffer keeps this capacity.
-pub const INPUT: usize = 64 << 10;
+/// Bytes of streams that are put into one message: as many as a frame takes. The socket's buffer keeps this capacity.
+pub const INPUT: usize = sockerless_agent_wire::limits::DATA;
 
 /// Output that waits for the engine is gathered into pieces of this size, bytes.
 pub const GATHERED: usize = 256 << 10;
