@@ -1,4 +1,4 @@
-//! What the mesh costs: run it with `cargo run --release -p sockerless-mesh --example measure`. Needs python3.
+//! What the mesh costs: run it with `cargo run --release -p sockerless-mesh --example calls`. Needs python3.
 //!
 //! Prints medians of one thread, each beside the same without the filter: microseconds of calls, gigabytes a second of a connection.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
