@@ -26,7 +26,7 @@ impl Engine {
             created: Some(spec.created.to_string()),
             path: Some(spec.path.clone()),
             args: Some(spec.args.clone()),
-            state: Some(self.with_volumes_note(entry.id(), self.with_note(entry.id(), state(&view)))),
+            state: Some(state(&view)),
             image: Some(spec.image_id.clone()),
             resolv_conf_path: no_file.clone(),
             hostname_path: no_file.clone(),
@@ -78,8 +78,12 @@ fn state(view: &View) -> ContainerState {
         dead: Some(state.phase == Phase::Dead),
         pid: Some(state.pid.into()),
         exit_code: Some(state.exit_code.into()),
-        // What the next start will lack is told where people look for what went wrong.
-        error: Some(if state.error.is_empty() { &state.unsaved } else { &state.error }.clone()),
+        // What the next start or others will lack is told where people look for what went wrong.
+        error: [&state.error, &state.unsaved, &state.unreturned.binds, &state.unreturned.volumes]
+            .into_iter()
+            .find(|error| !error.is_empty())
+            .or(Some(&state.error))
+            .cloned(),
         started_at: Some(status::time(state.started)),
         finished_at: Some(status::time(state.finished)),
         health: state.health.as_deref().map(health::model),

@@ -59,6 +59,8 @@ pub(crate) enum Event {
     Saved { generation: u32, result: Result<(), String> },
     /// The health check has new results.
     Health { generation: u32, health: Arc<Health> },
+    /// What it changed was brought back to others who have the same files, or was not: then why, else nothing.
+    Returned { what: Shared, problem: String },
     /// Its job has not the size any more that it should have.
     Resized,
     /// A client wants its processes frozen.
@@ -69,6 +71,15 @@ pub(crate) enum Event {
     Remove,
     /// Its record could not be removed.
     EraseFailed { message: String },
+}
+
+/// Files that a container has in common with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shared {
+    /// Synced volumes.
+    Volumes,
+    /// Bind mounts.
+    Binds,
 }
 
 /// What matters of a job's status.

@@ -17,7 +17,7 @@ mod stop;
 mod tests;
 mod verdict;
 
-pub(crate) use event::{Announcement, Effect, Event, Refused, Report};
+pub(crate) use event::{Announcement, Effect, Event, Refused, Report, Shared};
 pub(crate) use restart::{Policy, Restarts};
 pub(crate) use rules::Rules;
 pub(crate) use state::{CloudEnd, Failure, FailureKind, Linger, Phase, State, Stop};

@@ -88,6 +88,8 @@ fn of_time_and_cloud() -> impl Strategy<Value = Event> {
         2 => (generation(), 0..9000i64)
             .prop_map(|(generation, second)| Event::LingerOver { generation, until: now(second) }),
         1 => Just(Event::Resized),
+        1 => prop_oneof![Just(Shared::Volumes), Just(Shared::Binds)]
+            .prop_map(|what| Event::Returned { what, problem: "disk".into() }),
         1 => Just(Event::EraseFailed { message: "disk".into() }),
     ]
 }

@@ -73,6 +73,8 @@ pub(crate) struct State {
     pub resized: bool,
     /// What the container changed in its file system and the next start will not have, and why.
     pub unsaved: String,
+    /// What it changed and others who have the same files do not see, and why.
+    pub unreturned: Unreturned,
     /// Its processes are frozen.
     pub paused: bool,
     /// Where its health check stands; none without one.
@@ -126,6 +128,14 @@ impl State {
         });
         Self { line: false, health, ..self.clone() }
     }
+}
+
+/// Why the last run's changes could not be brought back; nothing where they were.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Unreturned {
+    pub volumes: String,
+    pub binds: String,
 }
 
 /// An agent that stays after its process has ended.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Announcement, Effect, Event, Failure, FailureKind, Phase, Refused, Report, Rules, State,
+    Announcement, Effect, Event, Failure, FailureKind, Phase, Refused, Report, Rules, Shared, State,
     verdict::{KILLED, UNKNOWN, Verdict},
 };
 
@@ -22,6 +22,7 @@ pub(crate) fn step(state: &State, rules: &Rules, event: &Event, now: Timestamp) 
         Event::Kill { signal } => life.kill(*signal)?,
         Event::Pause => life.pause()?,
         Event::Resized => life.resized(),
+        Event::Returned { what, problem } => life.returned(*what, problem),
         Event::Remove => life.remove()?,
         Event::EraseFailed { message } => {
             if state.phase == Phase::Removing {
@@ -86,6 +87,18 @@ impl Life<'_> {
             Phase::Removing => Err(Refused::Removing),
             Phase::Removed => Err(Refused::Removed),
         }
+    }
+
+    fn returned(&mut self, what: Shared, problem: &str) {
+        // Nobody can ask any more, and the record may be gone already.
+        if matches!(self.state.phase, Phase::Removing | Phase::Removed) {
+            return;
+        }
+        let told = match what {
+            Shared::Volumes => &mut self.state.unreturned.volumes,
+            Shared::Binds => &mut self.state.unreturned.binds,
+        };
+        problem.clone_into(told);
     }
 
     fn line(&mut self, generation: u32, up: bool) {

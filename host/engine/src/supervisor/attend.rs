@@ -157,7 +157,7 @@ impl Engine {
         let ended = matches!(report, Report::Ended { .. });
         self.report(entry, Event::Cloud { generation: run.generation(), report }).await;
         if ended && was_live && !entry.view().state.is_live() {
-            self.volumes_lost(entry);
+            self.volumes_lost(entry).await;
         }
     }
 

@@ -37,7 +37,7 @@ pub(crate) use run::{Command, Orders, Run, Runs, pass_signals};
 use crate::{
     Engine, Error, Result,
     containers::{ContainerRecord, Entry, View, log_bounds},
-    life::{self, Effect, Event, Refused},
+    life::{self, Effect, Event, Refused, Shared},
     tuning,
 };
 
@@ -79,6 +79,17 @@ impl Engine {
             }
             tokio::time::sleep(tuning::BACKOFF.1).await;
         }
+    }
+
+    /// Keeps why what a container changed could not be brought back to others, or that it was (no problem).
+    /// Boxed since starts lead here, and from here to starts.
+    pub(crate) fn report_returned<'a>(
+        &'a self,
+        entry: &'a Arc<Entry>,
+        what: Shared,
+        problem: String,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(self.report(entry, Event::Returned { what, problem }))
     }
 
     async fn happen(

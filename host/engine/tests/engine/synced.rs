@@ -202,6 +202,24 @@ async fn point_9_what_cannot_be_brought_back_is_tried_again_and_then_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_could_not_be_brought_back_is_known_to_the_next_daemon_which_tries_again() {
+    let mut world = World::new().await;
+    let agents = Agents::new(&world);
+    volume(&world, "data").await;
+    with_binds(&world, "box", &["exit", "3"], &["data:/data"]).await;
+    *agents.faults.lock().unwrap() = 3;
+    world.engine.start("box").await.unwrap();
+    world.wait("box").await;
+    world.crash().await;
+    world.reopen().await;
+    assert!(world.error("box").contains("could not be brought back: volume data"), "{}", world.error("box"));
+    assert_eq!(agents.asked().len(), 4);
+    world.settled().await;
+    assert_eq!(agents.asked().len(), 5);
+    assert!(!world.error("box").contains("brought back"), "{}", world.error("box"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn point_9_a_way_back_takes_as_long_as_something_moves() {
     let world = World::new().await;
     let agents = Agents::new(&world);

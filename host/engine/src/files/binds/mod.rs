@@ -28,7 +28,7 @@ use std::{
     sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError},
 };
 
-use bollard_stubs::models::{ContainerState, HostConfig, MountTypeEnum};
+use bollard_stubs::models::{HostConfig, MountTypeEnum};
 use sockerless_ports::link::RunId;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -43,6 +43,7 @@ use crate::{
     containers::{Entry, Spec},
     error::needs_agent,
     files::pipe::blocking,
+    life::Shared,
     tuning,
     volumes::{Mounted, mounts::Source},
 };
@@ -74,8 +75,6 @@ impl Default for BindOptions {
 pub(super) struct Binds {
     /// By container: held while both sides are compared and changed.
     gates: SyncMutex<HashMap<String, Arc<Mutex<()>>>>,
-    /// By container: what could not be brought back, and why.
-    notes: SyncMutex<HashMap<String, String>>,
     /// Runs whose mounts are merged from time to time.
     kept: SyncMutex<HashSet<RunId>>,
     /// By path of the user's.
@@ -94,7 +93,6 @@ impl Binds {
 
     pub fn forget(&self, container: &str) {
         lock(&self.gates).remove(container);
-        lock(&self.notes).remove(container);
     }
 }
 
@@ -182,10 +180,10 @@ impl Engine {
     }
 
     /// Tells whoever inspects the container, and the log, what could not be brought back.
-    fn note_bind(&self, run: &RunId, error: &Error) {
+    async fn note_bind(&self, entry: &Arc<Entry>, run: &RunId, error: &Error) {
         tracing::error!(%run, %error, "what a container changed in a bind mount is not brought back");
-        let note = format!("not everything that the container changed could be brought back: {error}");
-        lock(&self.files.binds.notes).insert(run.container.clone(), note);
+        let problem = format!("not everything that the container changed could be brought back: {error}");
+        self.report_returned(entry, Shared::Binds, problem).await;
     }
 
     /// Sends what bind mounts have into a run that is about to begin. Also over what an earlier run left there: then what
@@ -194,16 +192,16 @@ impl Engine {
     /// Errors: with the mount: its source is missing, too large, or cannot be read; the container's user may not write there;
     /// the agent is gone.
     pub(crate) async fn send_binds(&self, entry: &Arc<Entry>, run: &RunId) -> Result<()> {
-        lock(&self.files.binds.notes).remove(entry.id());
         if binds(&entry.spec).next().is_none() {
             return Ok(());
         }
+        self.report_returned(entry, Shared::Binds, String::new()).await;
         let _gate = self.bind_gate(entry).await?;
         for mount in binds(&entry.spec) {
             let (_, mounted, wanted) = mount.clone();
             if let Err(error) = self.bind_once(entry, run, mount, Way::In).await?.told() {
                 // Of an earlier run: no reason not to begin another.
-                self.note_bind(run, &named(&wanted, mounted, error));
+                self.note_bind(entry, run, &named(&wanted, mounted, error)).await;
             }
         }
         Ok(())
@@ -219,7 +217,7 @@ impl Engine {
         }
         let mounts = binds(&entry.spec).filter(|(_, mounted, _)| !mounted.read_only);
         if let Err(error) = self.bind_all(entry, run, mounts, Way::Back).await {
-            self.note_bind(run, &error);
+            self.note_bind(entry, run, &error).await;
         }
     }
 
@@ -241,13 +239,6 @@ impl Engine {
             }
         }
         failures.told()
-    }
-
-    /// A state with what could not be brought back of the last run, where nothing else is the matter.
-    pub(crate) fn with_note(&self, container: &str, state: ContainerState) -> ContainerState {
-        let note = || lock(&self.files.binds.notes).get(container).cloned();
-        let error = state.error.filter(|error| !error.is_empty()).or_else(note).unwrap_or_default();
-        ContainerState { error: Some(error), ..state }
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use bollard_stubs::models::ContainerState;
 use sockerless_ports::link::RunId;
 
 use super::turn::{Missed, Way};
-use crate::{Engine, Error, ErrorKind, Result, containers::Entry, supervisor::run_id, tuning};
+use crate::{Engine, Error, ErrorKind, Result, containers::Entry, life::Shared, supervisor::run_id, tuning};
 
 impl Engine {
     /// Brings a container's volumes in before its process starts; also over what an earlier run left on the same disk: then
@@ -22,7 +21,7 @@ impl Engine {
         for (index, ..) in synced {
             self.synced_turn(entry, run, index, Way::Both).await?;
         }
-        self.volumes.synced.note(entry.id(), None);
+        self.report_returned(entry, Shared::Volumes, String::new()).await;
         Ok(())
     }
 
@@ -41,7 +40,7 @@ impl Engine {
 
     /// Tries once more what failed, before a lingering agent goes.
     pub(crate) async fn retry_volumes(&self, entry: &Arc<Entry>, run: &RunId) {
-        if self.volumes.synced.noted(entry.id()).is_some() {
+        if !entry.view().state.unreturned.volumes.is_empty() {
             self.return_volumes(entry, run, || true).await;
         }
     }
@@ -52,7 +51,7 @@ impl Engine {
             return;
         }
         let _gate = self.volumes.synced.container(entry.id()).await;
-        let mut note = None;
+        let mut problem = String::new();
         for (index, ..) in synced {
             let mut tries = 0;
             let done = loop {
@@ -67,26 +66,30 @@ impl Engine {
             };
             if let Err(Missed { error, .. }) = done {
                 tracing::error!(%run, %error, "what a container changed in a volume is not brought back");
-                note = Some(format!("what the container changed could not be brought back: {error}"));
+                problem = format!("what the container changed could not be brought back: {error}");
             }
         }
-        self.volumes.synced.note(entry.id(), note);
+        self.report_returned(entry, Shared::Volumes, problem).await;
     }
 
     /// A run has ended by the cloud's word: its agent had no time to bring anything back.
-    pub(crate) fn volumes_lost(&self, entry: &Entry) {
-        let synced = self.synced(entry);
-        let mut writable = synced.iter().filter(|(_, mounted, _)| !mounted.read_only).peekable();
-        if writable.peek().is_none() || self.link.callback_url().is_none() {
-            return;
+    pub(crate) async fn volumes_lost(&self, entry: &Arc<Entry>) {
+        if let Some(problem) = self.loss(entry) {
+            tracing::error!(container = entry.id(), problem);
+            self.report_returned(entry, Shared::Volumes, problem).await;
         }
+    }
+
+    fn loss(&self, entry: &Entry) -> Option<String> {
+        let synced = self.synced(entry);
+        let writable = synced.iter().filter(|(_, mounted, _)| !mounted.read_only);
         let names: Vec<&str> = writable.map(|(_, _, volume)| volume.name.as_str()).collect();
-        let note = format!(
-            "the container's job ended before what the container had changed in {} was brought back: it is as it was before",
-            names.join(", ")
-        );
-        tracing::error!(container = entry.id(), note);
-        self.volumes.synced.note(entry.id(), Some(note));
+        (!names.is_empty() && self.link.callback_url().is_some()).then(|| {
+            format!(
+                "the container's job ended before what the container had changed in {} was brought back: it is as it was before",
+                names.join(", ")
+            )
+        })
     }
 
     /// Brings a container's volumes in and back while it runs, or while its agent is still there.
@@ -123,12 +126,5 @@ impl Engine {
     /// Waits until nothing is brought in or back.
     pub(crate) async fn volumes_settled(&self, container: &str) {
         drop(self.volumes.synced.container(container).await);
-    }
-
-    /// A state with what could not be brought back of the last run, where nothing else is the matter.
-    pub(crate) fn with_volumes_note(&self, container: &str, state: ContainerState) -> ContainerState {
-        let note = || self.volumes.synced.noted(container);
-        let error = state.error.filter(|error| !error.is_empty()).or_else(note).unwrap_or_default();
-        ContainerState { error: Some(error), ..state }
     }
 }

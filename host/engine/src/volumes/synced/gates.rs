@@ -14,8 +14,6 @@ pub(crate) struct Gates {
     volumes: SyncMutex<HashMap<String, Arc<Mutex<()>>>>,
     /// By container: held while its volumes are brought in or back.
     containers: SyncMutex<HashMap<String, Arc<Mutex<()>>>>,
-    /// By container: what could not be brought back, and why.
-    notes: SyncMutex<HashMap<String, String>>,
 }
 
 fn lock<T>(mutex: &SyncMutex<T>) -> MutexGuard<'_, T> {
@@ -42,18 +40,5 @@ impl Gates {
     /// One turn of a container at a time.
     pub async fn container(&self, id: &str) -> OwnedMutexGuard<()> {
         gate(&self.containers, id).await
-    }
-
-    /// What is to be told of a container's last run, if anything.
-    pub fn note(&self, container: &str, note: Option<String>) {
-        match note {
-            Some(note) => drop(lock(&self.notes).insert(container.to_owned(), note)),
-            None => drop(lock(&self.notes).remove(container)),
-        }
-    }
-
-    /// What could not be brought back of a container's last run.
-    pub fn noted(&self, container: &str) -> Option<String> {
-        lock(&self.notes).get(container).cloned()
     }
 }
