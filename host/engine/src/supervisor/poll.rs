@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use sockerless_ports::backend::JobHandle;
+use sockerless_ports::backend::{self, ErrorCode, JobHandle};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{Cloud, Command, Run, retry::Backoff};
@@ -31,6 +31,10 @@ struct Watched {
     /// Of a pod's job several.
     runs: Vec<Arc<Run>>,
     due: Instant,
+    /// It is asked for with so many at most, itself among them: fewer when an answer failed that may have failed for it.
+    most: usize,
+    /// How long it is let be when it fails alone.
+    backoff: Backoff,
 }
 
 impl Poller {
@@ -68,8 +72,33 @@ impl Poller {
 
     fn due(&self, now: Instant) -> Vec<(JobHandle, Vec<Arc<Run>>)> {
         let state = self.state();
-        let due = state.watched.values().filter(|watched| watched.due <= now + tuning::POLL_SLACK);
-        due.take(tuning::POLL_BATCH).map(|watched| (watched.handle.clone(), watched.runs.clone())).collect()
+        let (mut batch, mut most) = (Vec::new(), tuning::POLL_BATCH);
+        for watched in state.watched.values().filter(|watched| watched.due <= now + tuning::POLL_SLACK) {
+            if batch.len() < most.min(watched.most) {
+                most = most.min(watched.most);
+                batch.push((watched.handle.clone(), watched.runs.clone()));
+            }
+        }
+        batch
+    }
+
+    /// Asks for each of a batch that failed with half as many at most: so the one for which it failed is soon alone.
+    fn part(&self, batch: &[(JobHandle, Vec<Arc<Run>>)]) {
+        let mut state = self.state();
+        for (handle, _) in batch {
+            if let Some(watched) = state.watched.get_mut(&handle.name) {
+                watched.most = batch.len().div_ceil(2);
+            }
+        }
+    }
+
+    /// One that failed alone does not hurry the others' pauses.
+    fn failed(&self, job: &str, asked: Option<u64>) -> Duration {
+        let mut state = self.state();
+        let Some(watched) = state.watched.get_mut(job) else { return Duration::ZERO };
+        let pause = watched.backoff.pause(asked);
+        watched.due = Instant::now() + pause;
+        pause
     }
 
     fn put_off(&self, job: &str, pause: Duration, handle: Option<JobHandle>) {
@@ -77,6 +106,8 @@ impl Poller {
             watched.due = Instant::now() + pause;
             if let Some(handle) = handle {
                 watched.handle = handle;
+                watched.most = tuning::POLL_BATCH;
+                watched.backoff = Backoff::new(tuning::BACKOFF.1);
             }
         }
     }
@@ -91,6 +122,8 @@ impl Engine {
             handle,
             runs: Vec::new(),
             due: Instant::now() + tuning::POLL,
+            most: tuning::POLL_BATCH,
+            backoff: Backoff::new(tuning::BACKOFF.1),
         });
         watched.runs.push(Arc::clone(run));
         let first = !std::mem::replace(&mut state.running, true);
@@ -136,13 +169,29 @@ async fn poll(cloud: &Cloud) {
                     }
                 }
             }
+            Err(error) if batch.len() > 1 && may_be_ones(&error) => {
+                tracing::debug!(backend = cloud.name, %error, jobs = batch.len(), "a status call fails: in halves");
+                poller.part(&batch);
+            }
             Err(error) => {
-                let pause = backoff.pause(error.retry_after_ms);
+                let pause = match batch.as_slice() {
+                    [(handle, _)] => poller.failed(&handle.name, error.retry_after_ms),
+                    _ => backoff.pause(error.retry_after_ms),
+                };
                 tracing::warn!(backend = cloud.name, %error, code = %error.code, ?pause, "the cloud does not tell how its jobs are");
-                for (handle, _) in &batch {
-                    poller.put_off(&handle.name, pause, None);
+                if batch.len() > 1 {
+                    for (handle, _) in &batch {
+                        poller.put_off(&handle.name, pause, None);
+                    }
                 }
             }
         }
     }
+}
+
+/// Whether a call may have failed for one of its jobs: an error concerns the call as a whole (`wit/jobs.wit`), and the others'
+/// statuses must not be lost by it. What is throttled, or has no answer at all, is so for all.
+fn may_be_ones(error: &backend::Error) -> bool {
+    let answered = error.provider_status.is_some() || !error.code.is_transient();
+    answered && error.retry_after_ms.is_none() && error.code != ErrorCode::QuotaExceeded
 }

@@ -130,6 +130,33 @@ async fn a_job_that_ends_before_its_agent_comes_fails_the_start() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_whose_status_cannot_be_told_does_not_hide_that_of_others() {
+    let world = World::new().await;
+    world.cloud.stick(Some(Phase::Starting));
+    let mut starts = tokio::task::JoinSet::new();
+    for name in ["one", "two", "three", "four", "five"] {
+        world.create(name, &["sleep"]).await;
+        let engine = world.engine.clone();
+        starts.spawn(async move { engine.start(name).await });
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    world.cloud.poison(Some(world.cloud.specs().swap_remove(0).name));
+    world.cloud.set(Phase::Failed, None, "Image 'x' not found");
+    let patience = std::time::Duration::from_secs(600);
+    for left in (1..=4).rev() {
+        let end = tokio::time::timeout(patience, starts.join_next()).await;
+        let error = end.expect("a status in time").unwrap().unwrap().unwrap_err();
+        assert!(error.message.ends_with("Image 'x' not found"), "{error}");
+        assert_eq!(starts.len(), left);
+    }
+    assert!(tokio::time::timeout(patience, starts.join_next()).await.is_err());
+    world.cloud.poison(None);
+    let error = starts.join_next().await.unwrap().unwrap().unwrap_err();
+    assert!(error.message.ends_with("Image 'x' not found"), "{error}");
+    world.settled().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_agent_that_cannot_reach_the_daemon_fails_the_start_with_the_setting() {
     let world = World::new().await;
     world.cloud.stick(Some(Phase::Running));

@@ -34,6 +34,8 @@ struct State {
     lost_answers: HashSet<&'static str>,
     /// New jobs stay in this phase, and no agent comes.
     stuck: Option<Phase>,
+    /// A status call with this job in it fails.
+    poisoned: Option<String>,
     stops: Vec<String>,
     /// Where images of the host's own go.
     repository: Option<String>,
@@ -135,6 +137,11 @@ impl FakeCloud {
 
     pub fn stick(&self, phase: Option<Phase>) {
         self.state.lock().unwrap().stuck = phase;
+    }
+
+    /// Each status call with this job in it fails from now on.
+    pub fn poison(&self, job: Option<String>) {
+        self.state.lock().unwrap().poisoned = job;
     }
 
     pub fn log(&self, line: &str, stderr: bool) {
@@ -328,6 +335,9 @@ impl Jobs for FakeCloud {
     async fn status(&self, handles: &[JobHandle]) -> Result<Vec<JobStatus>> {
         self.check("status")?;
         let state = self.state.lock().unwrap();
+        if handles.iter().any(|handle| Some(&handle.name) == state.poisoned.as_ref()) {
+            return Err(Error::new(ErrorCode::Internal, "the plugin has ended by itself"));
+        }
         let of = |asked: &JobHandle| match state.jobs.get(&asked.name) {
             Some(job) => status(&asked.name, job),
             None => JobStatus {
