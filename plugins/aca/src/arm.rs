@@ -33,16 +33,6 @@ pub struct Fault {
     pub details: Option<Vec<Fault>>,
 }
 
-/// What `Azure-AsyncOperation` leads to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Operation {
-    /// `InProgress`, `Succeeded`, `Failed`, `Canceled`.
-    pub status: String,
-    /// Why it failed.
-    pub error: Option<Fault>,
-}
-
 /// A page of a listing.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,18 +58,6 @@ impl Fault {
     }
 }
 
-impl Operation {
-    /// It has come to an end.
-    pub fn ended(&self) -> bool {
-        matches!(self.status.as_str(), "Succeeded" | "Failed" | "Canceled")
-    }
-
-    /// It has come to an end, but not to its purpose.
-    pub fn failed(&self) -> bool {
-        self.ended() && self.status != "Succeeded"
-    }
-}
-
 impl Config {
     /// The address of a resource, by its id, in the provider's version.
     pub fn url(&self, id: &str) -> String {
@@ -93,10 +71,32 @@ impl Config {
         format!("{}/providers/{kind}/{name}", self.group)
     }
 
-    /// An address that ARM gave: an operation, a next page. Followed only if it is ARM's own, so that no token goes astray.
-    pub fn follow<'a>(&self, url: &'a str) -> Option<&'a str> {
-        url.strip_prefix(&self.arm).filter(|rest| rest.starts_with('/')).map(|_| url)
+    /// An address that ARM gave, an operation or a next page, as it is spelt in the settings. Followed only if it is ARM's
+    /// own, so that no token goes astray; that is told by the scheme, the host in small letters, and the port, which ARM
+    /// is seen to write out (`https://management.azure.com:443/…`).
+    pub fn follow(&self, url: &str) -> Option<String> {
+        let (given, path) = origin(url)?;
+        let (own, base) = origin(&self.arm)?;
+        let rest = path.strip_prefix(base.trim_end_matches('/'))?;
+        (given == own && rest.starts_with('/')).then(|| format!("{}{rest}", self.arm))
     }
+}
+
+/// Scheme, host and port of an address, and what follows. None for what is no address of HTTP.
+fn origin(url: &str) -> Option<((&str, String, u16), &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (scheme, standard) = match scheme.to_ascii_lowercase().as_str() {
+        "https" => ("https", 443),
+        "http" => ("http", 80),
+        _ => return None,
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    // The last colon parts the port, unless it is of an IPv6 address in brackets.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        _ => (authority, standard),
+    };
+    Some(((scheme, host.to_ascii_lowercase(), port), path))
 }
 
 /// A page, from a cursor or from the beginning.
@@ -206,8 +206,26 @@ mod tests {
     #[test]
     fn only_resource_managers_own_addresses_are_followed() {
         let config = config();
-        assert!(config.follow("https://management.azure.com/subscriptions/x?y").is_some());
-        assert!(config.follow("https://management.azure.com.evil.test/x").is_none());
-        assert!(config.follow("https://evil.test/").is_none());
+        let own = "https://management.azure.com/subscriptions/x?y";
+        for url in [
+            own,
+            "https://management.azure.com:443/subscriptions/x?y",
+            "HTTPS://Management.Azure.com/subscriptions/x?y",
+        ] {
+            assert_eq!(config.follow(url).as_deref(), Some(own), "{url}");
+        }
+        for url in [
+            "https://management.azure.com.evil.test/x",
+            "https://management.azure.com@evil.test/x",
+            "https://management.azure.com:443@evil.test/x",
+            "https://management.azure.com:444/x",
+            "https://management.azure.com:x/x",
+            "http://management.azure.com/x",
+            "https://evil.test/",
+            "https://management.azure.com",
+            "/subscriptions/x",
+        ] {
+            assert_eq!(config.follow(url), None, "{url}");
+        }
     }
 }

@@ -17,6 +17,7 @@ mod limits;
 mod logs;
 mod manifest;
 mod names;
+mod operation;
 mod settings;
 mod storage;
 #[cfg(test)]

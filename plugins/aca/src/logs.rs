@@ -1,5 +1,6 @@
 //! The output of a job, from Log Analytics: for after its end, or without an agent. Lines arrive minutes late, in no
-//! order, and many have the same time.
+//! order, and many have the same time. So they are read in the order in which Log Analytics took them, by
+//! `ingestion_time()` ("Log data ingestion time in Azure Monitor"): what comes late comes last, however often it is read.
 
 use std::collections::BTreeMap;
 
@@ -18,14 +19,20 @@ use crate::{
     settings::LogTable,
 };
 
-/// Where a reading goes on: at a time, without the lines of that very time that were read already. Rows have no id, so
-/// they are told by what they say, and counted.
+/// The column that queries add.
+const INGESTED: &str = "Ingested";
+
+/// Where a reading goes on: at two times, without the lines of those very times that were read already. Rows have no id,
+/// so they are told by what they say, and counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// As Azure wrote it: ticks of 100 nanoseconds count.
+    /// When the last line was taken, as Azure wrote it: ticks of 100 nanoseconds count.
+    #[serde(rename = "i")]
+    ingested: String,
+    /// When it was written, likewise: what is taken together has one time of ingestion.
     #[serde(rename = "t")]
     time: String,
-    /// What was read at that time, and how often.
+    /// What was read at those times, and how often.
     #[serde(rename = "s")]
     seen: BTreeMap<String, u32>,
 }
@@ -52,6 +59,7 @@ struct Column {
 
 /// One line as the table has it.
 struct Line {
+    ingested: String,
     time: String,
     stream: String,
     text: String,
@@ -82,13 +90,16 @@ fn query(table: LogTable, execution: &str, main: &str, place: &Place, rows: usiz
     if !main.is_empty() {
         query = format!("{query} | where {} == \"{main}\"", text("ContainerName"));
     }
-    if !place.time.is_empty() {
-        query = format!("{query} | where TimeGenerated >= datetime({})", place.time);
+    query = format!("{query} | extend {INGESTED} = ingestion_time()");
+    if !place.ingested.is_empty() {
+        let (ingested, time) = (&place.ingested, &place.time);
+        query = format!(
+            "{query} | where {INGESTED} > datetime({ingested}) or ({INGESTED} == datetime({ingested}) and TimeGenerated >= datetime({time}))"
+        );
     }
-    let finer = if table == LogTable::Typed { ", _timestamp_d" } else { "" };
-    let order = if table == LogTable::Typed { ", _timestamp_d asc" } else { "" };
+    let finer = if table == LogTable::Typed { ", _timestamp_d asc" } else { "" };
     format!(
-        "{query} | order by TimeGenerated asc{order} | take {rows} | project TimeGenerated{finer}, {}, {}",
+        "{query} | order by {INGESTED} asc, TimeGenerated asc{finer} | take {rows} | project {INGESTED}, TimeGenerated, {}, {}",
         text("Stream"),
         text("Log")
     )
@@ -124,7 +135,8 @@ fn execution(plugin: &ContainerApps, handle: &Handle) -> Result<Option<(String, 
     if found[0].state.execution.is_none() {
         look(plugin, &mut found)?;
     }
-    let [Found { state, .. }] = found;
+    // An app's replica is known by its status.
+    let state = State::of(&found[0].status(plugin.host.now(), 1).handle)?;
     // Both stand in a query: nothing but names may come there.
     let is_name = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     Ok(state
@@ -148,15 +160,21 @@ fn ask(plugin: &ContainerApps, query: &str) -> Result<Vec<Line>> {
             .ok_or_else(|| Error::internal(format!("{doing}: no column {name} in the answer")))
     };
     let names = plugin.config.log_table;
-    let (time, stream, log) =
-        (column("TimeGenerated")?, column(&names.text("Stream"))?, column(&names.text("Log"))?);
+    let (ingested, time) = (column(INGESTED)?, column("TimeGenerated")?);
+    let (stream, log) = (column(&names.text("Stream"))?, column(&names.text("Log"))?);
     let text =
         |row: &[Value], index: usize| row.get(index).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(table
-        .rows
-        .iter()
-        .map(|row| Line { time: text(row, time), stream: text(row, stream), text: text(row, log) })
-        .collect())
+    let line = |row: &Vec<Value>| {
+        let line = Line {
+            ingested: text(row, ingested),
+            time: text(row, time),
+            stream: text(row, stream),
+            text: text(row, log),
+        };
+        let told = !line.ingested.is_empty() && !line.time.is_empty();
+        told.then_some(line).ok_or_else(|| Error::internal(format!("{doing}: a line has no time")))
+    };
+    table.rows.iter().map(line).collect()
 }
 
 /// A query, signed.
@@ -188,7 +206,8 @@ impl Place {
                 .ok()
                 // It stands in a query.
                 .filter(|place: &Self| {
-                    place.time.chars().all(|c| c.is_ascii_alphanumeric() || "-:.+".contains(c))
+                    let times = [&place.ingested, &place.time].map(|time| time.chars());
+                    times.into_iter().flatten().all(|c| c.is_ascii_alphanumeric() || "-:.+".contains(c))
                 })
                 .ok_or_else(|| Error::invalid("this is no cursor of this plugin's logs")),
         }
@@ -204,12 +223,12 @@ impl Line {
 
 /// Takes what is new, up to so many lines.
 fn take(lines: Vec<Line>, place: &mut Place, room: usize, out: &mut Vec<LogEntry>) {
-    // What was seen at the place's time and comes again.
+    // What was seen at the place's times and comes again.
     let mut again = place.seen.clone();
-    let from = place.time.clone();
+    let from = (place.ingested.clone(), place.time.clone());
     for line in lines {
         let key = line.key();
-        if line.time == from
+        if (&line.ingested, &line.time) == (&from.0, &from.1)
             && let Some(left) = again.get_mut(&key).filter(|left| **left > 0)
         {
             *left -= 1;
@@ -218,7 +237,8 @@ fn take(lines: Vec<Line>, place: &mut Place, room: usize, out: &mut Vec<LogEntry
         if out.len() == room {
             return;
         }
-        if line.time != place.time {
+        if (&line.ingested, &line.time) != (&place.ingested, &place.time) {
+            place.ingested.clone_from(&line.ingested);
             place.time.clone_from(&line.time);
             place.seen.clear();
         }
@@ -240,15 +260,24 @@ mod tests {
 
     const WORKSPACE: &str = "01234567-89ab-cdef-0123-456789abcdef";
 
+    const TAKEN: &str = "2026-01-01T00:02:00.7654321Z";
+
     fn started() -> Handle {
         Handle { name: "a".into(), state: r#"{"x":"a-x1","m":"main"}"#.into(), started: true }
     }
 
+    /// Lines that were all taken at once.
     fn table(rows: &[(&str, &str, &str)]) -> Value {
+        let rows: Vec<_> = rows.iter().map(|(time, stream, log)| (TAKEN, *time, *stream, *log)).collect();
+        arrived(&rows)
+    }
+
+    /// Lines with the time at which they were taken.
+    fn arrived(rows: &[(&str, &str, &str, &str)]) -> Value {
         let rows: Vec<Value> =
-            rows.iter().map(|(time, stream, log)| json!([time, 1.0, stream, log])).collect();
-        json!({"tables": [{"name": "PrimaryResult", "columns": [{"name": "TimeGenerated", "type": "datetime"},
-            {"name": "_timestamp_d", "type": "real"}, {"name": "Stream_s", "type": "string"},
+            rows.iter().map(|(taken, time, stream, log)| json!([taken, time, stream, log])).collect();
+        json!({"tables": [{"name": "PrimaryResult", "columns": [{"name": "Ingested", "type": "datetime"},
+            {"name": "TimeGenerated", "type": "datetime"}, {"name": "Stream_s", "type": "string"},
             {"name": "Log_s", "type": "string"}], "rows": rows}]})
     }
 
@@ -278,10 +307,38 @@ mod tests {
             body(&asked[1])["query"],
             format!(
                 "ContainerAppConsoleLogs_CL | where ContainerGroupName_s startswith \"a-x1\" | where ContainerName_s == \"main\" \
-                 | where TimeGenerated >= datetime({t}) | order by TimeGenerated asc, _timestamp_d asc | take 102 \
-                 | project TimeGenerated, _timestamp_d, Stream_s, Log_s"
+                 | extend Ingested = ingestion_time() \
+                 | where Ingested > datetime({TAKEN}) or (Ingested == datetime({TAKEN}) and TimeGenerated >= datetime({t})) \
+                 | order by Ingested asc, TimeGenerated asc, _timestamp_d asc | take 102 \
+                 | project Ingested, TimeGenerated, Stream_s, Log_s"
             )
         );
+    }
+
+    #[test]
+    fn a_line_that_was_taken_late_comes_although_newer_ones_were_read() {
+        let early = ("2026-01-01T00:02:00Z", "2026-01-01T00:00:10Z", "stdout", "ten");
+        let late = ("2026-01-01T00:02:05Z", "2026-01-01T00:00:09Z", "stdout", "nine");
+        let host = host().setting("log_analytics_workspace", WORKSPACE).answering(move |request| {
+            let first = !body(request)["query"].as_str().unwrap().contains("datetime(");
+            let both = [early, late];
+            response(200, arrived(if first { &both[..1] } else { &both }))
+        });
+        let (plugin, _) = on(host);
+        let page = plugin.logs(started(), None, 100).unwrap();
+        assert_eq!(lines(&page), ["ten"]);
+        let next = plugin.logs(started(), Some(page.next), 100).unwrap();
+        assert_eq!(lines(&next), ["nine"]);
+        let place = Place::read(Some(&next.next)).unwrap();
+        assert_eq!((place.ingested.as_str(), place.time.as_str()), (late.0, late.1));
+    }
+
+    #[test]
+    fn a_line_without_the_time_at_which_it_was_taken_is_an_error_and_not_read_for_ever() {
+        let bare = arrived(&[("", "2026-01-01T00:00:09Z", "stdout", "nine")]);
+        let host = host().setting("log_analytics_workspace", WORKSPACE);
+        let (plugin, _) = on(host.answering(move |_| response(200, &bare)));
+        assert_eq!(plugin.logs(started(), None, 9).unwrap_err().code, ErrorCode::Internal);
     }
 
     #[test]
@@ -289,8 +346,8 @@ mod tests {
         let query = query(LogTable::Plain, "x", "", &Place::default(), 5);
         assert_eq!(
             query,
-            "ContainerAppConsoleLogs | where ContainerGroupName startswith \"x\" | order by TimeGenerated asc | take 5 \
-             | project TimeGenerated, Stream, Log"
+            "ContainerAppConsoleLogs | where ContainerGroupName startswith \"x\" | extend Ingested = ingestion_time() \
+             | order by Ingested asc, TimeGenerated asc | take 5 | project Ingested, TimeGenerated, Stream, Log"
         );
     }
 
@@ -313,11 +370,14 @@ mod tests {
     fn without_a_workspace_it_is_unsupported_and_a_forged_cursor_is_refused() {
         let (plugin, host) = on(host());
         assert_eq!(plugin.logs(started(), None, 9).unwrap_err().code, ErrorCode::Unsupported);
-        let forged = r#"{"t":"x) | union Secrets","s":{}}"#;
-        assert_eq!(
-            plugin.logs(started(), Some(forged.into()), 9).unwrap_err().code,
-            ErrorCode::InvalidArgument
-        );
+        for forged in [
+            r#"{"i":"","t":"x) | union Secrets","s":{}}"#,
+            r#"{"i":"x) | union Secrets","t":"","s":{}}"#,
+            r#"{"t":"2026-01-01T00:00:00Z","s":{}}"#,
+        ] {
+            let refused = plugin.logs(started(), Some(forged.into()), 9).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::InvalidArgument, "{forged}");
+        }
         assert!(host.requests().is_empty());
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use sockerless_plugin_sdk::{
     Error, ErrorCode, Request, Result,
-    jobs::{Handle, JobStatus, Page, Phase, Spec},
+    jobs::{Handle, Page, Spec},
 };
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     jobs::{self, Found, Secrets, State},
     limits, names,
 };
-use phase::{App, Replica};
+pub use phase::{App, Replica};
 
 /// How a cursor begins that goes through the apps, after the jobs.
 pub const CURSOR: &str = "apps:";
@@ -92,7 +92,8 @@ fn exposed(ports: &BTreeSet<u16>) -> Vec<(u16, u16)> {
     ports.iter().copied().zip(ports.iter().copied().map(dialled)).collect()
 }
 
-fn id(plugin: &ContainerApps, workload: &str) -> String {
+/// The id of a workload's app.
+pub fn id(plugin: &ContainerApps, workload: &str) -> String {
     plugin.config.id("Microsoft.App/containerApps", &names::job(workload))
 }
 
@@ -111,6 +112,8 @@ pub fn create(plugin: &ContainerApps, spec: &Spec) -> Result<Handle> {
     if there.status == 404 {
         let answer = plugin.send(Request::put(url).json(&body))?;
         plugin.check(&doing, &answer)?;
+        // It alone says why an app cannot be made.
+        let state = State { operation: plugin.operation(&answer), ..state };
         return Ok(state.handle(&spec.name, true));
     }
     plugin.check(&doing, &there)?;
@@ -130,8 +133,9 @@ pub fn create(plugin: &ContainerApps, spec: &Spec) -> Result<Handle> {
 
 /// Starts one that was stopped.
 pub fn start(plugin: &ContainerApps, handle: &Handle, state: State) -> Result<Handle> {
-    act(plugin, &handle.name, "start", "starting")?;
-    Ok(State { since: plugin.host.now(), execution: None, ..state }.handle(&handle.name, true))
+    let operation = act(plugin, &handle.name, "start", "starting")?;
+    let state = State { since: plugin.host.now(), execution: None, operation, ..state };
+    Ok(state.handle(&handle.name, true))
 }
 
 /// Stops it; it keeps its name and can be started again.
@@ -140,14 +144,16 @@ pub fn stop(plugin: &ContainerApps, handle: &Handle) -> Result<Handle> {
     Ok(handle.clone())
 }
 
-fn act(plugin: &ContainerApps, workload: &str, verb: &str, doing: &str) -> Result<()> {
+/// Gives the address of the operation that it begins.
+fn act(plugin: &ContainerApps, workload: &str, verb: &str, doing: &str) -> Result<Option<String>> {
     let url = plugin.config.url(&format!("{}/{verb}", id(plugin, workload)));
     let answer = plugin.send(Request::post(url))?;
     // Stopping what is gone is no error.
     if answer.status == 404 && verb == "stop" {
-        return Ok(());
+        return Ok(None);
     }
-    plugin.check(&format!("{doing} the app {workload}"), &answer)
+    plugin.check(&format!("{doing} the app {workload}"), &answer)?;
+    Ok(plugin.operation(&answer))
 }
 
 /// Removes it.
@@ -155,36 +161,9 @@ pub fn delete(plugin: &ContainerApps, workload: &str) -> Result<()> {
     plugin.remove(&format!("deleting the app {workload}"), &id(plugin, workload))
 }
 
-/// Where an app is.
-pub fn status(plugin: &ContainerApps, found: &Found) -> Result<JobStatus> {
-    let answer = plugin.send(Request::get(plugin.config.url(&id(plugin, &found.name))))?;
-    let now = plugin.host.now();
-    if answer.status == 404 {
-        let mut status = found.status(now, 1);
-        if status.phase == Phase::Created {
-            status.phase = Phase::Starting;
-        }
-        return Ok(status);
-    }
-    let doing = format!("asking for the app {}", found.name);
-    plugin.check(&doing, &answer)?;
-    let app: App = answer.json()?;
-    let replicas = match app.phase() {
-        Phase::Running => Some(replicas(plugin, &doing, &found.name, &app)?),
-        _ => None,
-    };
-    Ok(app.status(replicas.as_deref(), &found.state, &found.name))
-}
-
-/// The replicas of its latest revision; none while that has none.
-fn replicas(plugin: &ContainerApps, doing: &str, workload: &str, app: &App) -> Result<Vec<Replica>> {
-    let path = format!("{}/revisions/{}/replicas", id(plugin, workload), app.revision());
-    let answer = plugin.send(Request::get(plugin.config.url(&path)))?;
-    if answer.status == 404 {
-        return Ok(Vec::new());
-    }
-    plugin.check(doing, &answer)?;
-    Ok(answer.json::<arm::Page<Replica>>()?.value)
+/// The id of the replicas of its latest revision.
+pub fn replicas(plugin: &ContainerApps, workload: &str, app: &App) -> String {
+    format!("{}/revisions/{}/replicas", id(plugin, workload), app.revision())
 }
 
 /// A page of the owner's apps.
@@ -194,11 +173,15 @@ pub fn list(plugin: &ContainerApps, owner: &str, rest: &str) -> Result<Page> {
     );
     let cursor = Some(rest).filter(|rest| !rest.is_empty());
     let page: arm::Page<App> = arm::page(plugin, "listing apps", all, cursor)?;
-    let own = page.value.iter().filter(|app| names::is_owned(&app.tags, owner));
+    let (now, load) = (plugin.host.now(), page.value.len());
+    let own = page.value.into_iter().filter(|app| names::is_owned(&app.tags, owner));
     let items = own
         .map(|app| {
-            let workload = app.tags.get(names::WORKLOAD).unwrap_or(&app.name);
-            (app.status(None, &State::default(), workload), names::spec_labels(&app.tags))
+            let labels = names::spec_labels(&app.tags);
+            let name = app.tags.get(names::WORKLOAD).unwrap_or(&app.name).clone();
+            let state = State { app: true, ..State::default() };
+            let found = Found { name, started: true, state, app: Some(app), ..Found::default() };
+            (found.status(now, load), labels)
         })
         .collect();
     Ok(Page { items, next: page.next_link.map(|link| format!("{CURSOR}{link}")) })

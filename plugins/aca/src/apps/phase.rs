@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use sockerless_plugin_sdk::{
+    Timestamp,
     jobs::{JobStatus, Phase},
     time,
 };
 
 use crate::{
-    jobs::{State, SystemData},
+    jobs::{Found, State, SystemData},
     limits,
 };
 
 /// `ContainerApp`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct App {
     pub name: String,
@@ -24,17 +25,16 @@ pub struct App {
 }
 
 /// `ContainerAppProperties`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Properties {
     pub provisioning_state: String,
     running_status: String,
-    deployment_errors: Option<String>,
     latest_revision_name: String,
 }
 
 /// `Replica`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Replica {
     name: String,
@@ -42,7 +42,7 @@ pub struct Replica {
 }
 
 /// `ReplicaProperties`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct ReplicaProperties {
     created_time: String,
@@ -51,7 +51,7 @@ struct ReplicaProperties {
 }
 
 /// `ReplicaContainer`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Container {
     name: String,
@@ -84,36 +84,54 @@ impl App {
         &self.properties.latest_revision_name
     }
 
-    /// Its status. `replicas`: what was asked for of one that runs.
-    pub fn status(&self, replicas: Option<&[Replica]>, known: &State, workload: &str) -> JobStatus {
-        let mut state = State { app: true, ..known.clone() };
-        let mut told = Told {
-            phase: self.phase(),
-            reason: String::new(),
-            message: self.properties.deployment_errors.clone().unwrap_or_default(),
-        };
-        if told.phase == Phase::Failed {
-            told.reason = "ProvisioningFailed".into();
+    /// Its status, with what was found out beside it. `load` is how many are asked for together.
+    pub fn status(&self, found: &Found, now: Timestamp, load: usize) -> JobStatus {
+        let mut state = found.state.clone();
+        let mut told = Told { phase: self.phase(), reason: String::new(), message: String::new() };
+        match (told.phase, &found.replicas) {
+            (Phase::Failed, _) => told = not_made(found),
+            (Phase::Running, Some(replicas)) => told = of_replicas(replicas, &mut state),
+            _ => {}
         }
-        if let (Phase::Running, Some(replicas)) = (told.phase, replicas) {
-            told = of_replicas(replicas, &mut state);
-        }
+        let created = time::parse_rfc3339(&self.system_data.created_at);
         let ended = matches!(told.phase, Phase::Failed | Phase::Cancelled);
-        let pause = if told.phase == Phase::Running { limits::POLL_MAX_MS } else { limits::POLL_MIN_MS };
+        let pause = match told.phase {
+            Phase::Running => u32::try_from(limits::POLL_MAX_MS).unwrap_or(u32::MAX),
+            _ => found.poll_after(created, now, load),
+        };
         JobStatus {
-            handle: state.handle(workload, true),
+            handle: state.handle(&found.name, true),
             phase: told.phase,
             // Azure does not tell it of apps: the agent does.
             exit_code: None,
             term_signal: None,
             reason: told.reason,
             message: told.message,
-            created: time::parse_rfc3339(&self.system_data.created_at),
+            created,
             started: None,
             finished: None,
-            poll_after_ms: (!ended).then(|| u32::try_from(pause).unwrap_or(u32::MAX)),
+            poll_after_ms: (!ended).then_some(pause),
         }
     }
+}
+
+/// Why it could not be made, as its operation says: an app has no words for that.
+fn not_made(found: &Found) -> Told {
+    let mut told = Told {
+        phase: Phase::Failed,
+        reason: "ProvisioningFailed".to_owned(),
+        message: "Container Apps could not create the app".to_owned(),
+    };
+    if let Some(fault) = &found.failure {
+        let sentence = fault.sentence();
+        if !fault.code.is_empty() {
+            told.reason.clone_from(&fault.code);
+        }
+        if !sentence.is_empty() {
+            told.message = sentence;
+        }
+    }
+    told
 }
 
 /// The first replica is the workload's, and its main container's first run: what Container Apps starts after that is

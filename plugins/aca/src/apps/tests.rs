@@ -1,4 +1,8 @@
-use sockerless_plugin_sdk::{Jobs as _, Method, jobs::WorkloadKind, testing::response};
+use sockerless_plugin_sdk::{
+    Jobs as _, Method,
+    jobs::{JobStatus, Phase, WorkloadKind},
+    testing::response,
+};
 
 use super::*;
 use crate::testing::{asked, plugin, refused, spec};
@@ -89,6 +93,53 @@ fn an_app_runs_from_when_its_container_runs_until_it_is_stopped() {
     let (plugin, _) = plugin(|_| refused(404, "ResourceNotFound"));
     let gone = State { app: true, ..State::default() }.handle("a", true);
     assert_eq!(plugin.status(vec![gone]).unwrap()[0].phase, Phase::Absent);
+}
+
+const OPERATION: &str = "https://management.azure.com/subscriptions/s/providers/Microsoft.App/locations/w/containerappOperationStatuses/1";
+
+#[test]
+fn an_app_that_could_not_be_made_says_why_in_its_operations_words() {
+    let begun = crate::testing::with(response(201, "{}"), "azure-asyncoperation", OPERATION);
+    let (creating, _) = plugin(move |request| match request.method {
+        Method::Get => refused(404, "ResourceNotFound"),
+        _ => begun.clone(),
+    });
+    let handle = creating.create(service(vec![80])).unwrap();
+    let failed =
+        json!({"status": "Failed", "error": {"code": "InvalidTemplate", "message": "no such image"}});
+    for there in [true, false] {
+        let failed = failed.clone();
+        let (later, _) = plugin(move |request| match request.url.contains("containerappOperationStatuses") {
+            true => response(200, &failed),
+            false if there => response(200, app("Failed", "")),
+            false => refused(404, "ResourceNotFound"),
+        });
+        let told = later.status(vec![handle.clone()]).unwrap().remove(0);
+        assert_eq!(
+            (told.phase, told.reason.as_str(), told.message.as_str()),
+            (Phase::Failed, "InvalidTemplate", "no such image"),
+            "{there}"
+        );
+    }
+    let told = status(app("Failed", ""), vec![], None);
+    assert_eq!((told.phase, told.reason.as_str()), (Phase::Failed, "ProvisioningFailed"));
+    assert_eq!(told.message, "Container Apps could not create the app");
+}
+
+#[test]
+fn many_apps_are_asked_for_in_two_rounds() {
+    let (plugin, host) = plugin(|request| match request.url.contains("/replicas?") {
+        true => response(200, json!({"value": [replica("r1", "1", "Running", 0, "")]})),
+        false => response(200, app("Succeeded", "Running")),
+    });
+    let state = State { app: true, main: "main".into(), ..State::default() };
+    let handles = ["a", "b", "c"].map(|name| state.handle(name, true)).to_vec();
+    let all = plugin.status(handles).unwrap();
+    assert_eq!(all.iter().map(|told| told.handle.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert!(all.iter().all(|told| told.phase == Phase::Running));
+    let asked = asked(&host);
+    assert!(asked[..3].iter().all(|line| !line.ends_with("/replicas")), "{asked:?}");
+    assert!(asked.len() == 6 && asked[3..].iter().all(|line| line.ends_with("/replicas")), "{asked:?}");
 }
 
 #[test]

@@ -26,8 +26,9 @@ pub use wire::SystemData;
 
 use crate::{
     ContainerApps, apps,
-    arm::{self, Operation},
+    arm::{self, Fault},
     limits, logs, names,
+    operation::Outcome,
 };
 use status::{job_id, newest, read};
 use wire::{Execution, Job, Started};
@@ -73,6 +74,9 @@ impl Jobs for ContainerApps {
             (age / limits::NOT_READY_AGE_PART).clamp(limits::NOT_READY_RETRY_MS, limits::NOT_READY_MAX_MS);
         let wait = answer.retry_after_ms(now).unwrap_or(pause);
         let Some(job) = read::<Job>(self, &doing, &answer)? else {
+            if let Outcome::Failed(fault) = self.outcome(&doing, &state)? {
+                return Err(not_made(&doing, &fault));
+            }
             let found = Found { state, ..Found::default() };
             if found.is_unseen(now) {
                 return Err(Error::not_ready(format!("{doing}: it cannot be seen yet"), wait));
@@ -81,7 +85,14 @@ impl Jobs for ContainerApps {
         };
         match job.properties.provisioning_state.as_str() {
             "Succeeded" => {}
-            "Failed" | "Canceled" => return Err(self.not_created(&doing, &state)?),
+            "Failed" | "Canceled" => {
+                let (Outcome::Failed(fault) | Outcome::Unknown(Some(fault))) =
+                    self.outcome(&doing, &state)?
+                else {
+                    return Err(not_made(&doing, &Fault::default()));
+                };
+                return Err(not_made(&doing, &fault));
+            }
             other => {
                 return Err(Error::not_ready(format!("{doing}: it is still being made ({other})"), wait));
             }
@@ -99,7 +110,8 @@ impl Jobs for ContainerApps {
                 .unwrap_or_default();
         }
         if let Some(execution) = known {
-            let state = State { execution: Some(execution.name), operation: None, ..state };
+            let (since, execution) = (self.host.now(), Some(execution.name));
+            let state = State { since, execution, operation: None, ..state };
             return Ok(state.handle(&handle.name, true));
         }
         let answer = self.send(Request::post(self.config.url(&format!("{id}/start"))))?;
@@ -204,15 +216,22 @@ fn found_of(job: &Job) -> Found {
     Found { name, started: true, state: State { main, ..State::default() }, ..Found::default() }
 }
 
+/// Why a job could not be made, in Azure's words as far as there are any.
+fn not_made(doing: &str, fault: &Fault) -> Error {
+    let sentence = fault.sentence();
+    let why = if sentence.is_empty() { "Container Apps could not create the job" } else { &sentence };
+    Error::invalid(format!("{doing}: {why}"))
+}
+
 fn main_of(spec: &Spec) -> String {
     spec.containers.first().map(|main| main.name.clone()).unwrap_or_default()
 }
 
 impl ContainerApps {
     /// The address of the operation that an answer began.
-    fn operation(&self, answer: &Response) -> Option<String> {
+    pub(crate) fn operation(&self, answer: &Response) -> Option<String> {
         let header = answer.header("azure-asyncoperation").or_else(|| answer.header("location"));
-        header.and_then(|url| self.config.follow(url)).map(str::to_owned)
+        header.and_then(|url| self.config.follow(url))
     }
 
     /// The handle of a job that is there already, if the same spec made it.
@@ -245,18 +264,16 @@ impl ContainerApps {
         Err(Error { retry_after_ms, ..Error::new(ErrorCode::NotReady, why) })
     }
 
-    /// Why a job could not be made, in Azure's words as far as its operation has them.
-    fn not_created(&self, doing: &str, state: &State) -> Result<Error> {
-        let mut why = "Container Apps could not create the job".to_owned();
-        if let Some(url) = &state.operation {
-            let answer = self.send(Request::get(url.as_str()))?;
-            let operation: Operation = read(self, doing, &answer)?.unwrap_or_default();
-            let sentence = operation.error.map(|fault| fault.sentence()).unwrap_or_default();
-            if !sentence.is_empty() {
-                why = sentence;
-            }
+    /// Where the operation that made a job is; nothing is known of it where the handle names none.
+    fn outcome(&self, doing: &str, state: &State) -> Result<Outcome> {
+        let Some(url) = state.operation.as_ref().and_then(|url| self.config.follow(url)) else {
+            return Ok(Outcome::Unknown(None));
+        };
+        let answer = self.send(Request::get(url))?;
+        if answer.status == 429 {
+            return Err(arm::error(doing, &answer, self.host.now()));
         }
-        Ok(Error::invalid(format!("{doing}: {why}")))
+        Ok(Outcome::of(&answer))
     }
 
     fn one(&self, handle: &Handle) -> Result<JobStatus> {

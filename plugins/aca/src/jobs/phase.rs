@@ -10,7 +10,11 @@ use super::{
     state::State,
     wire::{Execution, Job, when},
 };
-use crate::{arm::Fault, limits};
+use crate::{
+    apps::{App, Replica},
+    arm::Fault,
+    limits,
+};
 
 /// All that was found out about one handle.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,12 +25,22 @@ pub struct Found {
     pub started: bool,
     /// What the handle remembers, with what was learnt.
     pub state: State,
-    /// The operation that made or started it failed.
+    /// The operation that made or started it was asked for.
+    pub asked: bool,
+    /// It goes on.
+    pub pending: bool,
+    /// It failed.
     pub failure: Option<Fault>,
+    /// It could not be asked for; which may be what it failed with.
+    pub doubt: Option<Fault>,
     /// The job, if it was asked for and is there.
     pub job: Option<Job>,
     /// The execution, if it is there.
     pub execution: Option<Execution>,
+    /// The app, if it was asked for and is there.
+    pub app: Option<App>,
+    /// Its replicas, if they were asked for.
+    pub replicas: Option<Vec<Replica>>,
     /// What `Retry-After` asked for.
     pub wait_ms: Option<u64>,
 }
@@ -34,6 +48,9 @@ pub struct Found {
 impl Found {
     /// The status that follows. `load` is how many are asked for together: ARM's reads are shared by all.
     pub fn status(&self, now: Timestamp, load: usize) -> JobStatus {
+        if let Some(app) = &self.app {
+            return app.status(self, now, load);
+        }
         let mut status = self.empty();
         if let Some(execution) = &self.execution {
             self.of_execution(execution, &mut status);
@@ -42,14 +59,11 @@ impl Found {
             status.reason.clone_from(&failure.code);
             status.message = failure.sentence();
         } else if let Some(job) = &self.job {
-            status.phase = self.phase_of(job);
-            if status.phase == Phase::Failed {
-                status.reason = "ProvisioningFailed".to_owned();
-                status.message = "Container Apps could not create the job".to_owned();
-            }
+            self.of_job(job, now, &mut status);
         } else if self.is_unseen(now) {
             // What has just been made may not be seen for a while.
-            status.phase = if self.started { Phase::Starting } else { Phase::Created };
+            let starts = self.started || self.state.app;
+            status.phase = if starts { Phase::Starting } else { Phase::Created };
         }
         if matches!(status.phase, Phase::Starting | Phase::Running) {
             status.poll_after_ms = Some(self.poll_after(status.created, now, load));
@@ -116,16 +130,35 @@ impl Found {
         }
     }
 
-    fn phase_of(&self, job: &Job) -> Phase {
-        match job.properties.provisioning_state.as_str() {
-            "Failed" | "Canceled" => Phase::Failed,
-            _ if self.started => Phase::Starting,
-            _ => Phase::Created,
+    /// Without an execution.
+    fn of_job(&self, job: &Job, now: Timestamp, status: &mut JobStatus) {
+        if matches!(job.properties.provisioning_state.as_str(), "Failed" | "Canceled") {
+            status.phase = Phase::Failed;
+            status.reason = "ProvisioningFailed".to_owned();
+            status.message = "Container Apps could not create the job".to_owned();
+        } else if self.never_came(now) {
+            status.phase = Phase::Failed;
+            status.reason = "NoExecution".to_owned();
+            status.message =
+                "Container Apps has taken the start of the job, and has no execution of it".to_owned();
+        } else {
+            status.phase = if self.started { Phase::Starting } else { Phase::Created };
+        }
+        let doubt = self.doubt.as_ref().map(Fault::sentence).filter(|doubt| !doubt.is_empty());
+        if let (Phase::Failed, Some(doubt)) = (status.phase, doubt) {
+            status.message = format!("{}: {doubt}", status.message);
         }
     }
 
+    /// It was started, and its execution was looked for long enough.
+    fn never_came(&self, now: Timestamp) -> bool {
+        let since = self.state.missing.max(self.state.since);
+        let looked = self.started && self.state.missing > 0 && !self.pending;
+        looked && now.saturating_sub(since) >= limits::UNSEEN_MS
+    }
+
     /// Quick at first, then a tenth of the age; never faster than all together may ask.
-    fn poll_after(&self, created: Option<Timestamp>, now: Timestamp, load: usize) -> u32 {
+    pub fn poll_after(&self, created: Option<Timestamp>, now: Timestamp, load: usize) -> u32 {
         let since = created.unwrap_or(now).max(self.state.since);
         let pause = (now.saturating_sub(since) / limits::POLL_AGE_PART)
             .clamp(limits::POLL_MIN_MS, limits::POLL_MAX_MS);

@@ -16,6 +16,9 @@ pub struct State {
     /// The name of the execution, or of the app's replica, once it is known.
     #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
     pub execution: Option<String>,
+    /// Since when its execution cannot be found; 0 when it was, or was not looked for.
+    #[serde(rename = "u", skip_serializing_if = "is_zero")]
+    pub missing: Timestamp,
     /// The main container, whose exit code counts.
     #[serde(rename = "m", skip_serializing_if = "String::is_empty")]
     pub main: String,

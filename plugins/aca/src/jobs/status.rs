@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use sockerless_plugin_sdk::{
     Request, Response, Result,
-    jobs::{Handle, JobStatus},
+    jobs::{Handle, JobStatus, Phase},
 };
 
 use super::{
@@ -12,9 +12,11 @@ use super::{
     wire::{Execution, Job, Started},
 };
 use crate::{
-    ContainerApps, apps,
-    arm::{Operation, Page},
+    ContainerApps,
+    apps::{self, App, Replica},
+    arm::Page,
     names,
+    operation::Outcome,
 };
 
 /// What an answer is about.
@@ -23,6 +25,8 @@ enum Ask {
     Execution,
     Executions,
     Operation,
+    App,
+    Replicas,
 }
 
 /// The status of each handle, in order.
@@ -33,38 +37,55 @@ pub fn status(plugin: &ContainerApps, handles: &[Handle]) -> Result<Vec<JobStatu
         all.push(Found { name: handle.name.clone(), started: handle.started, state, ..Found::default() });
     }
     look(plugin, &mut all)?;
-    let now = plugin.host.now();
-    let load = all.len();
-    let mut statuses: Vec<JobStatus> = all.iter().map(|found| found.status(now, load)).collect();
-    for (found, status) in all.iter().zip(&mut statuses).filter(|(found, _)| found.state.app) {
-        *status = apps::status(plugin, found)?;
-    }
-    Ok(statuses)
+    let (now, load) = (plugin.host.now(), all.len());
+    Ok(all.iter().map(|found| found.status(now, load)).collect())
 }
 
 /// Finds out what there is to know.
 pub fn look(plugin: &ContainerApps, all: &mut [Found]) -> Result<()> {
-    let first = |found: &Found| -> Vec<Ask> {
-        match (found.started, &found.state.execution) {
-            _ if found.state.app => vec![],
-            (false, _) => vec![Ask::Job],
-            (true, Some(_)) => vec![Ask::Execution],
-            (true, None) if found.state.operation.is_some() => vec![Ask::Executions, Ask::Operation],
-            (true, None) => vec![Ask::Executions],
-        }
-    };
     round(plugin, all, first)?;
-    // No execution: is the job there at all, and why did the operation not lead to one?
-    let second = |found: &Found| {
-        let open = !found.state.app && found.execution.is_none() && found.failure.is_none();
-        let failed = |job: &Job| matches!(job.properties.provisioning_state.as_str(), "Failed" | "Canceled");
-        match &found.job {
-            None if open && found.started => vec![Ask::Job],
-            Some(job) if open && failed(job) && found.state.operation.is_some() => vec![Ask::Operation],
-            _ => vec![],
+    round(plugin, all, second)?;
+    let now = plugin.host.now();
+    for found in all.iter_mut().filter(|found| found.started && !found.state.app) {
+        found.state.missing = match (&found.execution, &found.job) {
+            (None, Some(_)) if found.state.missing > 0 => found.state.missing,
+            (None, Some(_)) => now,
+            _ => 0,
+        };
+    }
+    Ok(())
+}
+
+fn first(found: &Found) -> Vec<Ask> {
+    match (found.started, &found.state.execution) {
+        _ if found.state.app => vec![Ask::App],
+        (false, _) => vec![Ask::Job],
+        (true, Some(_)) => vec![Ask::Execution],
+        (true, None) => vec![Ask::Executions, Ask::Operation],
+    }
+}
+
+/// No execution: is the job there at all, and why did the operation not lead to one? And where is the app that runs by its
+/// own word, or why can it not?
+fn second(found: &Found) -> Vec<Ask> {
+    if found.state.app {
+        return match found.app.as_ref().map(App::phase) {
+            Some(Phase::Running) => vec![Ask::Replicas],
+            Some(Phase::Failed) | None => vec![Ask::Operation],
+            Some(_) => vec![],
+        };
+    }
+    if found.execution.is_some() || found.failure.is_some() {
+        return vec![];
+    }
+    match &found.job {
+        None if found.started => vec![Ask::Job, Ask::Operation],
+        None => vec![Ask::Operation],
+        Some(job) if matches!(job.properties.provisioning_state.as_str(), "Failed" | "Canceled") => {
+            vec![Ask::Operation]
         }
-    };
-    round(plugin, all, second)
+        Some(_) => vec![],
+    }
 }
 
 fn round(plugin: &ContainerApps, all: &mut [Found], asks: impl Fn(&Found) -> Vec<Ask>) -> Result<()> {
@@ -83,6 +104,7 @@ fn round(plugin: &ContainerApps, all: &mut [Found], asks: impl Fn(&Found) -> Vec
     Ok(())
 }
 
+/// None where there is nothing to ask, or it was asked already.
 fn request(plugin: &ContainerApps, found: &Found, ask: &Ask) -> Option<Request> {
     let config = &plugin.config;
     let job = job_id(plugin, &found.name);
@@ -90,12 +112,16 @@ fn request(plugin: &ContainerApps, found: &Found, ask: &Ask) -> Option<Request> 
         Ask::Job => config.url(&job),
         Ask::Execution => config.url(&format!("{job}/executions/{}", found.state.execution.as_ref()?)),
         Ask::Executions => config.url(&format!("{job}/executions")),
-        Ask::Operation => config.follow(found.state.operation.as_ref()?)?.to_owned(),
+        Ask::Operation if found.asked => return None,
+        Ask::Operation => config.follow(found.state.operation.as_ref()?)?,
+        Ask::App => config.url(&apps::id(plugin, &found.name)),
+        Ask::Replicas => config.url(&apps::replicas(plugin, &found.name, found.app.as_ref()?)),
     }))
 }
 
 fn take(plugin: &ContainerApps, found: &mut Found, ask: &Ask, answer: &Response) -> Result<()> {
-    let doing = format!("asking for the job {}", found.name);
+    let what = if found.state.app { "app" } else { "job" };
+    let doing = format!("asking for the {what} {}", found.name);
     match ask {
         Ask::Job => found.job = read::<Job>(plugin, &doing, answer)?,
         Ask::Execution => {
@@ -111,15 +137,28 @@ fn take(plugin: &ContainerApps, found: &mut Found, ask: &Ask, answer: &Response)
             }
         }
         Ask::Operation => {
+            if answer.status == 429 {
+                return plugin.check(&doing, answer);
+            }
+            found.asked = true;
             let wait = answer.retry_after_ms(plugin.host.now());
             found.wait_ms = found.wait_ms.max(wait);
-            if let Some(started) = read::<Started>(plugin, &doing, answer)? {
-                found.state.execution = found.state.execution.take().or_else(|| started.execution());
-                let operation = Operation { status: started.status, error: started.error };
-                if operation.failed() {
-                    found.failure = Some(operation.error.unwrap_or_default());
-                }
+            match Outcome::of(answer) {
+                Outcome::Pending => found.pending = true,
+                Outcome::Done => {}
+                Outcome::Failed(fault) => found.failure = Some(fault),
+                Outcome::Unknown(doubt) => found.doubt = doubt,
             }
+            if !found.state.app && answer.is_success() {
+                // What is no JSON names nothing.
+                let started: Started = serde_json::from_slice(&answer.body).unwrap_or_default();
+                found.state.execution = found.state.execution.take().or_else(|| started.execution());
+            }
+        }
+        Ask::App => found.app = read::<App>(plugin, &doing, answer)?,
+        Ask::Replicas => {
+            let page = read::<Page<Replica>>(plugin, &doing, answer)?;
+            found.replicas = Some(page.map(|page| page.value).unwrap_or_default());
         }
     }
     Ok(())

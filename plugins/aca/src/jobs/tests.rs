@@ -131,6 +131,81 @@ fn a_start_that_lasts_is_followed_until_it_names_the_execution() {
     assert!(status.handle.state.contains(r#""x":"sl-abc-1-x1""#), "{}", status.handle.state);
 }
 
+/// The status of what was started by `OPERATION`, with what the operation answers.
+fn started(answer: Response, now: u64) -> JobStatus {
+    let (plugin, _) = on(host().at(now).answering(holding(vec![
+        ("GET", "/operationStatuses/1", answer),
+        ("GET", "/executions", executions(json!([]))),
+        ("GET", "/jobs/sl-abc-1", response(200, job("Succeeded"))),
+    ])));
+    let handle = handle(&format!(r#"{{"c":1000,"u":1000,"o":"{OPERATION}"}}"#), true);
+    plugin.status(vec![handle]).unwrap().remove(0)
+}
+
+#[test]
+fn a_start_whose_operation_fails_has_failed_with_azures_words() {
+    for status in [400, 409] {
+        let told = started(refused(status, "ManagedEnvironmentCoreQuotaExceeded"), 2000);
+        assert_eq!(
+            (told.phase, told.reason.as_str(), told.message.as_str()),
+            (
+                Phase::Failed,
+                "ManagedEnvironmentCoreQuotaExceeded",
+                "said ManagedEnvironmentCoreQuotaExceeded"
+            ),
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn a_start_of_which_no_execution_comes_has_failed_after_a_while_unless_its_operation_goes_on() {
+    let late = 1000 + limits::UNSEEN_MS;
+    let forgotten = || refused(404, "OperationNotFound");
+    assert_eq!(started(forgotten(), late - 1).phase, Phase::Starting);
+    let told = started(forgotten(), late);
+    assert_eq!((told.phase, told.reason.as_str()), (Phase::Failed, "NoExecution"));
+    assert_eq!(started(response(202, ""), late).phase, Phase::Starting);
+    // Who may not ask for operations, or asks while a server is down, learns nothing of the start.
+    for status in [403, 503] {
+        assert_eq!(started(refused(status, "Whatever"), 2000).phase, Phase::Starting, "{status}");
+        let told = started(refused(status, "Whatever"), late);
+        assert!(told.message.ends_with("no execution of it: said Whatever"), "{}", told.message);
+    }
+}
+
+#[test]
+fn an_execution_that_was_named_and_never_comes_has_failed_after_a_while_and_its_operation_says_why() {
+    let named = |state: &str, now, operation: Response| {
+        let (plugin, _) = on(host().at(now).answering(holding(vec![
+            ("GET", "/operationStatuses/1", operation),
+            ("GET", "/jobs/sl-abc-1", response(200, job("Succeeded"))),
+        ])));
+        plugin.status(vec![handle(state, true)]).unwrap().remove(0)
+    };
+    let state = format!(r#"{{"c":1000,"o":"{OPERATION}","x":"x1","m":"main"}}"#);
+    let failed = named(&state, 2000, refused(400, "NoRoom"));
+    assert_eq!((failed.phase, failed.message.as_str()), (Phase::Failed, "said NoRoom"));
+    // However old it is: from the first time on that it was not found.
+    let done = || response(204, "");
+    let begin = 10 * limits::UNSEEN_MS;
+    let first = named(&state, begin, done());
+    assert_eq!(first.phase, Phase::Starting);
+    assert!(first.handle.state.contains(&format!(r#""u":{begin}"#)), "{}", first.handle.state);
+    let again = named(&first.handle.state, begin + limits::UNSEEN_MS - 1, done());
+    assert_eq!((again.phase, &again.handle.state), (Phase::Starting, &first.handle.state));
+    let last = named(&first.handle.state, begin + limits::UNSEEN_MS, done());
+    assert_eq!((last.phase, last.reason.as_str()), (Phase::Failed, "NoExecution"));
+}
+
+#[test]
+fn an_execution_that_is_found_again_was_not_missing() {
+    let running = json!({"name": "x1", "properties": {"status": "Running"}});
+    let (plugin, _) = plugin(holding(vec![("GET", "/executions/x1", response(200, running))]));
+    let status = plugin.status(vec![handle(r#"{"x":"x1","u":9,"m":"main"}"#, true)]).unwrap().remove(0);
+    assert_eq!((status.phase, status.handle.state.as_str()), (Phase::Running, r#"{"x":"x1","m":"main"}"#));
+}
+
 #[test]
 fn a_job_that_could_not_be_made_says_why() {
     let failed = json!({"status": "Failed", "error": {"code": "InvalidParameterValueInContainerTemplate", "message": "no such storage"}});

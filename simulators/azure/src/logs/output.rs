@@ -35,6 +35,8 @@ pub struct ContainerLog {
     /// Lines whose end has not come, of stdout and stderr.
     partial: [Vec<u8>; 2],
     time: i64,
+    /// When what is written now can be found: lines that are written together are taken together.
+    received: i64,
     dropped: u64,
 }
 
@@ -62,6 +64,7 @@ impl ContainerLog {
             lines: Bucket::new(limits::LOG_LINES_PER_SECOND, limits::LOG_LINES_BURST, Instant::now()),
             partial: [Vec::new(), Vec::new()],
             time: 0,
+            received: 0,
             dropped: 0,
         }
     }
@@ -74,6 +77,7 @@ impl ContainerLog {
 
     /// Takes what was left without a newline, and says what was dropped.
     pub async fn close(mut self) {
+        self.arrive();
         let mut rows = Vec::new();
         for index in 0..2 {
             let partial = std::mem::take(&mut self.partial[index]);
@@ -95,6 +99,7 @@ impl ContainerLog {
     fn take(&mut self, index: usize, time: SystemTime, bytes: &[u8], now: Instant) -> Vec<Row> {
         let nanos = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         self.time = i64::try_from(nanos).unwrap_or(i64::MAX);
+        self.arrive();
         self.lines.fill(now);
         let mut rows = Vec::new();
         let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
@@ -130,13 +135,17 @@ impl ContainerLog {
         self.text(STREAMS[index], String::from_utf8_lossy(line).into_owned())
     }
 
-    fn text(&self, stream: &str, text: String) -> Row {
+    fn arrive(&mut self) {
         let lag = i64::try_from(self.profile.latency(Step::LogIngestion).as_nanos()).unwrap_or_default();
+        self.received = time::to_nanos(time::now()).saturating_add(lag);
+    }
+
+    fn text(&self, stream: &str, text: String) -> Row {
         Row {
             id: 0,
             source: self.source.clone(),
             time: self.time,
-            received: time::to_nanos(time::now()).saturating_add(lag),
+            received: self.received,
             stream: stream.to_owned(),
             text,
         }

@@ -24,6 +24,9 @@ const COLUMNS: &[(&str, &str, &str)] = &[
     ("Log_s", "Log", "string"),
 ];
 
+/// What `extend` adds.
+const INGESTION_TIME: &str = "ingestion_time()";
+
 /// A column of an answer: its name, the console's, and its type.
 type Column = (String, &'static str, &'static str);
 
@@ -47,6 +50,8 @@ fn value(row: &Row, column: &str, environment: &str) -> Option<Datum> {
     let text = |text: &str| Some(Datum::Text(text.to_owned()));
     match column {
         "TimeGenerated" => Some(Datum::Time(row.time)),
+        // What is shown can be asked for: ticks.
+        INGESTION_TIME => Some(Datum::Time(row.received.div_euclid(100) * 100)),
         // A double holds microseconds of this century.
         "_timestamp_d" => Some(Datum::Number(row.time as f64 / 1e9)),
         "_ItemId" => Some(Datum::Text(format!("{:020}", row.id))),
@@ -141,6 +146,7 @@ fn apply(
                 kql::holds(condition, &column)
             });
         }
+        Step::Extend(name) => columns.push((name.clone(), INGESTION_TIME, "datetime")),
         Step::Project(wanted) => {
             let mut kept = Vec::new();
             for (name, column) in wanted {
@@ -237,5 +243,46 @@ fn span(text: Option<&str>) -> Result<(i64, i64), QueryError> {
         (Some(from), None) => Ok((from, from.saturating_add(length(to).ok_or_else(bad)?))),
         (None, Some(to)) => Ok((to.saturating_sub(length(from).ok_or_else(bad)?), to)),
         (None, None) => Err(bad()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_found_in_the_order_in_which_they_were_taken_and_each_from_then_on() {
+        let db = Database::open(std::path::Path::new(":memory:"), &[store::SCHEMA]).unwrap();
+        let now = time::to_nanos(time::now());
+        let second = 1_000_000_000;
+        let row = |written: i64, received: i64, text: &str| Row {
+            id: 0,
+            source: Arc::default(),
+            time: now - written * second,
+            received: now - received * second,
+            stream: "stdout".into(),
+            text: text.into(),
+        };
+        let rows =
+            [row(90, 20, "late"), row(80, 30, "early"), row(79, 30, "with it"), row(70, -60, "to come")];
+        store::add(&db, &rows).unwrap();
+        let ask =
+            |text: &str| answer(&db, &kql::parse(text).unwrap(), None, "e").unwrap()["tables"][0].clone();
+        let table = "ContainerAppConsoleLogs | extend I = ingestion_time()";
+        let order = "order by I asc, TimeGenerated asc | project I, Log";
+        let all = ask(&format!("{table} | {order}"));
+        assert_eq!(all["columns"][0], json!({"name": "I", "type": "datetime"}));
+        let texts = |found: &Value| -> Vec<String> {
+            let rows = found["rows"].as_array().unwrap().iter();
+            rows.map(|row| row[1].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(texts(&all), ["early", "with it", "late"]);
+        let taken = all["rows"][1][0].as_str().unwrap();
+        let on = ask(&format!("{table} | where I > datetime({taken}) | {order}"));
+        assert_eq!(texts(&on), ["late"]);
+        let same = ask(&format!("{table} | where I == datetime({taken}) | {order}"));
+        assert_eq!(texts(&same), ["early", "with it"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The part of the Kusto query language that queries of logs need: a table, `where`, `project`, `order by`, `take`.
+//! The part of the Kusto query language that queries of logs need: a table, `where`, `extend`, `project`, `order by`, `take`.
 
 mod evaluate;
 mod lex;
@@ -59,6 +59,8 @@ pub enum Condition {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     Where(Condition),
+    /// The name of a new column, with `ingestion_time()` in it.
+    Extend(String),
     /// New name and column.
     Project(Vec<(String, String)>),
     /// Column, and whether it ascends.

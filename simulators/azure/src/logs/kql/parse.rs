@@ -48,7 +48,7 @@ impl Parser {
             None => String::new(),
         };
         let message = format!(
-            "Query could not be parsed at '{near}': {wanted} was expected. This simulator knows a table with where, project, \
+            "Query could not be parsed at '{near}': {wanted} was expected. This simulator knows a table with where, extend, project, \
              order by and take."
         );
         Err(QueryError::new("SyntaxError", message))
@@ -88,6 +88,16 @@ impl Parser {
         let word = self.word("an operator")?;
         match word.as_str() {
             "where" | "filter" => Ok(Step::Where(self.any()?)),
+            "extend" => {
+                let name = self.word("a name")?;
+                self.sign("=")?;
+                if !self.is_word("ingestion_time") {
+                    return self.fail("'ingestion_time()'");
+                }
+                self.sign("(")?;
+                self.sign(")")?;
+                Ok(Step::Extend(name))
+            }
             "project" => {
                 let mut columns = Vec::new();
                 loop {
@@ -124,7 +134,7 @@ impl Parser {
                 }
                 _ => self.fail("a number"),
             },
-            _ => self.fail("where, project, order by or take"),
+            _ => self.fail("where, extend, project, order by or take"),
         }
     }
 

@@ -47,6 +47,8 @@ fn a_query_is_a_table_and_its_steps() {
     assert_eq!(query.steps[1], Step::Project(vec![(text("B"), text("B")), (text("C"), text("D"))]));
     assert_eq!(query.steps[2], Step::Order(vec![(text("B"), true), (text("C"), false)]));
     assert_eq!(query.steps[3], Step::Take(10));
+    let query = parse("T | extend I = ingestion_time() | where I > ago(1h)").unwrap();
+    assert_eq!(query.steps[0], Step::Extend(text("I")));
 }
 
 #[test]
@@ -55,6 +57,8 @@ fn what_is_not_known_is_a_syntax_error() {
         "",
         "T | summarize count()",
         "T | where",
+        "T | extend I = now()",
+        "T | extend ingestion_time()",
         "T | where A == ",
         "T | where A ~ 1",
         "T | take x",
