@@ -12,6 +12,8 @@ pub enum Step {
     Provision,
     /// From a created resource to its place in listings.
     Listed,
+    /// From a created resource to its being found by its id: Resource Manager's caches are behind.
+    Seen,
     /// From an updated job to the executions that use the new template.
     Template,
     /// From a start to the container: room, image, volumes.
@@ -27,10 +29,12 @@ impl Latency for Step {
         match (profile, self) {
             (Profile::Fast, Self::Provision) => 2..4,
             (Profile::Fast, Self::Listed | Self::ColdStart | Self::Complete) => 0..2,
+            (Profile::Fast, Self::Seen) => 0..1,
             (Profile::Fast, Self::Template) => 20..30,
             (Profile::Fast, Self::LogIngestion) => 0..1,
             (Profile::Realistic, Self::Provision) => 1_500..4_000,
             (Profile::Realistic, Self::Listed) => 1_000..5_000,
+            (Profile::Realistic, Self::Seen) => 0..3_000,
             (Profile::Realistic, Self::Template) => 60_000..180_000,
             (Profile::Realistic, Self::ColdStart) => 20_000..40_000,
             (Profile::Realistic, Self::Complete) => 5_000..15_000,

@@ -35,7 +35,24 @@ pub fn fresh(call: &Call, kind: &str, id: &str, name: &str, old: Option<&Value>)
     doc["systemData"] = tags::system_data(old);
     doc["location"] = json!(call.simulator.config.location);
     doc["properties"]["provisioningState"] = json!("InProgress");
+    doc["_seen"] = seen(&call.simulator, old);
     doc
+}
+
+/// From when on a resource that is made now is found by its id, nanoseconds since 1970.
+pub fn seen_from(simulator: &Simulator) -> i64 {
+    let lag = simulator.config.profile.latency(Step::Seen);
+    time::to_nanos(time::now()).saturating_add(i64::try_from(lag.as_nanos()).unwrap_or_default())
+}
+
+/// The same of one that is set: what was there is found at all times.
+pub fn seen(simulator: &Simulator, old: Option<&Value>) -> Value {
+    old.map_or_else(|| json!(seen_from(simulator)), |old| old["_seen"].clone())
+}
+
+/// Whether it is found by its id already.
+pub fn is_seen(doc: &Value) -> bool {
+    doc["_seen"].as_i64().is_none_or(|from| from <= time::to_nanos(time::now()))
 }
 
 /// 409 while an operation on it goes on.

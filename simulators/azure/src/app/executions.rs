@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Live, driver, jobs, resources, rules};
+use super::{Live, document, driver, jobs, resources, rules};
 use crate::arm::operations::{self, Style};
 use crate::arm::{Answer, Call, store};
 use crate::error::{ArmError, Result};
@@ -56,7 +56,8 @@ fn id(call: &Call) -> String {
 /// `executions/E` with GET
 pub fn get(call: &Call) -> Result<Answer> {
     jobs::find(call)?;
-    Ok(Answer::ok(shown(store::get(&call.simulator.db, &id(call))?.ok_or_else(|| missing(call))?)))
+    let found = store::get(&call.simulator.db, &id(call))?.filter(document::is_seen);
+    Ok(Answer::ok(shown(found.ok_or_else(|| missing(call))?)))
 }
 
 /// `executions` with GET: the newest first, all at once.
@@ -86,6 +87,11 @@ pub fn start(call: &Call) -> Result<Answer> {
     let job_id = job["id"].as_str().unwrap_or_default();
     let name = format!("{}-{}", job["name"].as_str().unwrap_or_default(), ids::suffix(7));
     let id = format!("{job_id}/executions/{name}");
+    if call.doom.is_some() {
+        // No execution comes of what fails, so that none is named: its operation alone says why.
+        let operation = operations::begin(call, async { Ok(None) })?;
+        return Ok(Answer::empty(StatusCode::ACCEPTED).with_operation(call, &operation, Style::Location));
+    }
     let doc = json!({
         "id": id,
         "name": name,
@@ -99,6 +105,7 @@ pub fn start(call: &Call) -> Result<Answer> {
         "_configuration": job["properties"]["configuration"],
         "_environment": job["properties"]["environmentId"],
         "_job": job["name"],
+        "_seen": document::seen_from(&call.simulator),
     });
     let cpu_millis = resources::cpu_millis(&template)
         .saturating_mul(u32::try_from(driver::parallelism(&doc)).unwrap_or(u32::MAX));
@@ -116,8 +123,7 @@ pub fn start(call: &Call) -> Result<Answer> {
         }
         running.insert(id.to_ascii_lowercase(), live.clone());
     }
-    let kept =
-        store::put(&call.simulator.db, KIND, job_id, &id, &doc, super::document::listed(&call.simulator));
+    let kept = store::put(&call.simulator.db, KIND, job_id, &id, &doc, document::listed(&call.simulator));
     if let Err(error) = kept.and_then(|_| trim(&call.simulator, job_id)) {
         call.simulator.apps.live().remove(&id.to_ascii_lowercase());
         return Err(error);

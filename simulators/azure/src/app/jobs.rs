@@ -32,7 +32,8 @@ pub fn find(call: &Call) -> Result<Value> {
 
 /// `jobs/J` with GET
 pub fn get(call: &Call) -> Result<Answer> {
-    Ok(Answer::ok(shown(find(call)?)))
+    let found = Some(find(call)?).filter(document::is_seen);
+    Ok(Answer::ok(shown(found.ok_or_else(|| call.missing("jobs", call.name(0)))?)))
 }
 
 /// `jobs` with GET

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::document::shown;
+use super::document::{self, shown};
 use super::environments;
 use crate::arm::{Answer, Call, store, tags};
 use crate::error::{ArmError, Result};
@@ -28,7 +28,8 @@ fn missing(call: &Call) -> ArmError {
 /// `storages/N` with GET; the key stays out.
 pub fn get(call: &Call) -> Result<Answer> {
     let id = format!("{}/storages/{}", environment(call)?, call.name(1));
-    Ok(Answer::ok(shown(store::get(&call.simulator.db, &id)?.ok_or_else(|| missing(call))?)))
+    let found = store::get(&call.simulator.db, &id)?.filter(document::is_seen);
+    Ok(Answer::ok(shown(found.ok_or_else(|| missing(call))?)))
 }
 
 /// `storages` with GET: all at once.
@@ -58,6 +59,7 @@ pub fn put(call: &Call) -> Result<Answer> {
     doc["name"] = json!(name);
     doc["type"] = json!("Microsoft.App/managedEnvironments/storages");
     doc["systemData"] = tags::system_data(old.as_ref());
+    doc["_seen"] = document::seen(&call.simulator, old.as_ref());
     // An environment tells all of its storages, without delay.
     store::put(&call.simulator.db, KIND, &environment, &id, &doc, 0)?;
     Ok(Answer::ok(shown(doc)))

@@ -59,3 +59,21 @@ async fn an_operation_that_was_accepted_fails_and_the_resource_says_so() {
     cloud.done("DELETE", &job(&cloud), Value::Null).await;
     assert_eq!(cloud.call("GET", &job(&cloud), Value::Null).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_start_that_fails_later_names_no_execution_and_its_operation_says_why() {
+    let cloud = Cloud::start().await;
+    cloud.create("one", cloud.job(&["true"])).await;
+    let start = format!("{}/start", job(&cloud));
+    want(
+        &cloud,
+        json!({"method": "POST", "path": start, "code": "NoRoom", "message": "No room.", "status": 409,
+        "operation": true, "times": 1}),
+    )
+    .await;
+    let end = cloud.done("POST", &start, Value::Null).await;
+    assert_eq!(end["error"], json!({"code": "NoRoom", "message": "No room."}));
+    let executions = cloud.get(&format!("{}/executions", job(&cloud))).await;
+    assert_eq!(executions["value"], json!([]));
+    cloud.done("POST", &start, Value::Null).await;
+}

@@ -144,6 +144,29 @@ async fn executions_use_the_old_template_for_a_while_after_an_update() {
 }
 
 #[tokio::test]
+async fn what_was_made_may_not_be_found_at_first_but_is_there() {
+    let cloud = Cloud::start().await;
+    cloud.create("job", cloud.job(&["sleep"])).await;
+    let execution = cloud.start_job("job").await;
+    let storage = format!("{}/storages/share", cloud.environment());
+    let file =
+        json!({"accountName": "simstorage", "shareName": "s", "accountKey": "k", "accessMode": "ReadOnly"});
+    cloud.ok("PUT", &storage, json!({"properties": {"azureFile": file}})).await;
+    for id in [path(&cloud, "job"), execution, storage] {
+        let set = |from: i64| {
+            store::update(&cloud.server.simulator.db, &id, |doc| {
+                assert!(doc["_seen"].is_i64(), "{id}");
+                doc["_seen"] = json!(from);
+            })
+        };
+        set(i64::MAX).unwrap();
+        assert_eq!(cloud.call("GET", &id, Value::Null).await.status, 404, "{id}");
+        set(0).unwrap();
+        cloud.get(&id).await;
+    }
+}
+
+#[tokio::test]
 async fn secrets_are_variables_and_files_and_stay_out_of_answers() {
     let runner = Fake::playing(|spec| {
         let held = spec.mounts.iter().any(|mount| match &mount.source {

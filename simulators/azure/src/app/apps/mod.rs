@@ -31,7 +31,8 @@ fn find(call: &Call) -> Result<Value> {
 
 /// `containerApps/A` with GET
 pub fn get(call: &Call) -> Result<Answer> {
-    Ok(Answer::ok(shown(find(call)?)))
+    let found = Some(find(call)?).filter(document::is_seen);
+    Ok(Answer::ok(shown(found.ok_or_else(|| call.missing("containerApps", call.name(0)))?)))
 }
 
 /// `containerApps` with GET
