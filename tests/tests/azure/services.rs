@@ -1,6 +1,6 @@
 //! Containers that the environment's others can dial.
 
-use sockerless_tests::{Daemon, http, until};
+use sockerless_tests::{Daemon, backend::CLOUDRUN, http, until};
 
 use super::{Azure, daemon};
 
@@ -78,7 +78,8 @@ fn the_end_of_a_service_is_the_first_of_its_process_with_its_exit_code() {
 
 #[test]
 fn a_backend_without_services_says_why_and_creates_nothing() {
-    let daemon = Daemon::with_busybox();
+    let daemon = Daemon::of(&CLOUDRUN, &[], &[]);
+    daemon.load_busybox();
     let docker = daemon.docker();
     let words = docker.run("run --label sockerless.service=true -p 80 busybox true").fails(125);
     assert!(words.contains("the backend cloudrun runs containers as jobs"), "{words}");
