@@ -93,6 +93,12 @@ pub struct QueryError {
     pub message: String,
 }
 
+/// The words of the engine below, one deeper: its own number stands beside the sentence.
+const INNERMOST: [(&str, &str, &str); 2] = [
+    ("SemanticError", "A semantic error occurred.", "SEM0100"),
+    ("SyntaxError", "A recognition error occurred in the query.", "SYN0002"),
+];
+
 impl QueryError {
     fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
@@ -101,11 +107,18 @@ impl QueryError {
 
 impl IntoResponse for QueryError {
     fn into_response(self) -> Response {
+        let below = INNERMOST.iter().find(|(code, _, _)| *code == self.code);
+        let inner = match below {
+            Some((code, message, number)) => json!({
+                "code": code, "message": message, "innererror": {"code": number, "message": self.message},
+            }),
+            None => json!({"code": self.code, "message": self.message}),
+        };
         let body = json!({"error": {
             "message": "The request had some invalid properties",
             "code": "BadArgumentError",
             "correlationId": ids::uuid(),
-            "innererror": {"code": self.code, "message": self.message},
+            "innererror": inner,
         }});
         (StatusCode::BAD_REQUEST, Json(body)).into_response()
     }

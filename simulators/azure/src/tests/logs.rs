@@ -46,6 +46,9 @@ async fn a_query_that_is_not_understood_is_a_clear_error() {
             "{text}"
         );
     }
+    let inner = query(&cloud, "Heartbeat | take 1").await.json()["error"]["innererror"]["innererror"].clone();
+    let words = inner["message"].as_str().unwrap();
+    assert!(inner["code"] == "SEM0100" && words.contains("Failed to resolve table"), "{inner}");
     let other = cloud.raw("POST", "/v1/workspaces/other/query", &[], "{}").await;
     assert_eq!(other.error(), (404, "WorkspaceNotFoundError".to_owned()));
 }
