@@ -27,6 +27,13 @@ impl CredentialError {
     }
 }
 
+impl CredentialErrorKind {
+    /// Of an answer that is no success: a provider that is busy or in trouble says nothing about the credential.
+    pub(crate) fn of_status(status: u16) -> Self {
+        if status == 429 || status >= 500 { Self::Unavailable } else { Self::Rejected }
+    }
+}
+
 /// What kind of failure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialErrorKind {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sockerless_credentials::Credentials;
+use sockerless_credentials::{CredentialError, CredentialErrorKind, Credentials};
 use sockerless_ports::{
     Store,
     registry::{ImageError, Login},
@@ -43,16 +43,35 @@ impl Logins for BackendLogins {
         credential: &str,
         registry: &str,
     ) -> std::result::Result<Option<Login>, ImageError> {
-        let login = self
-            .0
-            .registry_login(credential, registry)
-            .await
-            .map_err(|error| ImageError::Denied(error.to_string()))?;
+        let login = self.0.registry_login(credential, registry).await.map_err(|error| refusal(&error))?;
         Ok(Some(Login {
             username: login.username,
             password: login.password.expose().to_owned(),
             serveraddress: registry.to_owned(),
             ..Login::default()
         }))
+    }
+}
+
+/// A provider that is busy or in trouble has not refused.
+fn refusal(error: &CredentialError) -> ImageError {
+    match error.kind {
+        CredentialErrorKind::Unavailable => ImageError::Unavailable(error.to_string()),
+        _ => ImageError::Denied(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_in_trouble_is_no_refusal() {
+        let of = |kind| refusal(&CredentialError::new("c", kind, "words", ""));
+        assert!(
+            matches!(of(CredentialErrorKind::Unavailable), ImageError::Unavailable(words) if words.contains("words"))
+        );
+        assert!(matches!(of(CredentialErrorKind::Rejected), ImageError::Denied(_)));
+        assert!(matches!(of(CredentialErrorKind::Missing), ImageError::Denied(_)));
     }
 }

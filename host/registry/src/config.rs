@@ -29,7 +29,7 @@ pub struct Mirror {
 #[async_trait]
 pub trait Logins: Send + Sync + 'static {
     /// The login that a backend's credential gives at a registry (`host[:port]`). None: none is
-    /// needed. Errors: the credential cannot be had; the text names it.
+    /// needed. Errors: the credential cannot be had; the text names it. `Unavailable` where another attempt may help.
     async fn login(&self, credential: &str, registry: &str) -> Result<Option<Login>, ImageError>;
 }
 

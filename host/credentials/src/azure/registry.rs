@@ -29,7 +29,10 @@ impl Azure {
             .append_pair("access_token", token.expose())
             .finish();
         let refused = |kind, what: String| {
-            let remedy = "Give the daemon's identity the role AcrPush on the registry";
+            let remedy = match kind {
+                CredentialErrorKind::Unavailable => "",
+                _ => "Give the daemon's identity the role AcrPush on the registry",
+            };
             CredentialError::new(name, kind, format!("no login for {registry}: {what}"), remedy)
         };
         let unavailable = |error: reqwest::Error| refused(CredentialErrorKind::Unavailable, words(&error));
@@ -49,7 +52,8 @@ impl Azure {
             }
             _ => {
                 let text: String = String::from_utf8_lossy(&body).chars().take(300).collect();
-                Err(refused(CredentialErrorKind::Rejected, format!("{text} (HTTP {})", status.as_u16())))
+                let kind = CredentialErrorKind::of_status(status.as_u16());
+                Err(refused(kind, format!("{text} (HTTP {})", status.as_u16())))
             }
         }
     }

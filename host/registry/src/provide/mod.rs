@@ -113,10 +113,25 @@ impl Images {
     /// A repository of a backend's, as whoever may write there.
     async fn to_write(&self, target: &Reference, sources: &ImageSources) -> Result<Place, ImageError> {
         let login = match &sources.credential {
-            Some(credential) => self.copies.logins.login(credential, &target.registry).await?,
+            Some(credential) => self.login_of(credential, &target.registry).await?,
             None => None,
         };
         Ok(self.places.push(&target.registry, &target.repository, login))
+    }
+
+    /// A backend's login, asked for again while its provider is in trouble.
+    async fn login_of(&self, credential: &str, registry: &str) -> Result<Option<Login>, ImageError> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.copies.logins.login(credential, registry).await {
+                Err(ImageError::Unavailable(error)) if attempt < tuning::ATTEMPTS => {
+                    tracing::info!(registry, attempt, error, "asking for a registry's login again");
+                    tokio::time::sleep(tuning::ATTEMPT_PAUSE * attempt).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Whether the cloud can pull from where the image came from.

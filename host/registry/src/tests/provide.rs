@@ -165,6 +165,9 @@ impl Logins for Counting {
         self.0.fetch_add(1, Ordering::Relaxed);
         match credential {
             "known" => Ok(Some(login("user", "secret"))),
+            "shaky" if self.0.load(Ordering::Relaxed) < 3 => Err(ImageError::Unavailable("busy".into())),
+            "shaky" => Ok(Some(login("user", "secret"))),
+            "down" => Err(ImageError::Unavailable("busy".into())),
             other => Err(ImageError::Denied(format!("no credential {other}"))),
         }
     }
@@ -200,5 +203,28 @@ async fn the_backends_credential_opens_its_repository() {
         assert_eq!(unknown, ImageError::Denied("no credential other".into()));
         bench.images.provide(&id, &wanted(Some("known")), silent()).await.unwrap();
         assert_eq!(logins.0.load(Ordering::Relaxed), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_asked_for_again_while_its_provider_is_in_trouble() {
+    let (from, to) = (Hub::open(Door::Open).await, Hub::open(Door::Basic).await);
+    from.put_image("app", "latest", "amd64", "x");
+    for (credential, asked) in [("shaky", 3), ("down", 3)] {
+        let bench = Bench::new().await;
+        let logins = Arc::new(Counting::default());
+        let folder = bench.folder.path().join("own");
+        let images =
+            Images::open(folder, bench.store.clone(), logins.clone(), ImagesConfig::default()).await.unwrap();
+        let bench = Bench { images, ..bench };
+        let id = bench.pull(&from.url("app")).await.unwrap().id;
+        let wanted =
+            ImageSources { credential: Some(credential.into()), ..sources(&[], Some(to.url("copies"))) };
+        let answer = bench.images.provide(&id, &wanted, silent()).await;
+        match credential {
+            "shaky" => assert!(answer.is_ok(), "{answer:?}"),
+            _ => assert_eq!(answer, Err(ImageError::Unavailable("busy".into()))),
+        }
+        assert_eq!(logins.0.load(Ordering::Relaxed), asked);
     }
 }
