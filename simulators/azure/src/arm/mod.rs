@@ -19,7 +19,7 @@ use serde_json::Value;
 
 pub use answer::Answer;
 pub use call::Call;
-pub use page::page;
+pub use page::{page, page_of};
 
 use crate::auth::{self, Audience};
 use crate::error::{ArmError, Result};

@@ -8,6 +8,9 @@ use sockerless_simulator_common::schema::{Field, Kind};
 use super::table::{Api, Method};
 use crate::error::{ArmError, Result};
 
+/// The query parameter that says where a page of a listing begins.
+pub const SKIP: &str = "$skiptoken";
+
 impl Api {
     /// Parses and checks the body of a method and gives it in canonical form: no `null`s, nothing that only the server
     /// sets, enums as the model spells them. A method without a body gives `null`.
@@ -64,6 +67,10 @@ impl Api {
             Some(_) => {}
         }
         for (name, text) in &given {
+            // Of the address of a next page, which the service makes and no model knows.
+            if name == SKIP && method.http == "GET" {
+                continue;
+            }
             let Some(field) = method.query.get(name) else {
                 let message = format!("The query parameter '{name}' is not known to this operation.");
                 return Err(ArmError::bad("InvalidQueryParameter", message));

@@ -5,6 +5,7 @@ mod table;
 
 use std::sync::LazyLock;
 
+pub use check::SKIP;
 pub use table::Api;
 
 macro_rules! api {

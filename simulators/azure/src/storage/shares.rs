@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{accounts, names, place};
-use crate::arm::{Answer, Call, page, store};
+use crate::arm::{Answer, Call, page_of, store};
 use crate::error::{ArmError, Result};
 use crate::server::Simulator;
 use crate::{ids, limits, time};
@@ -40,26 +40,48 @@ fn missing() -> ArmError {
     ArmError::not_found("ShareNotFound", "The specified share does not exist.")
 }
 
+/// Refuses a `$expand` with another word than an operation has.
+fn expand(call: &Call, known: &[&str]) -> Result<()> {
+    let asked = call.query.get("$expand").map_or("", String::as_str);
+    let other = asked.split(',').map(str::trim).find(|word| !word.is_empty() && !known.contains(word));
+    other.map_or(Ok(()), |word| {
+        let message = format!(
+            "Value for one of the query parameters specified in the request URI is invalid: $expand={word}."
+        );
+        Err(ArmError::bad("InvalidQueryParameterValue", message))
+    })
+}
+
 /// `shares/S` with GET
 pub fn get(call: &Call) -> Result<Answer> {
+    expand(call, &["stats"])?;
     let account = accounts::find(call)?;
     let id = format!("{}/shares/{}", service_id(&account), call.name(1));
     let mut doc = store::get(&call.simulator.db, &id)?.ok_or_else(missing)?;
-    if call.query.get("$expand").is_some_and(|expand| expand.eq_ignore_ascii_case("stats")) {
+    if call.query.get("$expand").is_some_and(|expand| !expand.is_empty()) {
         let used = place::usage(&call.simulator.files.share(call.name(0), call.name(1)))?;
         doc["properties"]["shareUsageBytes"] = json!(used);
     }
     Ok(Answer::ok(doc))
 }
 
-/// `shares` with GET
+/// `shares` with GET. The filter is the beginning of a name; metadata is told of a single share alone, and of deleted ones and
+/// snapshots there are none.
 pub fn list(call: &Call) -> Result<Answer> {
+    expand(call, &["deleted", "snapshots"])?;
     let account = accounts::find(call)?;
-    page(call, KIND, &service_id(&account), |doc| doc)
+    let beginning = call.query.get("$filter").map_or("", String::as_str);
+    page_of(call, KIND, &service_id(&account), |mut doc| {
+        if let Some(properties) = doc["properties"].as_object_mut() {
+            properties.remove("metadata");
+        }
+        doc["name"].as_str().is_some_and(|name| name.starts_with(beginning)).then_some(doc)
+    })
 }
 
 /// `shares/S` with PUT
 pub fn put(call: &Call) -> Result<Answer> {
+    expand(call, &["snapshots"])?;
     let account = accounts::find(call)?;
     names::check_share(call.name(1))?;
     if call.body["properties"]["enabledProtocols"] == "NFS" {

@@ -55,7 +55,25 @@ async fn accounts_and_shares_come_and_go() {
         (&found["properties"]["metadata"], &found["properties"]["shareUsageBytes"]),
         (&json!({"owner": "d0"}), &json!(0))
     );
-    assert_eq!(cloud.get(&shares).await["value"].as_array().unwrap().len(), 1);
+    share(&cloud, "date").await;
+    let names = async |query: &str| {
+        let page = cloud.get(&format!("{shares}?{query}")).await;
+        let all = page["value"].as_array().unwrap().clone();
+        assert!(all.iter().all(|share| share["properties"].get("metadata").is_none()), "{all:?}");
+        let names: Vec<_> = all.iter().map(|share| share["name"].as_str().unwrap().to_owned()).collect();
+        (names, page["nextLink"].as_str().map(|link| link.split_once('?').unwrap().1.to_owned()))
+    };
+    assert_eq!(names("$expand=deleted,snapshots").await.0, ["data", "date"]);
+    assert_eq!(names("$filter=dat").await.0.len(), 2);
+    assert_eq!(names("$filter=dat%65").await.0, ["date"]);
+    let (first, next) = names("$maxpagesize=1").await;
+    let (second, end) = names(&next.unwrap()).await;
+    assert_eq!((first, second, end), (vec!["data".into()], vec!["date".into()], None));
+    for odd in ["$expand=metadata", "$expand=stats"] {
+        let answer = cloud.call("GET", &format!("{shares}?{odd}"), Value::Null).await;
+        assert_eq!(answer.error(), (400, "InvalidQueryParameterValue".to_owned()), "{odd}");
+    }
+    cloud.call("DELETE", &format!("{shares}/date"), Value::Null).await;
     for bad in ["ab", "a--b", "-ab", "Data"] {
         let answer = cloud.call("PUT", &format!("{shares}/{bad}"), json!({})).await;
         assert_eq!(answer.error().1, "InvalidResourceName", "{bad}");
