@@ -51,6 +51,7 @@ pub async fn replica(
             simulator,
             template: &execution["_template"],
             configuration,
+            identity: &execution["_identity"],
             environment: execution["_environment"].as_str().unwrap_or_default(),
             name: &own,
             variables: vec![

@@ -103,6 +103,7 @@ pub fn start(call: &Call) -> Result<Answer> {
         },
         "_template": template,
         "_configuration": job["properties"]["configuration"],
+        "_identity": job["identity"],
         "_environment": job["properties"]["environmentId"],
         "_job": job["name"],
         "_seen": document::seen_from(&call.simulator),

@@ -17,6 +17,8 @@ pub struct Replica<'a> {
     pub template: &'a Value,
     /// Secrets.
     pub configuration: &'a Value,
+    /// The identities of the resource.
+    pub identity: &'a Value,
     /// The environment's id.
     pub environment: &'a str,
     /// Its own name, which is its host name too.
@@ -37,6 +39,31 @@ pub fn together(template: &Value) -> bool {
     several("containers") > 1 || several("initContainers") > 0 || empty.next().is_some()
 }
 
+/// Where a container gets tokens of its resource's identities: told as long as one of them is there for its stage.
+fn identity(replica: &Replica<'_>, container: &Value) -> Vec<(String, String)> {
+    let mut inits = replica.template["initContainers"].as_array().into_iter().flatten();
+    let stage = if inits.any(|init| init["name"] == container["name"]) { "Init" } else { "Main" };
+    let settings = || replica.configuration["identitySettings"].as_array().into_iter().flatten();
+    let is_there = |id: &str| {
+        let of =
+            |setting: &&Value| setting["identity"].as_str().is_some_and(|own| own.eq_ignore_ascii_case(id));
+        let lifecycle =
+            settings().find(of).and_then(|setting| setting["lifecycle"].as_str()).unwrap_or("All");
+        lifecycle == "All" || lifecycle == stage
+    };
+    let kind = replica.identity["type"].as_str().unwrap_or_default();
+    let own = replica.identity["userAssignedIdentities"].as_object();
+    let system = kind.contains("SystemAssigned").then_some("system");
+    if !own.into_iter().flatten().map(|(id, _)| id.as_str()).chain(system).any(is_there) {
+        return Vec::new();
+    }
+    let info = &replica.simulator.info;
+    vec![
+        ("IDENTITY_ENDPOINT".to_owned(), info.identity_endpoint.clone()),
+        ("IDENTITY_HEADER".to_owned(), info.identity_header.clone()),
+    ]
+}
+
 /// A container's specification.
 ///
 /// # Errors
@@ -48,6 +75,7 @@ pub fn container(replica: &Replica<'_>, container: &Value) -> Result<TaskSpec, S
         list.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
     };
     let mut env = replica.variables.clone();
+    env.extend(identity(replica, container));
     for variable in container["env"].as_array().into_iter().flatten() {
         let name = variable["name"].as_str().unwrap_or_default().to_owned();
         let value = match variable["secretRef"].as_str().filter(|name| !name.is_empty()) {

@@ -167,6 +167,30 @@ async fn what_was_made_may_not_be_found_at_first_but_is_there() {
 }
 
 #[tokio::test]
+async fn containers_get_tokens_of_identities_that_are_not_kept_from_them() {
+    let cloud = Cloud::start().await;
+    let identity = cloud.server.info().identity.clone();
+    let mut job = cloud.job(&["exit", "0"]);
+    let settings = |lifecycle: &str| json!([{"identity": identity, "lifecycle": lifecycle}]);
+    job["properties"]["configuration"]["identitySettings"] = settings("None");
+    let refused = cloud.call("PUT", &path(&cloud, "odd"), job.clone()).await;
+    assert_eq!(refused.error(), (400, "ContainerAppIdentityNotAssigned".to_owned()));
+    job["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": {&identity: {}}});
+    for (name, lifecycle, told) in
+        [("none", "None", false), ("init", "Init", false), ("main", "Main", true), ("all", "", true)]
+    {
+        let configuration = &mut job["properties"]["configuration"];
+        configuration["identitySettings"] =
+            if lifecycle.is_empty() { json!([]) } else { settings(lifecycle) };
+        let cloud = Cloud::start().await;
+        cloud.create(name, job.clone()).await;
+        cloud.ended(&cloud.start_job(name).await).await;
+        let env = cloud.runner.spec().env;
+        assert_eq!(env.iter().any(|(name, _)| name == "IDENTITY_ENDPOINT"), told, "{lifecycle}: {env:?}");
+    }
+}
+
+#[tokio::test]
 async fn secrets_are_variables_and_files_and_stay_out_of_answers() {
     let runner = Fake::playing(|spec| {
         let held = spec.mounts.iter().any(|mount| match &mount.source {

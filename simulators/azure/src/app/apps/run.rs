@@ -81,6 +81,7 @@ async fn supervise(
             simulator,
             template,
             configuration: &doc["properties"]["configuration"],
+            identity: &doc["identity"],
             environment: doc["properties"]["environmentId"].as_str().unwrap_or_default(),
             name: &name,
             variables: vec![

@@ -49,7 +49,7 @@ pub fn configuration(configuration: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Identities of a resource exist, and the registries' are among them.
+/// Identities of a resource exist, and those of its registries and settings are among them.
 ///
 /// # Errors
 /// 400.
@@ -66,6 +66,17 @@ pub fn identities(simulator: &Simulator, identity: &Value, configuration: &Value
         return Err(ArmError::bad("FailedIdentityOperation", message));
     }
     let kind = identity["type"].as_str().unwrap_or("None");
+    for setting in configuration["identitySettings"].as_array().into_iter().flatten() {
+        let id = setting["identity"].as_str().unwrap_or_default();
+        let assigned = match id {
+            "system" => kind.contains("SystemAssigned"),
+            id => kind.contains("UserAssigned") && own.iter().any(|own| own.eq_ignore_ascii_case(id)),
+        };
+        if !assigned {
+            let message = format!("The identity '{id}' of identitySettings is not assigned to the resource.");
+            return Err(ArmError::bad("ContainerAppIdentityNotAssigned", message));
+        }
+    }
     for registry in configuration["registries"].as_array().into_iter().flatten() {
         let good = match registry["identity"].as_str().unwrap_or_default() {
             "" | "system-environment" => true,
