@@ -31,6 +31,9 @@ pub struct Fault {
     pub message: String,
     /// What lies behind it.
     pub details: Option<Vec<Fault>>,
+    /// The same of Log Analytics, one in the other.
+    #[serde(rename = "innererror")]
+    pub inner: Option<Box<Fault>>,
 }
 
 /// A page of a listing.
@@ -48,7 +51,7 @@ impl Fault {
     /// The message, with what lies behind it as far as that says more.
     pub fn sentence(&self) -> String {
         let mut text = self.message.trim().to_owned();
-        for detail in self.details.iter().flatten() {
+        for detail in self.details.iter().flatten().chain(self.inner.as_deref()) {
             let more = detail.sentence();
             if !more.is_empty() && !text.contains(&more) {
                 text = if text.is_empty() { more } else { format!("{text} ({more})") };
@@ -140,7 +143,7 @@ pub fn error(doing: &str, response: &Response, now: u64) -> Error {
 /// What an answer says went wrong.
 pub fn fault(response: &Response) -> Fault {
     let envelope: Envelope = serde_json::from_slice(&response.body).unwrap_or_default();
-    envelope.error.unwrap_or(Fault { code: envelope.code, message: envelope.message, details: None })
+    envelope.error.unwrap_or(Fault { code: envelope.code, message: envelope.message, ..Fault::default() })
 }
 
 fn code(name: &str, status: u16) -> ErrorCode {
@@ -190,6 +193,10 @@ mod tests {
             (plain.code, plain.message.as_str()),
             (ErrorCode::Unavailable, "x: bad gateway (HTTP 502)")
         );
+        let nested = json!({"error": {"code": "BadArgumentError", "message": "Odd.", "innererror":
+            {"code": "SemanticError", "message": "Wrong.", "innererror": {"code": "SEM0100", "message": "No table X"}}}});
+        let nested = error("x", &response(400, nested), 0);
+        assert_eq!(nested.message, "x: Odd. (Wrong. (No table X)) (HTTP 400 BadArgumentError)");
         let bare = error("x", &response(404, json!({"code": "NotFound", "message": "none"})), 0);
         assert_eq!(bare.message, "x: none (HTTP 404 NotFound)");
     }

@@ -114,7 +114,7 @@ const SETTINGS: [(&str, bool, Option<&str>, &str); 23] = [
         "secret_identity",
         false,
         None,
-        "What reads secrets from Key Vault for containers: system-environment, or an identity's resource id",
+        "What reads secrets from Key Vault for containers: system-environment, or an identity's resource id; the daemon asks for no such secrets yet",
     ),
 ];
 

@@ -179,3 +179,14 @@ fn the_first_replica_is_remembered_and_another_in_its_place_is_its_end() {
     let moved = after(vec![replica("r2", "2", "Running", 0, "")]);
     assert_eq!((moved.phase, moved.reason.as_str()), (Phase::Failed, "ReplicaReplaced"));
 }
+
+#[test]
+fn who_may_not_look_at_apps_has_none_and_the_log_says_so() {
+    let (plugin, host) = plugin(|_| refused(403, "AuthorizationFailed"));
+    let page = plugin.list("d0".into(), Some(CURSOR.into())).unwrap();
+    assert!(page.items.is_empty() && page.next.is_none());
+    let (level, line) = host.lines().remove(0);
+    assert!(level == Level::Warn && line.contains("said AuthorizationFailed"), "{line}");
+    // Of the jobs it is an error: the daemon is not to take them for gone.
+    assert_eq!(plugin.list("d0".into(), None).unwrap_err().code, ErrorCode::PermissionDenied);
+}

@@ -99,7 +99,7 @@ fn what_has_just_been_made_and_is_not_seen_is_not_gone() {
 
 #[test]
 fn a_failed_operation_ends_it_with_azures_words() {
-    let failure = Fault { code: "InvalidImage".into(), message: "no such image".into(), details: None };
+    let failure = Fault { code: "InvalidImage".into(), message: "no such image".into(), ..Fault::default() };
     let status = Found { failure: Some(failure), started: true, ..Found::default() }.status(0, 1);
     assert_eq!(
         (status.phase, status.reason.as_str(), status.message.as_str(), status.poll_after_ms),

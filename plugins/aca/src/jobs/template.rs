@@ -33,15 +33,23 @@ pub fn job(config: &Config, spec: &Spec) -> Result<Value> {
         properties["workloadProfileName"] = json!(profile);
     }
     let mut job = json!({"location": config.location, "tags": names::tags(spec), "properties": properties});
-    identity(config, &mut job);
+    identity(config, &secrets, &mut job);
     Ok(job)
 }
 
-/// What is common to jobs and apps: who logs in to the registry, and which secrets there are.
+/// What is common to jobs and apps: who logs in to the registry, which secrets there are, and which identities the
+/// containers do not get.
 pub fn access(config: &Config, secrets: &Secrets<'_>, configuration: &mut Value) {
     let registry = config.repository.as_deref().and_then(|repository| repository.split('/').next());
     if let (Some(server), Some(identity)) = (registry, &config.registry_identity) {
         configuration["registries"] = json!([{"server": server, "identity": identity}]);
+    }
+    let own = |id: &&String| config.identity.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(id));
+    let hidden = assigned(config, secrets).into_iter().filter(|id| !own(id));
+    // Without a word about it the containers get tokens of whatever is assigned.
+    let hidden: Vec<Value> = hidden.map(|id| json!({"identity": id, "lifecycle": "None"})).collect();
+    if !hidden.is_empty() {
+        configuration["identitySettings"] = hidden.into();
     }
     let secrets = secrets.all();
     if !secrets.is_empty() {
@@ -49,13 +57,22 @@ pub fn access(config: &Config, secrets: &Secrets<'_>, configuration: &mut Value)
     }
 }
 
-/// The identities that a resource has to have for what it refers to.
-pub fn identity(config: &Config, resource: &mut Value) {
-    let all = [&config.identity, &config.registry_identity, &config.secret_identity];
-    let mut ids = Map::new();
-    for id in all.into_iter().flatten().filter(|id| id.starts_with('/')) {
-        ids.insert(id.clone(), json!({}));
+/// The identities that a resource has to have for what it refers to, each once: ids are the same in any case of their letters.
+fn assigned<'a>(config: &'a Config, secrets: &Secrets<'_>) -> Vec<&'a String> {
+    let mut ids: Vec<&String> = Vec::new();
+    let reader = config.secret_identity.as_ref().filter(|_| !secrets.all().is_empty());
+    for id in [config.identity.as_ref(), config.registry_identity.as_ref(), reader].into_iter().flatten() {
+        if id.starts_with('/') && !ids.iter().any(|known| known.eq_ignore_ascii_case(id)) {
+            ids.push(id);
+        }
     }
+    ids
+}
+
+/// Assigns the identities.
+pub fn identity(config: &Config, secrets: &Secrets<'_>, resource: &mut Value) {
+    let ids = assigned(config, secrets).into_iter().map(|id| (id.clone(), json!({})));
+    let ids: Map<String, Value> = ids.collect();
     if !ids.is_empty() {
         resource["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": ids});
     }

@@ -70,6 +70,10 @@ fn a_job_that_asks_for_everything() {
         json!([{"server": "r.azurecr.io", "identity": pull}])
     );
     assert_eq!(
+        properties["configuration"]["identitySettings"],
+        json!([{"identity": pull, "lifecycle": "None"}])
+    );
+    assert_eq!(
         properties["configuration"]["secrets"],
         json!([{"name": "secret-0", "keyVaultUrl": "https://v.vault.azure.net/secrets/s", "identity": "system-environment"}])
     );
@@ -87,6 +91,38 @@ fn a_job_that_asks_for_everything() {
         })
     );
     assert_eq!(properties["configuration"]["replicaTimeout"], 60);
+}
+
+#[test]
+fn containers_get_no_tokens_of_the_identities_that_pull_and_read_secrets() {
+    let id =
+        |name: &str| format!("{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}");
+    let of = |identity: Option<&str>, registry: &str, secret: &str| {
+        let config = Config {
+            identity: identity.map(id),
+            repository: Some("r.azurecr.io/containers".into()),
+            registry_identity: Some(id(registry)),
+            secret_identity: Some(id(if secret.is_empty() { "unused" } else { secret })),
+            ..config()
+        };
+        let mut spec = spec();
+        if !secret.is_empty() {
+            spec.containers[0].secret_env = vec![("S".into(), "https://v.vault.azure.net/secrets/s".into())];
+        }
+        let job = job(&config, &spec).unwrap();
+        let assigned = job["identity"]["userAssignedIdentities"].as_object().unwrap().len();
+        let hidden = job["properties"]["configuration"]["identitySettings"].as_array().cloned();
+        let hidden = hidden.unwrap_or_default().into_iter();
+        let names = hidden.map(|entry| {
+            assert_eq!(entry["lifecycle"], "None");
+            entry["identity"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+        });
+        (assigned, names.collect::<Vec<_>>())
+    };
+    assert_eq!(of(Some("own"), "pull", "read"), (3, vec!["pull".to_owned(), "read".to_owned()]));
+    assert_eq!(of(None, "pull", "pull"), (1, vec!["pull".to_owned()]));
+    assert_eq!(of(None, "pull", ""), (1, vec!["pull".to_owned()]), "who reads no secret gets no reader");
+    assert_eq!(of(Some("Pull"), "pull", "pull"), (1, vec![]), "what the containers are to have anyway");
 }
 
 #[test]
