@@ -16,9 +16,21 @@ pub fn checks(plugin: &ContainerApps) -> Vec<Check> {
             let mut checks = vec![Check::fail(
                 "credentials",
                 error.message,
-                "run `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
+                format!(
+                    "run `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET{}",
+                    elsewhere(plugin)
+                ),
             )];
-            let rest = ["jobs", "environment", "storage account", "files", "repository", "logs", "zones"];
+            let rest = [
+                "jobs",
+                "services",
+                "environment",
+                "storage account",
+                "files",
+                "repository",
+                "logs",
+                "zones",
+            ];
             checks.extend(rest.map(|name| Check::skip(name, "there is no credential to ask with")));
             return checks;
         }
@@ -26,6 +38,7 @@ pub fn checks(plugin: &ContainerApps) -> Vec<Check> {
     vec![
         credential,
         jobs(plugin),
+        services(plugin),
         environment(plugin),
         account(plugin),
         files(plugin),
@@ -55,6 +68,28 @@ fn jobs(plugin: &ContainerApps) -> Check {
                 _ => remedy(plugin, &error, "Contributor", &config.group),
             };
             Check::fail("jobs", error.message, remedy)
+        }
+    }
+}
+
+/// Whether container apps can be looked at: the listing of what a daemon has left goes over them, too.
+fn services(plugin: &ContainerApps) -> Check {
+    let config = &plugin.config;
+    match ask(plugin, "listing apps", &format!("{}/providers/Microsoft.App/containerApps", config.group)) {
+        Ok(_) => Check::pass("services", format!("container apps in {} can be listed", config.group)),
+        Err(error) => {
+            let remedy = remedy(plugin, &error, "Container Apps Contributor", &config.group);
+            match error.code {
+                ErrorCode::PermissionDenied => Check::warn(
+                    "services",
+                    format!(
+                        "containers with the label sockerless.service cannot be started: {}",
+                        error.message
+                    ),
+                    format!("if you want such, {remedy}"),
+                ),
+                _ => Check::fail("services", error.message, remedy),
+            }
         }
     }
 }
@@ -108,16 +143,17 @@ fn environment(plugin: &ContainerApps) -> Check {
 fn account(plugin: &ContainerApps) -> Check {
     let config = &plugin.config;
     match ask(plugin, "asking for the storage account", &config.account) {
-        Ok(found) if found["properties"]["allowSharedKeyAccess"] == false && config.key_vault.is_none() => {
-            Check::fail(
-                "storage account",
-                format!(
-                    "{} forbids the use of its key, and Container Apps mounts a share by nothing else",
-                    config.account_name()
-                ),
-                "allow it: az storage account update --allow-shared-key-access true",
-            )
-        }
+        Ok(found) if found["properties"]["allowSharedKeyAccess"] == false => Check::fail(
+            "storage account",
+            format!(
+                "{} forbids the use of its key, and Container Apps mounts a share by nothing else",
+                config.account_name()
+            ),
+            format!(
+                "allow it: az storage account update --ids {} --allow-shared-key-access true",
+                config.account
+            ),
+        ),
         Ok(_) => Check::pass("storage account", format!("{} is there", config.account_name())),
         Err(error) => {
             let remedy = match error.code {
@@ -148,8 +184,7 @@ fn files(plugin: &ContainerApps) -> Check {
             format!("the share {} does not exist; the first container will make it", config.share),
             format!(
                 "to make it yourself: az storage share-rm create --storage-account {} --name {}",
-                config.account_name(),
-                config.share
+                config.account, config.share
             ),
         ),
         Err(error) => {
@@ -197,15 +232,11 @@ fn logs(plugin: &ContainerApps) -> Check {
     match logs::trial(plugin) {
         Ok(()) => Check::pass("logs", "the containers' log can be queried"),
         // The table comes with the first line that a container writes.
-        Err(error)
-            if error.message.contains("SEM0100") || error.message.contains("Failed to resolve table") =>
-        {
-            Check::warn(
-                "logs",
-                error.message,
-                "run a container, wait some minutes, and look again; or check `log_table`",
-            )
-        }
+        Err(error) if error.message.contains("Failed to resolve table") => Check::warn(
+            "logs",
+            error.message,
+            "run a container, wait some minutes, and look again; or check `log_table`",
+        ),
         Err(error) => {
             let remedy = remedy(plugin, &error, "Log Analytics Reader", "the workspace");
             Check::fail("logs", error.message, remedy)
@@ -223,20 +254,43 @@ fn zones(plugin: &ContainerApps) -> Check {
             "zones",
             format!("{name} is linked to no VNet, so nobody sees the names"),
             format!(
-                "az network private-dns link vnet create --zone-name {name} --name sockerless --virtual-network VNET --registration-enabled false"
+                "az network private-dns link vnet create {} --zone-name {name} --name sockerless --virtual-network VNET --registration-enabled false, with the environment's VNet",
+                group_of(id)
             ),
         ),
         Ok(_) => Check::pass("zones", format!("{name} is there")),
         Err(error) => {
             let remedy = match error.code {
                 ErrorCode::NotFound => {
-                    format!("az network private-dns zone create --name {name}, and link it to the VNet")
+                    format!(
+                        "az network private-dns zone create {} --name {name}, and link it to the VNet",
+                        group_of(id)
+                    )
                 }
                 _ => remedy(plugin, &error, "Private DNS Zone Contributor", id),
             };
             Check::fail("zones", error.message, remedy)
         }
     }
+}
+
+/// The options by which a command of the CLI finds the group of a resource.
+fn group_of(id: &str) -> String {
+    let mut parts = id.trim_start_matches('/').split('/').skip(1).step_by(2);
+    let mut part = || parts.next().unwrap_or_default();
+    format!("--subscription {} --resource-group {}", part(), part())
+}
+
+/// What to think of in another cloud than the public one: where the daemon signs in is no setting of the plugin's.
+fn elsewhere(plugin: &ContainerApps) -> String {
+    let cloud = plugin.config.cloud;
+    if cloud == clouds::CLOUDS[0] {
+        return String::new();
+    }
+    format!(
+        "; and let the daemon sign in there, too: kind = \"azure\", cloud = \"{}\" in [credentials.azure-arm]",
+        cloud.name
+    )
 }
 
 /// What helps against the usual refusals.
@@ -247,7 +301,7 @@ fn remedy(plugin: &ContainerApps, error: &Error, role: &str, scope: &str) -> Str
                 "give the daemon's identity the role: az role assignment create --role \"{role}\" --scope {scope} --assignee ID"
             )
         }
-        ErrorCode::Unauthenticated => "renew the credential: az login".into(),
+        ErrorCode::Unauthenticated => format!("renew the credential: az login{}", elsewhere(plugin)),
         ErrorCode::Unavailable | ErrorCode::DeadlineExceeded => format!(
             "check the way to {}: network, proxy, and the endpoint settings",
             clouds::host_of(&plugin.config.arm)
@@ -257,98 +311,5 @@ fn remedy(plugin: &ContainerApps, error: &Error, role: &str, scope: &str) -> Str
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use sockerless_plugin_sdk::{Response, plugin::Verdict, testing::response};
-
-    use super::*;
-    use crate::testing::{host, on, refused};
-
-    const GUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
-
-    fn good(request: &Request) -> Response {
-        response(
-            200,
-            if request.url.contains("managedEnvironments") {
-                json!({"location": "West Europe", "properties": {"provisioningState": "Succeeded"}})
-            } else {
-                json!({"properties": {"numberOfVirtualNetworkLinks": 1}})
-            },
-        )
-    }
-
-    fn verdicts(checks: &[Check]) -> Vec<(&str, Verdict)> {
-        checks.iter().map(|check| (check.name.as_str(), check.verdict)).collect()
-    }
-
-    #[test]
-    fn a_good_account_passes_and_warns_of_what_is_not_set() {
-        let (plugin, _) = on(host().answering(good));
-        assert_eq!(
-            verdicts(&checks(&plugin)),
-            [
-                ("credentials", Verdict::Pass),
-                ("jobs", Verdict::Pass),
-                ("environment", Verdict::Pass),
-                ("storage account", Verdict::Pass),
-                ("files", Verdict::Pass),
-                ("repository", Verdict::Warn),
-                ("logs", Verdict::Warn),
-                ("zones", Verdict::Skip),
-            ]
-        );
-    }
-
-    #[test]
-    fn each_refusal_fails_its_own_check_with_azures_words_and_a_remedy() {
-        let host = host()
-            .setting("log_analytics_workspace", GUID)
-            .setting("dns_zone", "z.internal")
-            .setting("repository", "r.azurecr.io/x")
-            .answering(|_| refused(403, "AuthorizationFailed"));
-        let (plugin, _) = on(host);
-        for check in &checks(&plugin)[1..] {
-            assert_eq!(check.verdict, Verdict::Fail, "{}", check.name);
-            assert!(!check.remedy.is_empty(), "{check:?}");
-            assert!(check.name == "repository" || check.finding.contains("AuthorizationFailed"), "{check:?}");
-        }
-    }
-
-    #[test]
-    fn a_share_that_is_not_there_is_missed_only_where_no_image_brings_the_agent() {
-        let answer = |request: &Request| match request.url.contains(".file.") {
-            true => refused(404, "ShareNotFound"),
-            false => good(request),
-        };
-        let files = |repository: &str| {
-            let (plugin, _) = on(host().setting("repository", repository).answering(answer));
-            checks(&plugin).into_iter().find(|check| check.name == "files").unwrap().verdict
-        };
-        assert_eq!((files(""), files("r.azurecr.io/x")), (Verdict::Warn, Verdict::Pass));
-    }
-
-    #[test]
-    fn an_environment_elsewhere_and_a_zone_without_a_link_are_told() {
-        let host = host().setting("location", "northeurope").setting("dns_zone", "z.internal").answering(
-            |request| {
-                if request.url.contains("privateDnsZones") {
-                    return response(200, json!({"properties": {"numberOfVirtualNetworkLinks": 0}}));
-                }
-                good(request)
-            },
-        );
-        let checks = checks(&on(host).0);
-        let of = |name: &str| checks.iter().find(|check| check.name == name).unwrap();
-        assert_eq!((of("environment").verdict, of("zones").verdict), (Verdict::Fail, Verdict::Warn));
-        assert!(of("environment").remedy.contains("westeurope"));
-    }
-
-    #[test]
-    fn without_a_credential_nothing_is_asked() {
-        let (plugin, host) = on(host().without_credential());
-        let checks = checks(&plugin);
-        assert_eq!(checks[0].verdict, Verdict::Fail);
-        assert!(checks[1..].iter().all(|check| check.verdict == Verdict::Skip));
-        assert!(host.requests().is_empty());
-    }
-}
+#[path = "doctor_tests.rs"]
+mod tests;
