@@ -74,6 +74,7 @@ async fn write_to(plugin: &Plugin, volume: &str, image: String) {
         owner: "d0".into(),
         read_only: false,
         executable: false,
+        renew: false,
     };
     let source = VolumeSource::Storage(plugin.mount(&wish).await.unwrap());
     let point = MountPoint { volume: volume.into(), path: "/data".into(), sub_path: None, read_only: false };

@@ -36,6 +36,11 @@ pub trait Credentials: Send + Sync + 'static {
     /// for; none for the provider's usual one.
     async fn resolve(&self, name: &str, scope: Option<&str>) -> Result<Signer, CredentialError>;
 
+    /// Has what is kept of a credential not be used again, as far as it may change before the end that it states itself (a key
+    /// that an operator renews): the provider has refused it, or somebody will keep what comes next. The next
+    /// [`resolve`](Credentials::resolve) asks the provider.
+    fn forget(&self, name: &str, scope: Option<&str>);
+
     /// Obtains the credential and describes it.
     async fn describe(&self, name: &str) -> Result<Description, CredentialError>;
 
@@ -48,6 +53,9 @@ pub trait Credentials: Send + Sync + 'static {
 pub trait Provider: Send + Sync + 'static {
     /// See [`Credentials::resolve`].
     async fn resolve(&self, name: &str, scope: Option<&str>) -> Result<Signer, CredentialError>;
+
+    /// See [`Credentials::forget`]. Most keep nothing of the kind.
+    fn forget(&self, _name: &str, _scope: Option<&str>) {}
 
     /// See [`Credentials::describe`].
     async fn describe(&self, name: &str) -> Result<Description, CredentialError>;
@@ -130,6 +138,12 @@ impl CredentialSet {
 impl Credentials for CredentialSet {
     async fn resolve(&self, name: &str, scope: Option<&str>) -> Result<Signer, CredentialError> {
         self.provider(name)?.resolve(name, scope).await
+    }
+
+    fn forget(&self, name: &str, scope: Option<&str>) {
+        if let Some(provider) = self.providers.get(name) {
+            provider.forget(name, scope);
+        }
     }
 
     async fn describe(&self, name: &str) -> Result<Description, CredentialError> {

@@ -60,6 +60,8 @@ pub const ENTRIES_PER_PAGE: u32 = 5000;
 pub const FOLDER_PAGES: usize = 500;
 /// Entries that one call deletes at most: with eight at a time, well within a call's minute.
 pub const REMOVE_ENTRIES: usize = 1000;
+/// Shares on a page of volumes: each is a read of its own, of which ARM gives 25 in a second.
+pub const SHARES_PER_PAGE: u32 = 100;
 /// Characters of a share's name.
 pub const SHARE_CHARS: usize = 63;
 /// Characters of a volume's name in the name of its share, before the hash.

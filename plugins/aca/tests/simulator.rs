@@ -315,7 +315,9 @@ fn what_one_container_writes_to_a_volume_another_reads_and_blobs_are_executable(
     plugin.create_volume(volume.clone()).unwrap();
     assert!(plugin.volumes("trial".into(), None).unwrap().items.contains(&volume));
     let mount = |source, read_only| {
-        plugin.mount(MountRequest { source, owner: "trial".into(), read_only, executable: true }).unwrap()
+        plugin
+            .mount(MountRequest { source, owner: "trial".into(), read_only, executable: true, renew: false })
+            .unwrap()
     };
     let mut handles = Vec::new();
     for (name, script, read_only, expected) in [

@@ -163,6 +163,7 @@ async fn a_blob_becomes_an_executable_in_a_job() {
         owner: OWNER.into(),
         read_only: true,
         executable: true,
+        renew: false,
     };
     let mount = cloud.plugin.mount(&request).await.unwrap();
     let mut spec = spec("sl-a-1", &["exit", "0"]);

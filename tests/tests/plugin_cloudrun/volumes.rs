@@ -25,6 +25,7 @@ fn wish(name: &str, read_only: bool) -> MountRequest {
         owner: OWNER.into(),
         read_only,
         executable: false,
+        renew: false,
     }
 }
 

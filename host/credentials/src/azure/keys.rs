@@ -37,8 +37,13 @@ impl Azure {
 
     async fn ask_for_key(&self, name: &str, account: &str) -> Result<Secret, CredentialError> {
         let refused = |kind, what: String| {
-            let remedy = "Give the daemon's identity the role Storage Account Key Operator Service Role on the account, or put the key \
-                          into the configuration: kind = \"shared-key\"";
+            let remedy = match kind {
+                CredentialErrorKind::Unavailable => "",
+                _ => {
+                    "Give the daemon's identity the role Storage Account Key Operator Service Role on the account, or put the key \
+                     into the configuration: kind = \"shared-key\""
+                }
+            };
             CredentialError::new(name, kind, format!("no key of {account}: {what}"), remedy)
         };
         let odd = account.contains(['?', '#', '%']) || account.split('/').any(|part| part == "..");
@@ -59,11 +64,7 @@ impl Azure {
         let status = answer.status();
         let body = answer.bytes().await.map_err(unavailable)?;
         if !status.is_success() {
-            let kind = if status.is_server_error() || status.as_u16() == 429 {
-                CredentialErrorKind::Unavailable
-            } else {
-                CredentialErrorKind::Rejected
-            };
+            let kind = CredentialErrorKind::of_status(status.as_u16());
             let text: String = String::from_utf8_lossy(&body).chars().take(300).collect();
             return Err(refused(kind, format!("{text} (HTTP {})", status.as_u16())));
         }

@@ -169,6 +169,13 @@ impl Provider for Azure {
         }
     }
 
+    fn forget(&self, _name: &str, scope: Option<&str>) {
+        // Tokens say themselves when they end; a key does not.
+        if let Some(account) = scope.filter(|scope| scope.starts_with(RESOURCE)) {
+            lock(&self.kept).remove(account);
+        }
+    }
+
     async fn describe(&self, name: &str) -> Result<Description, CredentialError> {
         let token = self.token(name, &self.scope(name)).await?;
         Ok(Description { source: self.source().to_string(), principal: principal(token.expose()) })
@@ -190,9 +197,24 @@ fn principal(token: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// What is behind an error: the official crate says `Credential` of all that a token failed for, and has the cause inside.
+fn cause(error: &azure_core::Error) -> &ErrorKind {
+    let mut kind = error.kind();
+    let mut next = std::error::Error::source(error);
+    while let (ErrorKind::Credential, Some(inner)) = (kind, next) {
+        if let Some(inner) = inner.downcast_ref::<azure_core::Error>() {
+            kind = inner.kind();
+        }
+        next = inner.source();
+    }
+    kind
+}
+
 fn refusal(name: &str, source: AzureSource, error: &azure_core::Error) -> CredentialError {
-    let (kind, what) = match error.kind() {
-        ErrorKind::HttpResponse { status, .. } if u16::from(*status) < 500 => {
+    let (kind, what) = match cause(error) {
+        ErrorKind::HttpResponse { status, .. }
+            if CredentialErrorKind::of_status(u16::from(*status)) == CredentialErrorKind::Rejected =>
+        {
             (CredentialErrorKind::Rejected, format!("Microsoft Entra does not accept {source}"))
         }
         // No metadata server answers outside of Azure.

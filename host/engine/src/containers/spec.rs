@@ -12,7 +12,7 @@ use crate::{
     EngineOptions, Error, ErrorKind, Result,
     life::{Policy, Rules, State},
     tuning,
-    volumes::Mounted,
+    volumes::{Mounted, mounts::Source},
 };
 
 /// Everything about a container that does not change by itself.
@@ -51,6 +51,14 @@ impl Spec {
     /// The first 12 digits of the id.
     pub fn short_id(&self) -> &str {
         self.id.get(..12).unwrap_or(&self.id)
+    }
+
+    /// The volumes that a backend's storage keeps for it, by name.
+    pub fn volume_names(&self) -> impl Iterator<Item = &str> {
+        self.mounts.iter().filter_map(|mounted| match &mounted.source {
+            Source::Volume(name) => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     pub fn tty(&self) -> bool {

@@ -68,7 +68,7 @@ impl Engine {
                         }
                         if status.phase == Phase::Failed && starting(entry) && !*run.line.borrow() {
                             // Perhaps for want of what was there once.
-                            cloud.forget(&entry.spec.image_id).await;
+                            cloud.forget(&entry.spec).await;
                         }
                         if status.phase.is_final() {
                             run.busy.send_replace(false);
@@ -82,6 +82,7 @@ impl Engine {
                 () = at(overdue) => {
                     overdue = None;
                     if starting(entry) && !*run.line.borrow() {
+                        cloud.forget(&entry.spec).await;
                         let message = self.no_agent().message;
                         self.report(entry, Event::StartFailed { generation: run.generation(), message }).await;
                     }

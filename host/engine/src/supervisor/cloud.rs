@@ -1,7 +1,7 @@
 //! A backend with what the engine remembers of it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex as SyncMutex, PoisonError},
     time::Duration,
 };
@@ -14,7 +14,7 @@ use sockerless_ports::{
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{delivery::Delivery, poll::Poller, retry};
-use crate::{AgentBinary, tuning};
+use crate::{AgentBinary, containers::Spec, tuning};
 
 /// A backend, by the name that `--runtime` takes.
 pub(crate) struct Cloud {
@@ -27,6 +27,8 @@ pub(crate) struct Cloud {
     provided: SyncMutex<HashMap<String, (Instant, String)>>,
     /// Where jobs get the agent, once it is delivered.
     agent: Mutex<Option<Delivery>>,
+    /// Volumes of starts that failed: the next mount renews what the provider was told of them.
+    doubtful: SyncMutex<HashSet<String>>,
 }
 
 impl Cloud {
@@ -39,6 +41,7 @@ impl Cloud {
             sources: Mutex::default(),
             provided: SyncMutex::default(),
             agent: Mutex::default(),
+            doubtful: SyncMutex::default(),
         }
     }
 
@@ -118,11 +121,23 @@ impl Cloud {
         Ok(made)
     }
 
-    /// After a failed start: somebody may have removed what was provided or delivered.
-    pub async fn forget(&self, image: &str) {
-        self.provided.lock().unwrap_or_else(PoisonError::into_inner).remove(image);
+    /// After a failed start: somebody may have removed what was provided or delivered, or changed what opens a volume.
+    pub async fn forget(&self, spec: &Spec) {
+        let volumes = spec.volume_names().map(str::to_owned);
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).extend(volumes);
+        self.provided.lock().unwrap_or_else(PoisonError::into_inner).remove(&spec.image_id);
         *self.agent.lock().await = None;
         *self.sources.lock().await = None;
+    }
+
+    /// Whether a start with a volume has failed since it was last mounted.
+    pub fn is_doubtful(&self, volume: &str) -> bool {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).contains(volume)
+    }
+
+    /// A volume was mounted anew.
+    pub fn trust(&self, volume: &str) {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).remove(volume);
     }
 }
 
@@ -133,7 +148,8 @@ pub(super) fn from_image(error: ImageError) -> Error {
         ImageError::NotFound(_) => ErrorCode::NotFound,
         ImageError::Conflict(_) => ErrorCode::Conflict,
         ImageError::Denied(_) => ErrorCode::PermissionDenied,
-        ImageError::Unavailable(_) | ImageError::Internal(_) => ErrorCode::Internal,
+        ImageError::Unavailable(_) => ErrorCode::Unavailable,
+        ImageError::Internal(_) => ErrorCode::Internal,
     };
     Error::new(code, error.to_string())
 }

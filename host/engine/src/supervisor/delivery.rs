@@ -66,6 +66,7 @@ impl Delivery {
             owner: owner.to_owned(),
             read_only: true,
             executable: true,
+            renew: false,
         };
         cloud.call("mount", || cloud.backend.mount(&request)).await.map(Self::Mount)
     }

@@ -28,15 +28,20 @@ impl Engine {
         let cloud = self.cloud(&spec.backend)?;
         for (index, mounted) in spec.mounts.iter().enumerate() {
             let Some(volume) = self.kept_volume(mounted, &spec.backend).await? else { continue };
+            let renew = cloud.is_doubtful(&volume.name);
             let request = MountRequest {
                 source: MountSource::Volume(volume.name.clone()),
                 owner: self.owner.clone(),
                 read_only: mounted.read_only,
                 executable: true,
+                renew,
             };
             let mount = cloud.call("mount", || cloud.backend.mount(&request)).await.map_err(|error| {
                 Error::from(error).prefixed(&format!("{}: volume mount {}", cloud.name, volume.name))
             })?;
+            if renew {
+                cloud.trust(&volume.name);
+            }
             if volume.is_synced() {
                 self.mount_synced(spec, index, mount, container, volumes).await?;
                 continue;

@@ -248,3 +248,30 @@ async fn point_8_volumes_from_another_container_are_had_too() {
     from("ghost")(&mut request);
     assert_eq!(world.engine.create(request).await.unwrap_err().message, "No such container: ghost");
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_a_start_that_failed_a_volume_is_mounted_anew_once() {
+    let world = World::new().await;
+    let id = world
+        .create_with("box", &["sleep"], |request| {
+            request.host.binds = Some(vec!["data:/data".into()]);
+            request.config.labels = Some([("sockerless.linger".to_owned(), "0".to_owned())].into());
+        })
+        .await;
+    world.cloud.fill("data", 1);
+    let mounted = || mounts(world.cloud.specs().last().unwrap())[0].0.clone();
+    let end = async || {
+        world.engine.kill(&id, None).await.unwrap();
+        world.settled().await;
+    };
+    world.engine.start(&id).await.unwrap();
+    assert_eq!(mounted(), "Volume(\"data\")");
+    end().await;
+    world.cloud.fail("create", ErrorCode::InvalidArgument, "no such storage");
+    world.engine.start(&id).await.unwrap_err();
+    world.engine.start(&id).await.unwrap();
+    assert_eq!(mounted(), "Volume(\"data\"), renewed");
+    end().await;
+    world.engine.start(&id).await.unwrap();
+    assert_eq!(mounted(), "Volume(\"data\")");
+}

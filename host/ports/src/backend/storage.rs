@@ -63,6 +63,8 @@ pub struct MountRequest {
     pub read_only: bool,
     /// Files can be executed.
     pub executable: bool,
+    /// A start with this mount has failed since it was last prepared: what the provider was told for it may be out of date.
+    pub renew: bool,
 }
 
 /// What can be mounted.

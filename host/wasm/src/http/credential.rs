@@ -107,6 +107,8 @@ impl Placeholders {
         for (number, Named { name, scope }) in issued.iter().enumerate() {
             let text = self.text(number);
             if admission.credentials.contains(name) && find(&body, text.as_bytes()).is_some() {
+                // Whoever gets it in a body keeps it: it has to be the one of now.
+                credentials.forget(name, scope.as_deref());
                 let signer = credentials.resolve(name, scope.as_deref()).await?;
                 body = replace(&body, text.as_bytes(), signer.secret().expose().as_bytes());
             }

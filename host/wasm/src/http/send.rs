@@ -1,20 +1,22 @@
 //! One exchange: checked, signed, sent, and bounded.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, Response,
+    HeaderValue, Method, Request, Response, StatusCode,
     header::{CONTENT_LENGTH, HOST},
+    request::Parts,
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use sockerless_credentials::Signer;
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use url::Url;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::{
     client::AddressRefused,
-    credential::take_name,
+    credential::{Named, take_name},
     error::{Failure, classify},
     grant::Admission,
 };
@@ -65,30 +67,71 @@ async fn exchange(
     let body =
         call.shared.placeholders.substitute(body, &admission, credentials).await.map_err(credential)?;
     frame(&mut head, &body);
-    if let Some(named) = named {
-        let signer = credentials.resolve(&named.name, named.scope.as_deref()).await.map_err(credential)?;
-        signer
-            .sign(&mut head, &body)
-            .map_err(|error| denied(format!("credential {:?}: {error}", named.name)))?;
+    let clients = &call.shared.clients;
+    let way = Outgoing {
+        client: clients.get(&url, admission.operator_named).map_err(|error| classify(&what, &error))?,
+        patience: options.first_byte_timeout.map_or(HTTP_SILENCE, |wish| wish.min(HTTP_SILENCE)),
+        what: match clients.proxy(&url) {
+            Some(proxy) => format!("{what} through the proxy {proxy}"),
+            None => what,
+        },
+    };
+    let Some(named) = named else {
+        let response = way.carry(head, body).await?;
+        return bound(call, way.what, response.into(), permit);
+    };
+    let scope = named.scope.as_deref();
+    let signer = credentials.resolve(&named.name, scope).await.map_err(credential)?;
+    let response = way.signed(head.clone(), body.clone(), &named, &signer).await?;
+    if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        // A secret that is kept here may have been renewed. With the same one the answer would be the same.
+        credentials.forget(&named.name, scope);
+        match credentials.resolve(&named.name, scope).await {
+            Ok(renewed) if renewed != signer => {
+                drop(response);
+                let response = way.signed(head, body, &named, &renewed).await?;
+                return bound(call, way.what, response.into(), permit);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(request = way.what, %error, "refused, and no other credential"),
+        }
+    }
+    bound(call, way.what, response.into(), permit)
+}
+
+/// How a request goes out.
+struct Outgoing<'a> {
+    client: &'a reqwest::Client,
+    /// How long the first byte of the answer may take.
+    patience: Duration,
+    /// The request, for messages.
+    what: String,
+}
+
+impl Outgoing<'_> {
+    async fn signed(
+        &self,
+        mut head: Parts,
+        body: Bytes,
+        named: &Named,
+        signer: &Signer,
+    ) -> Result<reqwest::Response, Failure> {
+        let bad = |error| Failure::denied(format!("{}: credential {:?}: {error}", self.what, named.name));
+        signer.sign(&mut head, &body).map_err(bad)?;
+        self.carry(head, body).await
     }
 
-    let clients = &call.shared.clients;
-    let what = match clients.proxy(&url) {
-        Some(proxy) => format!("{what} through the proxy {proxy}"),
-        None => what,
-    };
-    let request = reqwest::Request::try_from(Request::from_parts(head, body))
-        .map_err(|error| classify(&what, &error))?;
-    let client = clients.get(&url, admission.operator_named).map_err(|error| classify(&what, &error))?;
-    let patience = options.first_byte_timeout.map_or(HTTP_SILENCE, |wish| wish.min(HTTP_SILENCE));
-    let response = timeout(patience, client.execute(request))
-        .await
-        .map_err(|_| {
-            let text = format!("{what}: no answer within {} s", patience.as_secs_f32());
-            Failure::transport(Error::HttpResponseTimeout, text)
-        })?
-        .map_err(|error| classify(&what, &error))?;
-    bound(call, what, response.into(), permit)
+    async fn carry(&self, head: Parts, body: Bytes) -> Result<reqwest::Response, Failure> {
+        let request = reqwest::Request::try_from(Request::from_parts(head, body))
+            .map_err(|error| classify(&self.what, &error))?;
+        timeout(self.patience, self.client.execute(request))
+            .await
+            .map_err(|_| {
+                let text = format!("{}: no answer within {} s", self.what, self.patience.as_secs_f32());
+                Failure::transport(Error::HttpResponseTimeout, text)
+            })?
+            .map_err(|error| classify(&self.what, &error))
+    }
 }
 
 fn admit(call: &CallContext, url: &Url) -> Result<Admission, String> {

@@ -141,6 +141,7 @@ impl From<&ports::MountRequest> for storage::MountRequest {
             owner: request.owner.clone(),
             read_only: request.read_only,
             executable: request.executable,
+            renew: request.renew,
         }
     }
 }

@@ -4,10 +4,17 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use sockerless_credentials::{CredentialSet, Fixed, Secret};
+use async_trait::async_trait;
+use sockerless_credentials::{
+    CredentialError, CredentialErrorKind, CredentialSet, Description, Fixed, Provider, RegistryLogin, Secret,
+    Signer,
+};
 use sockerless_ports::backend::{Error, Storage as _};
 use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions, Proxies};
 
@@ -56,6 +63,30 @@ pub fn patched(from: &str, to: &str) -> Vec<u8> {
     bytes
 }
 
+/// A secret that is kept as `old` until it is to be forgotten, and is `new` at its provider.
+#[derive(Default)]
+struct Kept(AtomicBool);
+
+#[async_trait]
+impl Provider for Kept {
+    async fn resolve(&self, _: &str, _: Option<&str>) -> Result<Signer, CredentialError> {
+        let text = if self.0.load(Ordering::Relaxed) { "new" } else { "old" };
+        Ok(Signer::Bearer(Secret::new(text)))
+    }
+
+    fn forget(&self, _: &str, _: Option<&str>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    async fn describe(&self, _: &str) -> Result<Description, CredentialError> {
+        Ok(Description { source: "the tests".into(), principal: None })
+    }
+
+    async fn registry_login(&self, name: &str, _: &str) -> Result<RegistryLogin, CredentialError> {
+        Err(CredentialError::new(name, CredentialErrorKind::Unsupported, "for no registry", ""))
+    }
+}
+
 /// A plugin host. All tests share the compile cache below the target folder.
 pub struct Fixture {
     pub host: PluginHost,
@@ -87,7 +118,8 @@ pub fn host(cache: &Path, limits: Limits) -> PluginHost {
 fn host_with(cache: &Path, limits: Limits, proxies: Proxies) -> PluginHost {
     let credentials = CredentialSet::new()
         .with("test", Fixed::bearer(Secret::new(TOKEN)))
-        .with("other", Fixed::bearer(Secret::new("another token")));
+        .with("other", Fixed::bearer(Secret::new("another token")))
+        .with("kept", Kept::default());
     let credentials = Arc::new(credentials);
     let config = HostConfig { cache_dir: cache.to_owned(), limits, credentials, proxies };
     PluginHost::new(config).unwrap()

@@ -42,6 +42,28 @@ async fn a_placeholder_in_a_body_becomes_the_secret_on_the_way_out() {
 }
 
 #[tokio::test]
+async fn a_kept_secret_that_is_refused_is_asked_for_anew_and_the_request_sent_once_more() {
+    let server = Server::start().await;
+    let plugin = Fixture::new().load(&[("endpoint", &server.address)]).await.unwrap();
+    let sent = |server: &Server| {
+        let seen = server.seen();
+        seen.iter().map(|one| one.headers["authorization"].to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    command(&plugin, &format!("sign kept {}", server.url("/renewed"))).await.unwrap();
+    assert_eq!(sent(&server), ["Bearer old", "Bearer new"]);
+    command(&plugin, &format!("sign kept {}", server.url("/closed"))).await.unwrap();
+    assert_eq!(sent(&server).len(), 3, "the same secret again would be refused again");
+}
+
+#[tokio::test]
+async fn what_stands_in_a_body_is_the_secret_of_now() {
+    let server = Server::start().await;
+    let plugin = Fixture::new().load(&[("endpoint", &server.address)]).await.unwrap();
+    command(&plugin, &format!("key kept {}", server.url("/"))).await.unwrap();
+    assert_eq!(server.only().body, "key=new;");
+}
+
+#[tokio::test]
 async fn an_authorization_header_of_the_guests_own_is_refused() {
     let server = Server::start().await;
     let plugin = Fixture::new().load(&[("endpoint", &server.address)]).await.unwrap();

@@ -60,8 +60,11 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let old = headers.get("authorization").is_some_and(|value| value == "Bearer old");
     server.seen.lock().unwrap().push(Seen { line: format!("{method} {uri}"), headers, body });
     match uri.path() {
+        "/renewed" if old => (StatusCode::FORBIDDEN, "not with the old one").into_response(),
+        "/closed" => (StatusCode::FORBIDDEN, "for nobody").into_response(),
         "/large" => vec![b'x'; 200_000].into_response(),
         "/endless" => {
             let chunk = Bytes::from(vec![b'x'; 10_000]);

@@ -49,7 +49,7 @@ impl Storage for ContainerApps {
                     if request.read_only { (String::new(), storage) } else { (storage, String::new()) };
                 Mount { read_write, read_only, folder: folder.to_owned(), options: options::BLOBS.to_owned() }
             }
-            MountSource::Volume(name) => self.volume_mount(&request.owner, name, request.read_only)?,
+            MountSource::Volume(name) => self.volume_mount(&request, name)?,
         };
         // Strings are always JSON.
         Ok(PreparedMount { state: serde_json::to_string(&mount).unwrap_or_default() })
@@ -64,7 +64,7 @@ impl Storage for ContainerApps {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let answer = files.write(&path, &content, &doing)?;
+            let answer = files.write(&path, &content)?;
             match files::code(&answer).as_str() {
                 _ if answer.is_success() || attempts == limits::PUT_ATTEMPTS => {
                     return files.check(&doing, &answer);

@@ -6,7 +6,7 @@ use sockerless_plugin_sdk::testing::{FakeHost, response};
 use super::*;
 use crate::testing::{GROUP, asked, host, on, refused, with};
 
-/// Resource Manager that keeps what it is given, and lists shares.
+/// Resource Manager that keeps what it is given, and lists the names of shares.
 fn arm() -> FakeHost {
     let all: RefCell<BTreeMap<String, Value>> = RefCell::default();
     host().answering(move |request| {
@@ -19,7 +19,10 @@ fn arm() -> FakeHost {
             }
             Method::Delete => all.remove(&path).map_or_else(|| response(204, ""), |_| response(200, "")),
             _ if path.ends_with("/shares") => {
-                let shares = all.iter().filter(|(key, _)| key.contains("/shares/")).map(|(_, share)| share);
+                let asked = request.url.split_once('?').unwrap().1;
+                assert!(asked.contains("%24filter=sl-") && !asked.contains("expand"), "{asked}");
+                let shares = all.keys().filter_map(|key| key.split_once("/shares/"));
+                let shares = shares.map(|(_, name)| json!({"name": name, "properties": {"shareQuota": 1}}));
                 response(200, json!({"value": shares.collect::<Vec<_>>()}))
             }
             _ => all.get(&path).map_or_else(|| refused(404, "NotFound"), |known| response(200, known)),
@@ -37,8 +40,13 @@ fn volume(name: &str) -> Volume {
 }
 
 fn mounted(plugin: &crate::ContainerApps, name: &str, read_only: bool) -> Result<Mount> {
+    mounted_after(plugin, name, read_only, false)
+}
+
+fn mounted_after(plugin: &crate::ContainerApps, name: &str, read_only: bool, failure: bool) -> Result<Mount> {
     let source = MountSource::Volume(name.into());
-    let prepared = plugin.mount(MountRequest { source, owner: "d0".into(), read_only, executable: true })?;
+    let request = MountRequest { source, owner: "d0".into(), read_only, executable: true, renew: failure };
+    let prepared = plugin.mount(request)?;
     Ok(serde_json::from_str(&prepared.state).unwrap())
 }
 
@@ -70,6 +78,19 @@ fn a_mount_tells_the_environment_of_the_share_for_its_mode() {
         asked(&host).into_iter().find(|call| call.contains("/storages/") && call.starts_with("PUT")).unwrap();
     assert!(put.ends_with(&writable.read_write), "{put}");
     assert_eq!(mounted(&plugin, "other", false).unwrap_err().code, ErrorCode::NotFound);
+}
+
+#[test]
+fn the_environment_gets_the_key_anew_after_a_start_that_failed() {
+    let (plugin, host) = on(arm());
+    plugin.create_volume(volume("data")).unwrap();
+    let told = || {
+        let calls = asked(&host);
+        calls.iter().filter(|call| call.starts_with("PUT") && call.contains("/storages/")).count()
+    };
+    let first = mounted(&plugin, "data", false).unwrap();
+    assert_eq!((mounted(&plugin, "data", false).unwrap(), told()), (first.clone(), 1));
+    assert_eq!((mounted_after(&plugin, "data", false, true).unwrap(), told()), (first, 2));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 use sockerless_plugin_sdk::{
     Cursor, Error, ErrorCode, Label, Method, Request, Result,
-    storage::{Volume, VolumePage, VolumeUsage},
+    storage::{MountRequest, Volume, VolumePage, VolumeUsage},
     url,
 };
 
@@ -20,11 +20,14 @@ const OWNER: &str = "sockerless_owner";
 const NAME: &str = "sockerless_volume";
 const LABELS: &str = "sockerless_labels";
 const OPTIONS: &str = "sockerless_options";
+/// How the names of shares and folders of volumes begin.
+const PREFIX: &str = "sl-";
 
 /// `FileShare` and `FileShareItem`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Share {
+    name: String,
     properties: ShareProperties,
 }
 
@@ -154,14 +157,15 @@ impl ContainerApps {
         if answer.status == 404 { Ok(()) } else { self.check(&doing, &answer) }
     }
 
-    /// A page of shares, or all folders; of others' volumes nothing is told.
+    /// A page of shares, or all folders; of others' volumes nothing is told. A listing has names and no metadata: each share
+    /// is asked for what it is.
     pub(super) fn owned_volumes(&self, owner: &str, cursor: Option<&Cursor>) -> Result<VolumePage> {
         let own = |volume: &Volume| volume.owner == owner;
         if let Some(share) = &self.config.volume_share {
             let mut pages = limits::FOLDER_PAGES;
             let found = self.files(share).list("", &mut pages, "listing volumes")?.unwrap_or_default();
             let mut items = Vec::new();
-            for folder in found.folders.iter().filter(|folder| folder.starts_with("sl-")) {
+            for folder in found.folders.iter().filter(|folder| folder.starts_with(PREFIX)) {
                 items.extend(
                     self.folder_metadata(share, folder)?
                         .and_then(|metadata| volume_of(&metadata))
@@ -171,14 +175,27 @@ impl ContainerApps {
             return Ok(VolumePage { items, next: None });
         }
         let shares = format!("{}/fileServices/default/shares", self.config.account);
-        let first = Request::get(self.config.url(&shares)).query("$expand", "metadata");
+        let first = Request::get(self.config.url(&shares))
+            .query("$filter", PREFIX)
+            .query("$maxpagesize", &limits::SHARES_PER_PAGE.to_string());
         let cursor = cursor.map(String::as_str).filter(|cursor| !cursor.is_empty());
         let page: arm::Page<Share> = arm::page(self, "listing volumes", first, cursor)?;
-        let metadata = page.value.into_iter().filter_map(|share| share.properties.metadata);
-        Ok(VolumePage {
-            items: metadata.filter_map(|metadata| volume_of(&metadata)).filter(own).collect(),
-            next: page.next_link,
-        })
+        // Names have to be those of shares, since they become part of a path.
+        let names = page.value.into_iter().map(|share| share.name).filter(|name| {
+            name.starts_with(PREFIX) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        });
+        let asked = names.map(|name| Request::get(self.config.url(&self.share_id(&name)))).collect();
+        let mut items = Vec::new();
+        for answer in self.send_all(asked)? {
+            // It may have gone in between.
+            if answer.status == 404 {
+                continue;
+            }
+            self.check("listing volumes", &answer)?;
+            let metadata = answer.json::<Share>()?.properties.metadata;
+            items.extend(metadata.and_then(|metadata| volume_of(&metadata)).filter(own));
+        }
+        Ok(VolumePage { items, next: page.next_link })
     }
 
     /// How much a volume holds.
@@ -198,7 +215,8 @@ impl ContainerApps {
     }
 
     /// Prepares the mount of a volume.
-    pub(super) fn volume_mount(&self, owner: &str, name: &str, read_only: bool) -> Result<Mount> {
+    pub(super) fn volume_mount(&self, request: &MountRequest, name: &str) -> Result<Mount> {
+        let (owner, read_only) = (request.owner.as_str(), request.read_only);
         let place = place(owner, name)?;
         let volume = self.known_volume(owner, name)?.ok_or_else(|| no_volume(name))?;
         let options = options::mount_options(&volume.options)?;
@@ -206,7 +224,7 @@ impl ContainerApps {
             Some(share) => (share.clone(), place),
             None => (place, String::new()),
         };
-        let storage = self.known_share(&share, read_only, false)?;
+        let storage = self.known_share(&share, read_only, request.renew)?;
         let (read_write, read_only) =
             if read_only { (String::new(), storage) } else { (storage, String::new()) };
         Ok(Mount { read_write, read_only, folder, options })

@@ -26,6 +26,7 @@ fn request(name: &str) -> MountRequest {
         owner: "d0".into(),
         read_only: false,
         executable: false,
+        renew: false,
     }
 }
 

@@ -419,7 +419,8 @@ impl Storage for FakeCloud {
         self.check("mount")?;
         assert!(request.executable);
         assert!(request.read_only || matches!(request.source, MountSource::Volume(_)));
-        Ok(Mount { state: format!("{:?}", request.source) })
+        let renewed = if request.renew { ", renewed" } else { "" };
+        Ok(Mount { state: format!("{:?}{renewed}", request.source) })
     }
     async fn put(&self, path: &str, content: &[u8]) -> Result<()> {
         self.check("put")?;

@@ -43,7 +43,7 @@ impl Plugin for Probe {
             description: "A backend that misbehaves on request".into(),
             settings: vec![setting("endpoint", false, None), setting("colour", false, Some("blue"))],
             http: vec![
-                grant("setting:endpoint", &["test"]),
+                grant("setting:endpoint", &["test", "kept"]),
                 grant("localhost", &[]),
                 grant("127.0.0.1", &[]),
                 grant("10.1.2.3", &[]),
