@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(of(200, json!({"status": "Succeeded"})), Outcome::Done);
         assert_eq!(of(200, json!({"name": "j-1", "id": "/x/executions/j-1"})), Outcome::Done);
         assert_eq!(Outcome::of(&response(204, "")), Outcome::Done);
-        let why = Fault { code: "NoRoom".into(), message: "none left".into(), details: None };
+        let why = Fault { code: "NoRoom".into(), message: "none left".into(), ..Fault::default() };
         let failed = json!({"status": "Failed", "error": {"code": "NoRoom", "message": "none left"}});
         assert_eq!(of(200, failed), Outcome::Failed(why));
         let cancelled = Fault { code: "Canceled".into(), ..Fault::default() };
