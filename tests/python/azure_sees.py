@@ -35,7 +35,9 @@ def app(cloud, app):
 
 def look(cloud):
     account = cloud.info["storage_account"]
-    shares = cloud.storage.file_shares.list(cloud.group, account, expand="metadata")
+    # A listing tells no metadata.
+    shares = [share.name for share in cloud.storage.file_shares.list(cloud.group, account)]
+    metadata = {name: cloud.storage.file_shares.get(cloud.group, account, name).metadata for name in shares}
     storages = cloud.apps.managed_environments_storages.list(cloud.group, cloud.info["environment"]).value
     files = {one.name: one.properties.azure_file for one in storages}
     addresses = cloud.names.record_sets.list_by_type(cloud.group, ZONE, "A")
@@ -43,7 +45,7 @@ def look(cloud):
     return {
         "jobs": [job(cloud, one) for one in cloud.apps.jobs.list_by_resource_group(cloud.group)],
         "apps": [app(cloud, one) for one in cloud.apps.container_apps.list_by_resource_group(cloud.group)],
-        "shares": {share.name: share.metadata for share in shares},
+        "shares": metadata,
         "storages": {name: [file.share_name, file.access_mode] for name, file in files.items()},
         "records": {one.fqdn: [record.ipv4_address for record in one.a_records] for one in addresses},
         "texts": {one.fqdn: ["".join(record.value) for record in one.txt_records] for one in texts},

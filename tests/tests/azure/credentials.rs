@@ -134,3 +134,25 @@ fn whoever_logged_in_at_the_cli_signs_in_by_it() {
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     cloud.signs_in("source = 'cli'", &[("PATH", &path)]);
 }
+
+#[test]
+fn a_renewed_key_is_used_at_once_and_told_to_the_environment_after_a_start_that_failed() {
+    let cloud = Cloud::start();
+    let field = |name: &str| cloud.azure.text(name);
+    let environment =
+        [("IDENTITY_ENDPOINT", field("identity_endpoint")), ("IDENTITY_HEADER", field("identity_header"))];
+    let daemon = cloud.daemon("source = 'managed-identity'", &environment);
+    daemon.load_busybox();
+    let docker = daemon.docker();
+    docker.run("run -v data:/data busybox touch /data/f").ok();
+    let sizes = ["system", "df", "-v", "--format", "{{range .Volumes}}{{.Name}} {{.Size}}{{end}}"];
+    docker.args(sizes).ok();
+    cloud.azure.renew_key();
+    // Signed with the old key, refused, and signed with the new one.
+    assert_eq!(docker.args(sizes).ok(), "data 0B");
+    let refused = docker.run("run --name one -v data:/data busybox ls /data");
+    assert_ne!(refused.code, 0, "the environment has the old key: {}", refused.stdout);
+    docker.run("start one").ok();
+    assert_eq!(docker.run("wait one").ok(), "0");
+    docker.until_says("one", "f");
+}

@@ -39,6 +39,21 @@ impl Azure {
         http::request(self.text("http"), method, &path, &[("Authorization", &login)], "")
     }
 
+    /// Renews the first key of the storage account, which is the one that everybody is given.
+    fn renew_key(&self) {
+        let path = format!(
+            "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Storage/storageAccounts/{}/regenerateKey?api-version=2026-09-01",
+            self.text("subscription"),
+            self.text("resource_group"),
+            self.text("storage_account")
+        );
+        let login = format!("Bearer {}", self.text("token"));
+        let headers = [("Authorization", login.as_str()), ("Content-Type", "application/json")];
+        let (status, answer) =
+            http::request(self.text("http"), "POST", &path, &headers, r#"{"keyName": "key1"}"#);
+        assert_eq!(status, 200, "{answer}");
+    }
+
     /// The resources of a kind.
     fn list(&self, kind: &str) -> Vec<Value> {
         let (status, found) = self.call("GET", kind);
