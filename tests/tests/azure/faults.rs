@@ -28,6 +28,29 @@ fn a_job_that_fails_half_way_is_told_in_azures_words_and_leaves_nothing() {
 }
 
 #[test]
+fn a_start_that_fails_after_it_was_accepted_is_told_in_azures_words() {
+    let daemon = daemon();
+    let (docker, azure) = (daemon.docker(), Azure::of(&daemon));
+    azure.want(&fault(&azure, "POST", "jobs/", 409, json!({"operation": true})));
+    let words = docker.run("run --name one busybox true").fails(125);
+    assert!(words.contains("No room in the region."), "{words}");
+    docker.run("start one").ok();
+    assert_eq!(docker.run("wait one").ok(), "0");
+}
+
+#[test]
+fn an_app_that_fails_half_way_is_told_in_azures_words() {
+    let daemon = daemon();
+    let (docker, azure) = (daemon.docker(), Azure::of(&daemon));
+    azure.want(&fault(&azure, "PUT", "containerApps/", 500, json!({"operation": true})));
+    let run = "run -d --name web --label sockerless.service=true -p 127.0.0.1::8080 busybox sleep 1000";
+    let words = docker.run(run).fails(125);
+    assert!(words.contains("No room in the region."), "{words}");
+    docker.run("rm -f web").ok();
+    until("what was begun goes", || azure.list("containerApps").is_empty().then_some(()));
+}
+
+#[test]
 fn a_deletion_that_fails_is_tried_again_until_nothing_is_left() {
     let daemon = daemon();
     let (docker, azure) = (daemon.docker(), Azure::of(&daemon));
