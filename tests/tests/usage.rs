@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 
-use sockerless_tests::Daemon;
+use sockerless_tests::{Daemon, until};
 
 #[test]
 fn top_lists_the_containers_processes_and_nobody_elses() {
@@ -14,6 +14,8 @@ fn top_lists_the_containers_processes_and_nobody_elses() {
         .ok();
     let top = |args: &str| docker.run(&format!("top box {args}")).ok();
     let columns = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+    // Until it executes something else, a child shows its parent's arguments.
+    until("the second process", || top("").trim_end().ends_with(" sleep 100000").then_some(()));
     let text = top("");
     let lines: Vec<String> = text.lines().map(columns).collect();
     assert_eq!(lines[0], "UID PID PPID C STIME TTY TIME CMD");
@@ -30,7 +32,7 @@ fn top_lists_the_containers_processes_and_nobody_elses() {
 
     let mut other = docker.spawn(["exec", "-i", "-u", "nobody", "box", "cat"]);
     let listed = || top("-u nobody -o pid,user,cmd").lines().map(columns).collect::<Vec<_>>();
-    while listed().len() < 2 {}
+    until("the command as nobody", || (listed().len() == 2).then_some(()));
     assert!(listed()[1].ends_with(" nobody cat"), "{:?}", listed());
     drop(other.stdin.take());
     other.wait().unwrap();
