@@ -23,7 +23,7 @@ use crate::{
     http::{Clients, Grants, Placeholders},
     limits::POOLED_INSTANCES,
     linker, manifest,
-    plugin::Loaded,
+    plugin::{First, Loaded},
     settings::Settings,
     state::{Powers, State},
     v0_1,
@@ -70,6 +70,13 @@ impl From<PathBuf> for Component {
     }
 }
 
+/// A component that was read.
+pub(crate) struct Binary {
+    bytes: Vec<u8>,
+    /// `sha256:…`
+    pub(crate) digest: String,
+}
+
 /// What the operator says about a plugin.
 #[derive(Debug, Clone, Default)]
 pub struct PluginOptions {
@@ -78,7 +85,7 @@ pub struct PluginOptions {
     /// Variables of the daemon's environment; those that the manifest names set settings, too,
     /// and win over the file.
     pub environment: BTreeMap<String, String>,
-    /// The most that the plugin may reach, in the manifest's form. None gives what it asks.
+    /// The most that the plugin may reach, in the manifest's form. None gives what its first component asks.
     pub grant: Option<Vec<HttpGrant>>,
 }
 
@@ -141,7 +148,8 @@ impl PluginHost {
         component: impl Into<Component>,
         options: PluginOptions,
     ) -> Result<Arc<Plugin>, Error> {
-        let loaded = self.prepare(name, component.into(), &options).await?;
+        let binary = self.read(name, component.into()).await?;
+        let loaded = self.prepare(name, binary, &options, None).await?;
         Ok(Arc::new(Plugin::new(self.clone(), name.into(), options, loaded)))
     }
 
@@ -150,46 +158,65 @@ impl PluginHost {
     /// # Errors
     /// As `load`, without those about settings.
     pub async fn describe(&self, name: &str, component: impl Into<Component>) -> Result<Manifest, Error> {
-        let (compiled, _) = self.compile(name, component.into()).await?;
+        let binary = self.read(name, component.into()).await?;
+        let compiled = self.compile(name, binary.bytes).await?;
         self.probe(&name.into(), &compiled).await
     }
 
-    /// Everything up to the point where calls can go to the component.
+    /// Everything up to the point where calls can go to the component. `before` is the plugin's first one: the manifest of
+    /// this one has to be of the same backend, and gets it no further.
     pub(crate) async fn prepare(
         &self,
         name: &str,
-        component: Component,
+        binary: Binary,
         options: &PluginOptions,
+        before: Option<&First>,
     ) -> Result<Loaded, Error> {
         let name: Arc<str> = name.into();
-        let (compiled, digest) = self.compile(&name, component).await?;
+        let Binary { bytes, digest } = binary;
+        let compiled = self.compile(&name, bytes).await?;
         let manifest = self.probe(&name, &compiled).await?;
         let settings = Settings::resolve(&manifest, &options.settings, &options.environment)?;
-        let grants = Grants::effective(&name, &manifest.http, options.grant.as_deref(), &settings)?;
-        let guest = self.bind(&name, &compiled, settings, grants)?;
+        let mut grants = Grants::effective(&name, &manifest.http, options.grant.as_deref(), &settings)?;
+        if let Some(first) = before {
+            if manifest.name != first.name {
+                let what = format!("it is the backend {}, not {}", manifest.name, first.name);
+                return Err(unfit(&name, &what));
+            }
+            grants = grants.at_most(&first.grants);
+        }
+        let powers = Arc::new(Powers::new(settings, grants, &self.shared.limits));
+        let guest = self.bind(&name, &compiled, Arc::clone(&powers))?;
         guest.configure().await.map_err(|error| Error {
             message: format!("plugin {name}: settings: {}", error.message),
             ..error
         })?;
-        Ok(Loaded { guest, manifest: Arc::new(manifest), digest })
+        Ok(Loaded { guest, manifest: Arc::new(manifest), digest, powers })
     }
 
     async fn probe(&self, name: &Arc<str>, compiled: &Compiled) -> Result<Manifest, Error> {
-        let guest = self.bind(name, compiled, Settings::default(), Grants::default())?;
+        let powers = Powers::new(Settings::default(), Grants::default(), &self.shared.limits);
+        let guest = self.bind(name, compiled, Arc::new(powers))?;
         let manifest = guest.describe().await?;
         manifest::check(&manifest)?;
         Ok(manifest)
     }
 
-    /// Compiles a component, or takes it from the cache. Gives its digest, too.
-    async fn compile(&self, name: &str, component: Component) -> Result<(Compiled, String), Error> {
-        let (engine, limit) = (self.shared.engine.clone(), self.shared.limits.component_bytes);
-        let time = self.shared.limits.compile;
+    /// Reads a component and takes its digest. Errors: `InvalidArgument` with the name.
+    pub(crate) async fn read(&self, name: &str, component: Component) -> Result<Binary, Error> {
+        let limit = self.shared.limits.component_bytes;
+        let work = tokio::task::spawn_blocking(move || read(component, limit));
+        let outcome = work.await.unwrap_or_else(|panic| Err(format!("it cannot be read: {panic}")));
+        let bytes = outcome.map_err(|what| unfit(name, &what))?;
+        Ok(Binary { digest: format!("sha256:{}", hex::encode(Sha256::digest(&bytes))), bytes })
+    }
+
+    /// Compiles a component, or takes it from the cache.
+    async fn compile(&self, name: &str, bytes: Vec<u8>) -> Result<Compiled, Error> {
+        let (engine, time) = (self.shared.engine.clone(), self.shared.limits.compile);
         let work = tokio::task::spawn_blocking(move || {
-            let bytes = read(component, limit)?;
-            let compiled = Compiled::from_binary(&engine, &bytes)
-                .map_err(|error| format!("it is no WebAssembly component: {error:#}"))?;
-            Ok((compiled, format!("sha256:{}", hex::encode(Sha256::digest(&bytes)))))
+            Compiled::from_binary(&engine, &bytes)
+                .map_err(|error| format!("it is no WebAssembly component: {error:#}"))
         });
         let outcome: Result<_, String> = match timeout(time, work).await {
             Ok(Ok(outcome)) => outcome,
@@ -204,8 +231,7 @@ impl PluginHost {
         &self,
         name: &Arc<str>,
         compiled: &Compiled,
-        settings: Settings,
-        grants: Grants,
+        powers: Arc<Powers>,
     ) -> Result<Arc<dyn Guest>, Error> {
         let shared = &self.shared;
         let kind = compiled.component_type();
@@ -213,11 +239,7 @@ impl PluginHost {
             .map_err(|what| unfit(name, &what))?;
         let wrong = |error: wasmtime::Error| unfit(name, &format!("{error:#}"));
         let pre = shared.linker.instantiate_pre(compiled).map_err(wrong)?;
-        let calls = Calls {
-            plugin: Arc::clone(name),
-            shared: Arc::clone(shared),
-            powers: Arc::new(Powers::new(settings, grants, &shared.limits)),
-        };
+        let calls = Calls { plugin: Arc::clone(name), shared: Arc::clone(shared), powers };
         match contract {
             Contract::V0_1 => Ok(Arc::new(v0_1::Component::new(pre, calls).map_err(wrong)?)),
         }

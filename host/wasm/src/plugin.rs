@@ -5,14 +5,18 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use sockerless_ports::backend::{
-    AddressRecord, Backend, BlobInfo, Check, Dns, Error, ImageSources, JobHandle, JobSpec, JobStatus, Jobs,
-    Labels, LogPage, Manifest, Mount, MountRequest, Page, Result, Storage, Usage, Volume, Zone,
+    AddressRecord, Backend, BlobInfo, Check, Dns, Error, HttpGrant, ImageSources, JobHandle, JobSpec,
+    JobStatus, Jobs, Labels, LogPage, Manifest, Mount, MountRequest, Page, Result, Storage, Usage, Volume,
+    Zone,
 };
 use tokio::sync::Mutex;
 
 use crate::{
     contract::Guest,
     host::{Component, PluginHost, PluginOptions},
+    http::Grants,
+    registry,
+    state::Powers,
 };
 
 /// A plugin. Calls run concurrently, each in an instance of its own.
@@ -20,6 +24,7 @@ pub struct Plugin {
     host: PluginHost,
     name: Arc<str>,
     options: PluginOptions,
+    first: First,
     current: ArcSwap<Loaded>,
     /// One swap at a time.
     swapping: Mutex<()>,
@@ -30,11 +35,43 @@ pub(crate) struct Loaded {
     pub(crate) guest: Arc<dyn Guest>,
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) digest: String,
+    pub(crate) powers: Arc<Powers>,
+}
+
+/// What the operator has accepted with the component that a plugin began with, and its successors are held to.
+pub(crate) struct First {
+    /// The manifest's name of the backend.
+    pub(crate) name: String,
+    pub(crate) grants: Grants,
+}
+
+/// What calls of a plugin go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The manifest's version.
+    pub version: String,
+    /// `sha256:…` of the component.
+    pub digest: String,
+    /// What it may reach, with which credentials.
+    pub granted: Vec<HttpGrant>,
+    /// What its manifest asks beyond that.
+    pub withheld: Vec<HttpGrant>,
+}
+
+/// What came of a swap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swap {
+    /// What calls went to.
+    pub before: Standing,
+    /// What they go to now; the same when the component was there already.
+    pub after: Standing,
 }
 
 impl Plugin {
     pub(crate) fn new(host: PluginHost, name: Arc<str>, options: PluginOptions, loaded: Loaded) -> Self {
-        Self { host, name, options, current: ArcSwap::from_pointee(loaded), swapping: Mutex::default() }
+        let first = First { name: loaded.manifest.name.clone(), grants: loaded.powers.grants.clone() };
+        let current = ArcSwap::from_pointee(loaded);
+        Self { host, name, options, first, current, swapping: Mutex::default() }
     }
 
     /// The name that the operator uses for it.
@@ -47,28 +84,50 @@ impl Plugin {
         self.current.load().digest.clone()
     }
 
+    /// What new calls go to.
+    pub fn standing(&self) -> Standing {
+        self.current.load().standing()
+    }
+
     /// Replaces the component: loads and probes the new one, then sends new calls to it. Calls that
-    /// are under way end in the old one, which goes with the last of them.
+    /// are under way end in the old one, which goes with the last of them. The same bytes change nothing.
+    ///
+    /// Settings and the operator's grant stay as they were at the load. Without a grant of the operator's the new component
+    /// gets at most what the first one asked.
     ///
     /// # Errors
-    /// As `PluginHost::load`; the old component stays then.
-    pub async fn swap(&self, component: impl Into<Component>) -> Result<()> {
+    /// As `PluginHost::load`, and `InvalidArgument` for another backend's component; the old component stays then.
+    pub async fn swap(&self, component: impl Into<Component>) -> Result<Swap> {
         let _turn = self.swapping.lock().await;
-        let loaded =
-            self.host.prepare(&self.name, component.into(), &self.options).await.map_err(|error| {
-                let message = format!("{}; the component that was there stays in place", error.message);
-                Error { message, ..error }
-            })?;
-        tracing::info!(
-            plugin = %self.name, version = %loaded.manifest.version, digest = %loaded.digest,
-            "the component was replaced"
-        );
+        let stays = |error: Error| {
+            let message = format!("{}; the component that was there stays in place", error.message);
+            Error { message, ..error }
+        };
+        let before = self.standing();
+        let binary = self.host.read(&self.name, component.into()).await.map_err(stays)?;
+        if binary.digest == before.digest {
+            return Ok(Swap { after: before.clone(), before });
+        }
+        let prepared = self.host.prepare(&self.name, binary, &self.options, Some(&self.first)).await;
+        let loaded = prepared.map_err(stays)?;
+        let after = loaded.standing();
         self.current.store(Arc::new(loaded));
-        Ok(())
+        Ok(Swap { before, after })
     }
 
     fn guest(&self) -> Arc<dyn Guest> {
         Arc::clone(&self.current.load().guest)
+    }
+}
+
+impl Loaded {
+    fn standing(&self) -> Standing {
+        Standing {
+            version: self.manifest.version.clone(),
+            digest: self.digest.clone(),
+            granted: self.powers.grants.granted(),
+            withheld: self.powers.grants.withheld(),
+        }
     }
 }
 
@@ -79,7 +138,10 @@ impl Backend for Plugin {
     }
 
     async fn images(&self) -> Result<ImageSources> {
-        self.guest().images().await
+        let loaded = self.current.load_full();
+        let images = loaded.guest.images().await?;
+        registry::check(&self.name, &images, &loaded.powers)?;
+        Ok(images)
     }
 
     async fn doctor(&self) -> Result<Vec<Check>> {

@@ -66,6 +66,17 @@ impl Settings {
     pub(crate) fn is_given(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|value| value.given)
     }
+
+    /// Whether a repository is, or lies below, one that the operator gave as some setting's value.
+    pub(crate) fn is_named(&self, repository: &str) -> bool {
+        self.values.values().filter(|value| value.given).any(|value| {
+            let text = value.text.trim_end_matches('/');
+            let text = text.split_once("://").map_or(text, |(_, rest)| rest);
+            // A bare host is some other setting.
+            text.contains('/')
+                && repository.strip_prefix(text).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
 }
 
 fn invalid(message: String) -> Error {

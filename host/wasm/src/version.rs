@@ -17,6 +17,11 @@ pub(crate) enum Contract {
 /// For messages.
 const SUPPORTED: &str = "0.1.x";
 
+/// The contract that this host speaks, for people: `sockerless:backend@0.1.x`.
+pub fn contract() -> String {
+    format!("{}@{SUPPORTED}", PACKAGE.trim_end_matches('/'))
+}
+
 impl Contract {
     /// Chooses the bindings by the names of a component's exports.
     ///

@@ -7,6 +7,8 @@ use url::Url;
 
 use crate::settings::Settings;
 
+mod shown;
+
 /// The effective grant: what the manifest asks *and* the operator gives. The default grants nothing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Grants {
@@ -57,7 +59,17 @@ impl Grants {
                 grants.iter().filter_map(|grant| Rule::read(grant, settings).transpose()).collect();
             rules.map_err(|what| Error::new(ErrorCode::InvalidArgument, format!("plugin {plugin}: {what}")))
         };
-        Ok(Self { asked: read(asked)?, given: given.map(read).transpose()? })
+        // A setting in the operator's grant means the operator's value: the manifest's default could be any host.
+        let named = |grant: &&HttpGrant| {
+            grant.host.strip_prefix("setting:").is_none_or(|setting| settings.is_given(setting))
+        };
+        let given = given.map(|given| given.iter().filter(named).cloned().collect::<Vec<_>>());
+        Ok(Self { asked: read(asked)?, given: given.as_deref().map(read).transpose()? })
+    }
+
+    /// The same for a component's successor: where the operator has given no grant, no more than the first one asked.
+    pub(crate) fn at_most(self, first: &Self) -> Self {
+        Self { given: self.given.or_else(|| Some(first.asked.clone())), ..self }
     }
 
     /// What a request to this URL may carry; none when it may not be sent.
@@ -74,12 +86,6 @@ impl Grants {
     pub(crate) fn binds(&self, credential: &str) -> bool {
         let binds = |rules: &[Rule]| rules.iter().any(|rule| rule.credentials.contains(credential));
         binds(&self.asked) && self.given.as_deref().is_none_or(binds)
-    }
-
-    /// The hosts that the manifest asks for, for messages.
-    pub(crate) fn hosts(&self) -> String {
-        let hosts: Vec<String> = self.asked.iter().map(|rule| rule.host.to_string()).collect();
-        if hosts.is_empty() { "none".to_owned() } else { hosts.join(", ") }
     }
 }
 

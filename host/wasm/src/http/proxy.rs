@@ -20,6 +20,8 @@ struct Rules {
     /// URLs, with user and password where the proxy wants them.
     http: String,
     https: String,
+    /// Hosts that are reached without.
+    no: String,
     matcher: Matcher,
 }
 
@@ -57,8 +59,17 @@ impl Proxies {
             return Ok(Self::default());
         }
         let (http, https) = (read(http)?, read(https)?);
-        let matcher = Matcher::builder().http(http.clone()).https(https.clone()).no(no.to_owned()).build();
-        Ok(Self(Some(Arc::new(Rules { http, https, matcher }))))
+        let no = no.to_owned();
+        let matcher = Matcher::builder().http(http.clone()).https(https.clone()).no(no.clone()).build();
+        Ok(Self(Some(Arc::new(Rules { http, https, no, matcher }))))
+    }
+
+    /// The URLs for `http:` and `https:` destinations, with passwords, and the hosts that are reached without; empty for none.
+    pub fn texts(&self) -> [String; 3] {
+        self.0
+            .as_ref()
+            .map(|rules| [&rules.http, &rules.https, &rules.no].map(Clone::clone))
+            .unwrap_or_default()
     }
 
     /// The proxy for a destination.
@@ -140,6 +151,7 @@ mod tests {
             assert_eq!(of(&proxies, url).as_deref(), proxy, "{url}");
         }
         assert_eq!(shown(https), "http://proxy.lan:3128");
+        assert_eq!(proxies.texts(), ["http://plain.lan:80", https, "example.com, 10.0.0.0/8"]);
         let all = from(&[("ALL_PROXY", "http://all.lan"), ("HTTP_PROXY", "http://http.lan")]);
         assert_eq!(of(&all, "https://a.example/").as_deref(), Some("http://all.lan"));
         assert_eq!(of(&all, "http://a.example/").as_deref(), Some("http://http.lan"));

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use crate::{
-    fixture::{Fixture, command, marked, probe},
+    fixture::{Fixture, command, marked, patched, probe},
     server::Server,
 };
 
@@ -56,6 +56,39 @@ async fn a_swap_to_a_broken_component_keeps_the_old_one() {
         assert_eq!(plugin.digest(), digest);
         assert_eq!(command(&plugin, "echo still").await.unwrap(), "still");
     }
+}
+
+#[tokio::test]
+async fn a_swap_says_what_was_there_and_what_is_and_the_same_bytes_change_nothing() {
+    let plugin = Fixture::new().load(&[]).await.unwrap();
+    let before = plugin.standing();
+    let same = plugin.swap(probe()).await.unwrap();
+    assert_eq!((&same.before, &same.after), (&before, &before));
+    let swap = plugin.swap(marked("good")).await.unwrap();
+    assert_eq!(swap.before, before);
+    assert_eq!(swap.after, plugin.standing());
+    assert_ne!(swap.after.digest, before.digest);
+}
+
+#[tokio::test]
+async fn a_component_that_asks_for_more_than_the_first_one_does_not_get_it_by_a_swap() {
+    let plugin = Fixture::new().load(&[]).await.unwrap();
+    let greedy = patched("cloud.invalid", "other.invalid");
+    let swap = plugin.swap(greedy).await.unwrap();
+    let hosts = |grants: &[sockerless_ports::backend::HttpGrant]| -> Vec<String> {
+        grants.iter().map(|grant| grant.host.clone()).collect()
+    };
+    assert_eq!(hosts(&swap.after.withheld), ["other.invalid"]);
+    assert!(!hosts(&swap.after.granted).contains(&"other.invalid".to_owned()), "{:?}", swap.after);
+    let error = command(&plugin, "fetch https://other.invalid/").await.unwrap_err();
+    assert!(error.message.contains("not granted to this plugin"), "{error}");
+}
+
+#[tokio::test]
+async fn another_backends_component_is_no_successor() {
+    let plugin = Fixture::new().load(&[]).await.unwrap();
+    let error = plugin.swap(patched("probe0.1.0", "prawn0.1.0")).await.unwrap_err();
+    assert!(error.message.contains("it is the backend prawn, not probe"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
