@@ -43,7 +43,7 @@ pub trait Daemon: Send + Sync + 'static {
     async fn kill(&self, reference: &str, signal: Option<&str>) -> Result<()>;
     async fn pause(&self, reference: &str) -> Result<()>;
     async fn unpause(&self, reference: &str) -> Result<()>;
-    async fn sync_binds(&self, reference: &str) -> Result<()>;
+    async fn sync(&self, reference: &str) -> Result<()>;
     async fn update(&self, reference: &str, changes: HostConfig) -> Result<ContainerUpdateResponse>;
     async fn rename(&self, reference: &str, name: &str) -> Result<()>;
     async fn remove(&self, reference: &str, request: RemoveRequest) -> Result<()>;
@@ -164,7 +164,7 @@ impl Daemon for Engine {
         Engine::unpause(self, reference).await
     }
 
-    async fn sync_binds(&self, reference: &str) -> Result<()> {
+    async fn sync(&self, reference: &str) -> Result<()> {
         Engine::sync_volumes(self, reference).await?;
         Engine::sync_binds(self, reference).await
     }

@@ -15,26 +15,18 @@ use http::{Method, StatusCode, Uri, uri::PathAndQuery};
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
-use crate::{
-    errors::ApiError,
-    headers,
-    hijack::Slot,
-    respond,
-    routes::system,
-    version::{self, ApiVersion},
-};
+use crate::{errors::ApiError, headers, hijack::Slot, respond, routes::system, version};
 
 /// Every route of the API, with and without `/vX.Y`.
 #[derive(Clone)]
 pub struct Router {
     routes: axum::Router,
-    min: ApiVersion,
 }
 
 impl Router {
-    /// `routes` know nothing of versions; those before `min` are refused.
-    pub(crate) fn new(routes: axum::Router, min: ApiVersion) -> Self {
-        Self { routes, min }
+    /// `routes` know nothing of versions.
+    pub(crate) fn new(routes: axum::Router) -> Self {
+        Self { routes }
     }
 
     /// Answers a request of the connection that `slot` belongs to.
@@ -61,7 +53,7 @@ impl Router {
 
     /// Takes the version off the path and checks it.
     async fn route(self, request: Request, slot: Slot) -> Response {
-        let mut request = match prepare(request, self.min) {
+        let mut request = match prepare(request) {
             Ok(request) => request,
             Err(response) => return *response,
         };
@@ -75,9 +67,9 @@ impl Router {
     }
 }
 
-fn prepare(mut request: Request, min: ApiVersion) -> Result<Request, Box<Response>> {
+fn prepare(mut request: Request) -> Result<Request, Box<Response>> {
     let refuse = |error: ApiError| Box::new(error.into_response());
-    let (version, path) = version::split(request.uri().path(), min).map_err(refuse)?;
+    let (version, path) = version::split(request.uri().path()).map_err(refuse)?;
     match *request.method() {
         // axum answers HEAD wherever it answers GET; dockerd has it on two routes.
         Method::HEAD if path != system::PING && !path.ends_with("/archive") => {

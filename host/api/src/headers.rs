@@ -1,13 +1,20 @@
 //! The headers that dockerd puts on every answer.
 
+use std::sync::LazyLock;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::version::ApiVersion;
 
+static API_VERSION: LazyLock<HeaderValue> = LazyLock::new(|| {
+    // Digits and a dot: always a header's value.
+    HeaderValue::try_from(ApiVersion::MAX.to_string()).unwrap_or(HeaderValue::from_static(""))
+});
+
 /// Name and value of each.
 pub fn common() -> [(&'static str, HeaderValue); 4] {
     [
-        ("Api-Version", HeaderValue::from_static("1.51")),
+        ("Api-Version", API_VERSION.clone()),
         ("Docker-Experimental", HeaderValue::from_static("false")),
         ("Ostype", HeaderValue::from_static("linux")),
         ("Server", HeaderValue::from_static(concat!("Sockerless/", env!("CARGO_PKG_VERSION"), " (linux)"))),
@@ -22,7 +29,6 @@ pub fn apply(headers: &mut HeaderMap) {
         HeaderName::from_static("ostype"),
         HeaderName::from_static("server"),
     ];
-    debug_assert_eq!(ApiVersion::MAX.to_string(), "1.51");
     for (name, (_, value)) in NAMES.into_iter().zip(common()) {
         headers.insert(name, value);
     }

@@ -1,6 +1,6 @@
 //! The Docker Engine API over HTTP: routes, wire formats and listeners. Knows no cloud.
 //!
-//! [`router`] answers requests out of a [`Daemon`] (the engine); [`bind`] and [`serve`] put it on
+//! [`router`] answers requests out of a [`Daemon`] (the engine) and its [`Plugins`]; [`bind`] and [`serve`] put it on
 //! sockets. Attach takes its connection over from HTTP, which works under [`serve`] alone.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -17,6 +17,7 @@ mod hijack;
 mod limits;
 mod listen;
 mod nulls;
+mod plugins;
 mod respond;
 mod routes;
 mod time;
@@ -29,27 +30,13 @@ pub use connection::serve;
 pub use daemon::Daemon;
 pub use front::Router;
 pub use listen::{Address, AddressError, ListenError, Listener, bind};
+pub use plugins::{PluginBuild, PluginGrant, PluginStanding, Plugins, Reloaded};
 pub use version::ApiVersion;
 
 /// What handlers share.
 pub(crate) type App = Arc<dyn Daemon>;
 
-/// Choices of the operator.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct ApiOptions {
-    /// The oldest version that clients may speak; [`ApiVersion::MIN`] unless raised, as dockerd's
-    /// `min-api-version`.
-    pub min_version: ApiVersion,
-}
-
-impl Default for ApiOptions {
-    fn default() -> Self {
-        Self { min_version: ApiVersion::MIN }
-    }
-}
-
-/// Every route of the API, with and without `/vX.Y`. Takes an `Arc<Engine>`.
-pub fn router(daemon: Arc<dyn Daemon>, options: ApiOptions) -> Router {
-    Router::new(routes::all().with_state(daemon), options.min_version)
+/// Every route of the API, with and without `/vX.Y`: Docker's, which an `Arc<Engine>` answers, and those of `sockerless plugin`.
+pub fn router(daemon: Arc<dyn Daemon>, plugins: Arc<dyn Plugins>) -> Router {
+    Router::new(routes::all(daemon, plugins))
 }

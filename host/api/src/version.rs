@@ -12,14 +12,18 @@ pub struct ApiVersion {
 }
 
 impl ApiVersion {
-    /// The oldest that dockerd 28 accepts.
-    pub const MIN: Self = Self::new(1, 24);
-    /// The newest of dockerd 28; used when a request names none.
-    pub const MAX: Self = Self::new(1, 51);
+    /// The oldest that is served: the oldest that dockerd 28 accepts.
+    pub const MIN: Self = Self::of(sockerless_engine::MIN_API_VERSION);
+    /// The newest, that of dockerd 28; used when a request names none.
+    pub const MAX: Self = Self::of(sockerless_engine::API_VERSION);
 
     /// A version by its numbers.
     pub const fn new(major: u32, minor: u32) -> Self {
         Self { major, minor }
+    }
+
+    const fn of((major, minor): (u32, u32)) -> Self {
+        Self::new(major, minor)
     }
 
     /// Missing numbers are zero, further ones count for nothing, absurd ones are the largest.
@@ -39,14 +43,14 @@ impl fmt::Display for ApiVersion {
 }
 
 /// Splits `/v1.43/info` into the version and `/info`; a path without a version is left as it is.
-/// Versions before `min` are refused.
-pub fn split(path: &str, min: ApiVersion) -> Result<(ApiVersion, &str), ApiError> {
+/// Versions that are not served are refused.
+pub fn split(path: &str) -> Result<(ApiVersion, &str), ApiError> {
     let Some((text, rest)) = prefix(path) else { return Ok((ApiVersion::MAX, path)) };
     let version = ApiVersion::parse(text);
-    if version < min {
+    if version < ApiVersion::MIN {
         return Err(ApiError::invalid(format!(
             "client version {text} is too old. Minimum supported API version is {}, please upgrade your client to a newer version",
-            min
+            ApiVersion::MIN
         )));
     }
     if version > ApiVersion::MAX {
@@ -70,13 +74,13 @@ mod tests {
     use super::*;
 
     fn message(path: &str) -> String {
-        split(path, ApiVersion::MIN).unwrap_err().message
+        split(path).unwrap_err().message
     }
 
     #[test]
     fn a_path_without_a_version_gets_the_newest() {
         for path in ["/_ping", "/volumes", "/volumes/v1.24", "/version", "/v/info", "/vx/info", "/v1.24"] {
-            assert_eq!(split(path, ApiVersion::MIN).unwrap(), (ApiVersion::MAX, path));
+            assert_eq!(split(path).unwrap(), (ApiVersion::MAX, path));
         }
     }
 
@@ -84,10 +88,7 @@ mod tests {
     fn every_version_from_the_oldest_to_the_newest_is_taken() {
         for minor in 24..=51 {
             let path = format!("/v1.{minor}/containers/json");
-            assert_eq!(
-                split(&path, ApiVersion::MIN).unwrap(),
-                (ApiVersion::new(1, minor), "/containers/json")
-            );
+            assert_eq!(split(&path).unwrap(), (ApiVersion::new(1, minor), "/containers/json"));
         }
     }
 
@@ -104,15 +105,5 @@ mod tests {
         assert!(message("/v1/info").contains("too old"));
         assert!(message("/v2.0/info").contains("too new"));
         assert!(message("/v99999999999999999999/info").contains("too new"));
-    }
-
-    #[test]
-    fn an_operator_may_raise_the_oldest() {
-        let min = ApiVersion::new(1, 44);
-        assert!(
-            split("/v1.43/info", min).unwrap_err().message.contains("Minimum supported API version is 1.44")
-        );
-        assert!(split("/v1.44/info", min).is_ok());
-        assert!(split("/info", min).is_ok());
     }
 }

@@ -8,7 +8,10 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::config::{CallbackTls, DockerSocket};
+use crate::{
+    config::{CallbackTls, DockerSocket},
+    tuning::DOCTOR_PATIENCE,
+};
 
 /// A Docker daemon whose containers run on serverless clouds.
 ///
@@ -28,22 +31,23 @@ pub enum Command {
     /// Run the daemon in the foreground.
     ///
     /// Prints one line on standard output once it answers; logs go to standard error (RUST_LOG
-    /// chooses how much).
+    /// chooses how much). SIGHUP replaces the backends whose components have changed, as `plugin reload`.
     Serve(ServeArgs),
     /// Check configuration, credentials, the cloud account and the way back from a test container.
     ///
     /// Each finding comes with a remedy. The test container costs what a few seconds in the cloud cost. Exit code 1 when a
     /// check fails.
     Doctor(DoctorArgs),
-    /// Merge the bind mounts of a running container with this machine's files, both ways.
+    /// Merge the bind mounts and synced volumes of a running container with what they are of, both ways.
     ///
-    /// That happens by itself before a container starts (in) and at its end (back). A container that has only read-only ones
-    /// gets what has changed here.
+    /// That happens by itself before a container starts (in) and at its end (back): with this machine's files for bind
+    /// mounts, with the cloud's storage for volumes of `consistency=synced`. A container that has only read-only ones gets
+    /// what has changed there.
     Sync(SyncArgs),
-    /// Look at the backends, which are WebAssembly components.
+    /// Look at the backends, which are WebAssembly components, and replace them in a daemon that runs.
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Start, stop or look at the simulator of a state folder.
+    /// Start, stop or look at the simulators of a state folder.
     #[command(subcommand)]
     Simulator(SimulatorCommand),
     /// Print the versions of the daemon, of the API and of the plugin contract.
@@ -67,6 +71,17 @@ pub struct CommonArgs {
     /// The backend that containers run on unless --runtime names another [default: cloudrun]
     #[arg(long, env = "SOCKERLESS_BACKEND", value_name = "NAME")]
     pub backend: Option<String>,
+}
+
+/// What subcommands take that ask a daemon.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConnectArgs {
+    /// What other subcommands take as well.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// The unix socket of the Docker API
+    #[arg(long, env = "SOCKERLESS_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
 }
 
 /// `sockerless serve`
@@ -112,20 +127,18 @@ pub struct CallbackArgs {
 /// `sockerless doctor`
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
-    /// What other subcommands take as well.
+    /// Where it looks: a daemon that runs is asked to run the test container.
     #[command(flatten)]
-    pub common: CommonArgs,
-    /// The unix socket of the Docker API: a daemon that runs is asked to run the test container
-    #[arg(long, env = "SOCKERLESS_SOCKET", value_name = "PATH")]
-    pub socket: Option<PathBuf>,
+    pub connect: ConnectArgs,
     /// What concerns the way back from containers.
     #[command(flatten)]
     pub callback: CallbackArgs,
     /// Image of the test container [default: the smallest that is here]
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
-    /// How long the test container may take to call back once the cloud says that it runs
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    /// How long the test container may take to call back once the cloud says that it runs, unless a daemon runs: it has a
+    /// patience of its own
+    #[arg(long, value_name = "SECONDS", default_value_t = DOCTOR_PATIENCE)]
     pub patience: u64,
     /// Print the findings as JSON
     #[arg(long)]
@@ -135,12 +148,9 @@ pub struct DoctorArgs {
 /// `sockerless sync`
 #[derive(Debug, Clone, Args)]
 pub struct SyncArgs {
-    /// What other subcommands take as well.
+    /// Which daemon to ask.
     #[command(flatten)]
-    pub common: CommonArgs,
-    /// The unix socket of the Docker API
-    #[arg(long, env = "SOCKERLESS_SOCKET", value_name = "PATH")]
-    pub socket: Option<PathBuf>,
+    pub connect: ConnectArgs,
     /// Names or ids of containers.
     #[arg(required = true, value_name = "CONTAINER")]
     pub containers: Vec<String>,
@@ -151,23 +161,34 @@ pub struct SyncArgs {
 pub enum PluginCommand {
     /// List the backends that are there.
     Ls(CommonArgs),
-    /// Show what a backend is, wants and can, as JSON.
+    /// Show what a backend is, wants and can, and what a daemon that runs grants it, as JSON.
     Inspect {
         /// Its name.
         name: String,
         /// Where to look.
         #[command(flatten)]
-        common: CommonArgs,
+        connect: ConnectArgs,
+    },
+    /// Have the daemon that runs take the components whose files have changed.
+    ///
+    /// Containers run on, and calls that are under way end in the old component. What cannot be loaded is told, and the old
+    /// one stays. Settings and grants are those of the daemon's start. Exit code 1 when one was not loaded.
+    Reload {
+        /// Only this backend.
+        name: Option<String>,
+        /// Which daemon to ask.
+        #[command(flatten)]
+        connect: ConnectArgs,
     },
 }
 
 /// `sockerless simulator`
 #[derive(Debug, Subcommand)]
 pub enum SimulatorCommand {
-    /// Start it and leave it running.
+    /// Start that of the default backend and leave it running.
     Start(CommonArgs),
-    /// End it, with all that runs in it.
+    /// End all, with all that runs in them.
     Stop(CommonArgs),
-    /// Say where it listens.
+    /// Say which run and where they listen, as JSON by the name of the folder.
     Status(CommonArgs),
 }

@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod api;
 mod backends;
 mod callback;
 mod cli;
@@ -12,8 +13,9 @@ mod plugin;
 mod serve;
 mod simulator;
 mod sync;
+mod tuning;
 
-use std::{io, process::ExitCode};
+use std::{collections::BTreeMap, io, process::ExitCode};
 
 use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
@@ -51,7 +53,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(&Config::serve(args)?).await?,
         Command::Doctor(args) => return doctor::run(args).await,
         Command::Sync(args) => sync::run(args).await?,
-        Command::Plugin(command) => plugin::run(command).await?,
+        Command::Plugin(command) => return plugin::run(command).await,
         Command::Simulator(command) => simulate(command).await?,
         Command::Version => plugin::version(),
         Command::Completions { shell } => {
@@ -68,13 +70,16 @@ async fn simulate(command: SimulatorCommand) -> Result {
             println!("the simulator runs (process {})", backends::start_simulator(&config).await?.pid);
         }
         SimulatorCommand::Stop(args) => {
-            let stopped = simulator::stop_all(&Config::common(args)?).await?;
+            let stopped = simulator::stop_all(&Config::common(args)?, &BTreeMap::new()).await?;
             println!("{}", if stopped { "simulator ended" } else { "no simulator runs" });
         }
-        SimulatorCommand::Status(args) => match simulator::of_default(&Config::common(args)?) {
-            Some(simulator) => println!("{}", serde_json::to_string_pretty(&simulator)?),
-            None => return Err("no simulator runs on this state".into()),
-        },
+        SimulatorCommand::Status(args) => {
+            let simulators = simulator::all(&Config::common(args)?)?;
+            if simulators.is_empty() {
+                return Err("no simulator runs on this state".into());
+            }
+            println!("{}", serde_json::to_string_pretty(&simulators)?);
+        }
     }
     Ok(())
 }

@@ -1,29 +1,56 @@
 //! `sockerless plugin` and `sockerless version`.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use serde_json::{Value, json};
 use sockerless_credentials::CredentialSet;
 use sockerless_ports::backend::Manifest;
 
-use crate::{Result, backends, cli::PluginCommand, config::Config};
+use sockerless_api::{ApiVersion, PluginBuild, PluginGrant, PluginStanding, Reloaded};
 
-/// The contract that plugins are written against.
-const CONTRACT: &str = "sockerless:backend@0.1";
+use crate::{Result, api::Api, backends, cli::PluginCommand, config::Config};
 
-/// Lists the backends, or shows one.
-pub async fn run(command: PluginCommand) -> Result {
+/// Lists the backends, shows one, or has a daemon take them anew.
+pub async fn run(command: PluginCommand) -> Result<ExitCode> {
     match command {
-        PluginCommand::Ls(args) => list(&Config::common(args)?).await,
-        PluginCommand::Inspect { name, common } => inspect(&name, &Config::common(common)?).await,
+        PluginCommand::Ls(args) => list(&Config::common(args)?).await?,
+        PluginCommand::Inspect { name, connect } => inspect(&name, &Config::connect(connect)?).await?,
+        PluginCommand::Reload { name, connect } => {
+            return reload(name.as_deref(), &Config::connect(connect)?).await;
+        }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the versions that matter for who meets whom.
 pub fn version() {
     println!("sockerless {}", env!("CARGO_PKG_VERSION"));
-    println!("Docker Engine API 1.24 to 1.51");
-    println!("plugin contract {CONTRACT}");
+    println!("Docker Engine API {} to {}", ApiVersion::MIN, ApiVersion::MAX);
+    println!("plugin contract {}", sockerless_wasm::contract());
+}
+
+/// Fails when a component was refused.
+async fn reload(name: Option<&str>, config: &Config) -> Result<ExitCode> {
+    let reloaded = Api::required(config).await?.reload(name).await?;
+    reloaded.iter().for_each(|reloaded| println!("{}", told(reloaded)));
+    let refused = reloaded.iter().any(|reloaded| reloaded.error.is_some());
+    Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn told(Reloaded { name, before, after, withheld, error }: &Reloaded) -> String {
+    let build = |build: &PluginBuild| format!("{} ({})", build.version, build.digest);
+    if let Some(error) = error {
+        return format!("{name}: still {}: {error}", build(before));
+    }
+    if before == after {
+        return format!("{name}: unchanged, {}", build(before));
+    }
+    let replaced = format!("{name}: {} replaced by {}", build(before), build(after));
+    if withheld.is_empty() {
+        return replaced;
+    }
+    let hosts: Vec<&str> = withheld.iter().map(|grant| grant.host.as_str()).collect();
+    format!("{replaced}; it asks for more than it is granted: {}", hosts.join(", "))
 }
 
 async fn list(config: &Config) -> Result {
@@ -31,7 +58,7 @@ async fn list(config: &Config) -> Result {
     println!("{:<16} {:<10} {:<8} DESCRIPTION", "NAME", "VERSION", "DEFAULT");
     for (name, component) in backends::components(config)? {
         let default = if name == config.backend { "yes" } else { "" };
-        match host.describe(&name, component.clone()).await {
+        match host.describe(&name, component.path.clone()).await {
             Ok(manifest) => {
                 println!("{name:<16} {:<10} {default:<8} {}", manifest.version, manifest.description);
             }
@@ -48,9 +75,26 @@ async fn inspect(name: &str, config: &Config) -> Result {
         format!("there is no backend {name:?}; there are: {}", known.join(", "))
     })?;
     let host = backends::host(config, Arc::new(CredentialSet::new()))?;
-    let manifest = host.describe(name, component.clone()).await?;
-    println!("{}", serde_json::to_string_pretty(&shown(&manifest, component))?);
+    let manifest = host.describe(name, component.path.clone()).await?;
+    let mut shown = shown(&manifest, &component.path);
+    // What a daemon that runs has of it: another file may have been put there since.
+    let running = match Api::find(config).await {
+        Some(daemon) => daemon.plugins().await?.into_iter().find(|plugin| plugin.name == name),
+        None => None,
+    };
+    shown["running"] = running.as_ref().map(standing).unwrap_or_default();
+    println!("{}", serde_json::to_string_pretty(&shown)?);
     Ok(())
+}
+
+fn standing(running: &PluginStanding) -> Value {
+    let grants = |grants: &[PluginGrant]| -> Vec<Value> {
+        grants.iter().map(|grant| json!({"host": grant.host, "credentials": grant.credentials})).collect()
+    };
+    json!({
+        "version": running.build.version, "digest": running.build.digest, "component": running.component,
+        "granted": grants(&running.granted), "withheld": grants(&running.withheld),
+    })
 }
 
 fn shown(manifest: &Manifest, component: &Path) -> Value {
@@ -88,4 +132,32 @@ fn shown(manifest: &Manifest, component: &Path) -> Value {
         },
         "volumes": {"driver": manifest.volumes.name, "mountpoint": manifest.volumes.mountpoint},
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_of_a_reload_is_told_in_a_line() {
+        let build =
+            |version: &str, digest: &str| PluginBuild { version: version.into(), digest: digest.into() };
+        let (old, new) = (build("1.0.0", "sha256:a"), build("1.1.0", "sha256:b"));
+        let reloaded = |after: &PluginBuild, withheld: &[&str], error: Option<&str>| {
+            told(&Reloaded {
+                name: "acme".into(),
+                before: old.clone(),
+                after: after.clone(),
+                withheld: withheld
+                    .iter()
+                    .map(|host| PluginGrant { host: (*host).into(), credentials: vec![] })
+                    .collect(),
+                error: error.map(str::to_owned),
+            })
+        };
+        assert_eq!(reloaded(&old, &[], None), "acme: unchanged, 1.0.0 (sha256:a)");
+        assert_eq!(reloaded(&new, &[], None), "acme: 1.0.0 (sha256:a) replaced by 1.1.0 (sha256:b)");
+        assert!(reloaded(&new, &["x.test"], None).ends_with("more than it is granted: x.test"));
+        assert_eq!(reloaded(&old, &[], Some("broken")), "acme: still 1.0.0 (sha256:a): broken");
+    }
 }

@@ -2,11 +2,12 @@
 
 use std::{fs, sync::Arc};
 
-use sockerless_api::{Address, ApiOptions, Daemon};
-use sockerless_engine::{AgentBinary, Dependencies, Engine, EngineOptions};
+use sockerless_api::{Address, Daemon, Plugins};
+use sockerless_engine::{AgentBinary, Dependencies, Engine, EngineOptions, RegistryFacts};
 use sockerless_ports::Link;
 use sockerless_store::{ContainerLogs, Records};
-use tokio::signal::unix::{SignalKind, signal};
+use sockerless_wasm::Proxies;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     Result, backends, callback,
@@ -14,12 +15,15 @@ use crate::{
     images,
 };
 
-/// Runs until SIGINT or SIGTERM.
+/// Runs until SIGINT or SIGTERM. SIGHUP has the backends take their components anew.
 pub async fn run(config: &Config) -> Result {
+    // From the beginning: what nobody waits for would end the process.
+    let hangup = signal(SignalKind::hangup())?;
     fs::create_dir_all(&config.state).map_err(|error| format!("{}: {error}", config.state.display()))?;
     let store = Records::open(config.state.join("state.db"))?;
     let logs = ContainerLogs::open(config.state.join("logs"))?;
     let backends = backends::load(config).await?;
+    let plugins: Arc<dyn Plugins> = backends::Fleet::new(&backends);
     let callback = callback::open(config, backends.simulator.as_ref()).await?;
     if callback.is_none() {
         tracing::warn!(
@@ -39,6 +43,13 @@ pub async fn run(config: &Config) -> Result {
             data_root: config.state.clone(),
             name: nix::unistd::gethostname()?.to_string_lossy().into_owned(),
             labels: config.file.labels.clone(),
+            registries: RegistryFacts {
+                insecure: config.file.insecure_registries.clone(),
+                mirrors: config.file.registry_mirrors.clone(),
+                proxies: Proxies::from_env()?.texts(),
+            },
+            log_driver: config.file.containers.log_driver.to_string(),
+            timeout: config.timeout()?,
             callback_fingerprint: callback.as_ref().and_then(|callback| callback.fingerprint.clone()),
             linger: config.linger()?.unwrap_or(EngineOptions::default().linger),
             files_limit: config.file.files_limit.unwrap_or(EngineOptions::default().files_limit),
@@ -55,11 +66,7 @@ pub async fn run(config: &Config) -> Result {
     .await?;
     // After the engine has said whose agents it awaits: the others are sent away.
     if let Some(callback) = callback {
-        tokio::spawn(async move {
-            if let Err(error) = link.serve(callback.listener).await {
-                tracing::error!(%error, "agents cannot come in any more");
-            }
-        });
+        tokio::spawn(link.serve(callback.listener));
     }
 
     let unix = Address::Unix { path: config.socket.clone(), group: config.group.clone() };
@@ -68,7 +75,8 @@ pub async fn run(config: &Config) -> Result {
         listeners.push(sockerless_api::bind(&address).await?);
     }
     let addresses: Vec<String> = listeners.iter().map(|listener| listener.address().to_string()).collect();
-    let router = sockerless_api::router(Arc::clone(&engine) as Arc<dyn Daemon>, ApiOptions::default());
+    let router = sockerless_api::router(Arc::clone(&engine) as Arc<dyn Daemon>, Arc::clone(&plugins));
+    let reloading = tokio::spawn(reload(hangup, plugins));
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     println!("API listens at {}", addresses.join(", "));
     sockerless_api::serve(listeners, router, async move {
@@ -79,8 +87,18 @@ pub async fn run(config: &Config) -> Result {
         tracing::info!("ending; containers go on without the daemon");
     })
     .await;
+    reloading.abort();
     engine.close().await;
     Ok(())
+}
+
+/// As dockerd reads its configuration anew: here it is the components alone.
+async fn reload(mut hangup: Signal, plugins: Arc<dyn Plugins>) {
+    while hangup.recv().await.is_some() {
+        tracing::info!("SIGHUP: looking for components that have changed");
+        // The log has what comes of it.
+        plugins.reload(None).await;
+    }
 }
 
 /// The agent's binary. Errors name the setting.

@@ -9,7 +9,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     process::Stdio,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use nix::{
@@ -22,12 +22,10 @@ use serde_json::Value;
 use sockerless_credentials::CredentialConfig;
 use tokio::process::Command;
 
-use crate::config::{Config, DEFAULT_BACKEND};
-
-/// How long the simulator may take to start or to end.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// From one look at its ready file to the next.
-const LOOK: Duration = Duration::from_millis(5);
+use crate::{
+    config::{Config, DEFAULT_BACKEND},
+    tuning::{SIMULATOR_LOOK, SIMULATOR_PATIENCE, SIMULATOR_TAIL},
+};
 
 /// `NAME.simulator.toml`. Texts may name values of the ready file in braces.
 #[derive(Debug, Clone, Deserialize)]
@@ -150,9 +148,28 @@ pub fn running(config: &Config, backend: &str) -> Option<Simulator> {
     running_in(&folder(config, backend))
 }
 
-/// The default backend's.
-pub fn of_default(config: &Config) -> Option<Simulator> {
-    running(config, &config.backend)
+/// All simulators that run on this state, by the name of their folder.
+pub fn all(config: &Config) -> Result<BTreeMap<String, Simulator>, SimulatorError> {
+    let folders = folders(config)?.into_iter();
+    Ok(folders.filter_map(|(name, path)| Some((name, running_in(&path)?))).collect())
+}
+
+/// The folders of simulators in a daemon's state.
+fn folders(config: &Config) -> Result<BTreeMap<String, PathBuf>, SimulatorError> {
+    let unread = |source| SimulatorError::State { path: config.state.clone(), source };
+    let entries = match fs::read_dir(&config.state) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        entries => entries.map_err(unread)?,
+    };
+    let mut folders = BTreeMap::new();
+    for entry in entries {
+        let path = entry.map_err(unread)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.split('-').next() == Some(FOLDER) {
+            folders.insert(name.to_owned(), path);
+        }
+    }
+    Ok(folders)
 }
 
 fn running_in(folder: &Path) -> Option<Simulator> {
@@ -194,38 +211,26 @@ async fn start(config: &Config, folder: &Path, profile: &Profile) -> Result<Simu
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
     let mut child = command.spawn().map_err(|source| SimulatorError::Spawn { program, source })?;
     let not_ready = |why: String| SimulatorError::NotReady { why, tail: tail(&log), log: log.clone() };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + SIMULATOR_PATIENCE;
     while Instant::now() < deadline {
         if let Some(simulator) = running_in(folder) {
             return Ok(simulator);
         }
         match child.try_wait() {
             Ok(Some(status)) => return Err(not_ready(format!("it ended with {status}"))),
-            Ok(None) => tokio::time::sleep(LOOK).await,
+            Ok(None) => tokio::time::sleep(SIMULATOR_LOOK).await,
             Err(error) => return Err(not_ready(error.to_string())),
         }
     }
-    Err(not_ready(format!("it was not ready within {} s", PATIENCE.as_secs())))
+    Err(not_ready(format!("it was not ready within {} s", SIMULATOR_PATIENCE.as_secs())))
 }
 
-/// Ends a backend's simulator, with all that runs in it. False when none ran.
-pub async fn stop(config: &Config, backend: &str) -> Result<bool, SimulatorError> {
-    stop_in(&folder(config, backend)).await
-}
-
-/// Ends all simulators that run on this state. False when none ran.
-pub async fn stop_all(config: &Config) -> Result<bool, SimulatorError> {
-    let unread = |source| SimulatorError::State { path: config.state.clone(), source };
-    let entries = match fs::read_dir(&config.state) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        entries => entries.map_err(unread)?,
-    };
+/// Ends all simulators that run on this state but those that `spared` names by their folders. False when none ran.
+pub async fn stop_all(config: &Config, spared: &BTreeMap<String, Simulator>) -> Result<bool, SimulatorError> {
     let mut stopped = false;
-    for entry in entries {
-        let path = entry.map_err(unread)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.split('-').next() == Some(FOLDER) {
-            stopped |= stop_in(&path).await?;
+    for (name, folder) in folders(config)? {
+        if !spared.contains_key(&name) {
+            stopped |= stop_in(&folder).await?;
         }
     }
     Ok(stopped)
@@ -235,7 +240,7 @@ async fn stop_in(folder: &Path) -> Result<bool, SimulatorError> {
     let Some(simulator) = running_in(folder) else { return Ok(false) };
     let pid = Pid::from_raw(simulator.pid);
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + SIMULATOR_PATIENCE;
         if kill(pid, signal) == Err(Errno::ESRCH) {
             return Ok(true);
         }
@@ -243,7 +248,7 @@ async fn stop_in(folder: &Path) -> Result<bool, SimulatorError> {
             if !is_simulator(simulator.pid) {
                 return Ok(true);
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(SIMULATOR_LOOK).await;
         }
     }
     Err(SimulatorError::Stuck(simulator.pid))
@@ -252,7 +257,7 @@ async fn stop_in(folder: &Path) -> Result<bool, SimulatorError> {
 fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(8)..].join("\n")
+    lines[lines.len().saturating_sub(SIMULATOR_TAIL)..].join("\n")
 }
 
 #[cfg(test)]

@@ -34,8 +34,8 @@ pub struct EngineOptions {
     pub name: String,
     /// `Labels` in `docker info`, as `key=value`.
     pub labels: Vec<String>,
-    /// `ServerVersion` in `docker info` and `Version` in `docker version`.
-    pub version: String,
+    /// How images are fetched, for `docker info`.
+    pub registries: RegistryFacts,
     /// The log driver of containers that name none: `json-file`, `local` or `none`.
     pub log_driver: String,
     /// How long a container may run when its label `sockerless.timeout` does not say; none for
@@ -55,8 +55,6 @@ pub struct EngineOptions {
     pub agent_patience: Duration,
     /// How long the agent of an ended container stays when its label `sockerless.linger` does not say.
     pub linger: Duration,
-    /// The agent's share of a container's memory in bytes, added to `--memory`.
-    pub agent_memory: u64,
     /// Out of which networks get their subnets when nobody names one.
     pub network_pool: crate::Subnet,
     /// Networks get a DNS zone in the cloud, where it has such a thing.
@@ -69,13 +67,24 @@ pub struct EngineOptions {
     pub host_gateway: Option<IpAddr>,
 }
 
+/// How images are fetched; the registry's own concern, but shown by `docker info`.
+#[derive(Debug, Clone, Default)]
+pub struct RegistryFacts {
+    /// Registries that are spoken to without TLS, as `host:port`. Loopback is such without being named.
+    pub insecure: Vec<String>,
+    /// URLs that are asked instead of Docker Hub.
+    pub mirrors: Vec<String>,
+    /// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` as they are in force; empty for none. Users and passwords are not shown.
+    pub proxies: [String; 3],
+}
+
 impl Default for EngineOptions {
     fn default() -> Self {
         Self {
             data_root: PathBuf::from("/var/lib/sockerless"),
             name: "sockerless".into(),
             labels: Vec::new(),
-            version: env!("CARGO_PKG_VERSION").into(),
+            registries: RegistryFacts::default(),
             log_driver: "json-file".into(),
             timeout: None,
             callback_fingerprint: None,
@@ -84,7 +93,6 @@ impl Default for EngineOptions {
             consistency: crate::Consistency::default(),
             agent_patience: crate::tuning::AGENT_PATIENCE,
             linger: crate::tuning::LINGER,
-            agent_memory: crate::tuning::AGENT_MEMORY,
             network_pool: crate::tuning::NETWORK_POOL,
             network_zones: true,
             socket: PathBuf::from("/run/sockerless.sock"),

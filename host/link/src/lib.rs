@@ -23,6 +23,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+pub use sockerless_agent_wire::PATH;
 use sockerless_ports::link::{
     Admission, AgentEvents, Channel, Link, LinkError, Mesh, Route, RunId, TerminalSize,
     request::{Reply, Request},
@@ -55,11 +56,9 @@ impl AgentLink {
     /// Accepts agents until the future is dropped, which cuts all their lines. They come back to the next listener.
     ///
     /// Admit what runs before this: an agent that nobody awaits is sent away for a while, and ends in the end.
-    ///
-    /// # Errors
-    /// When the listener itself fails.
-    pub async fn serve(self: Arc<Self>, listener: tokio::net::TcpListener) -> std::io::Result<()> {
-        server::serve(self, listener).await
+    /// A listener that fails is told in the log, and tried again.
+    pub async fn serve(self: Arc<Self>, listener: tokio::net::TcpListener) {
+        server::serve(self, listener).await;
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Run>>> {

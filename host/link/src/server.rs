@@ -34,13 +34,13 @@ use crate::{
 pub type Socket = WebSocketStream<Gate<TokioIo<Upgraded>>>;
 
 /// See [`AgentLink::serve`].
-pub async fn serve(link: Arc<AgentLink>, listener: TcpListener) -> std::io::Result<()> {
+pub async fn serve(link: Arc<AgentLink>, listener: TcpListener) {
     let strangers = Arc::new(Semaphore::new(tuning::STRANGERS));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&strangers).acquire_owned().await else { return Ok(()) };
+        let Ok(permit) = Arc::clone(&strangers).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let link = Arc::clone(&link);

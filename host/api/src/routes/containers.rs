@@ -99,9 +99,9 @@ async fn pause(State(daemon): State<App>, Id(id): Id) -> Answer {
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 
-/// Not of Docker's: merges bind mounts with what they are of.
+/// Not of Docker's: merges synced volumes and bind mounts with what they are of.
 async fn sync(State(daemon): State<App>, Id(id): Id) -> Answer {
-    daemon.sync_binds(&id).await?;
+    daemon.sync(&id).await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 

@@ -12,6 +12,7 @@ mod export;
 mod images;
 mod logs;
 mod networks;
+mod plugins;
 mod progress;
 mod stats;
 pub mod system;
@@ -21,13 +22,15 @@ mod update;
 mod volumes;
 mod websocket;
 
+use std::sync::Arc;
+
 use axum::Router;
 
-use crate::{App, front::page_not_found};
+use crate::{App, Plugins, front::page_not_found};
 
 /// Every route, without version prefix.
-pub fn all() -> Router<App> {
-    Router::new()
+pub fn all(daemon: App, plugins: Arc<dyn Plugins>) -> Router {
+    Router::<App>::new()
         .merge(system::routes())
         .merge(auth::routes())
         .merge(events::routes())
@@ -46,6 +49,8 @@ pub fn all() -> Router<App> {
         .merge(networks::routes())
         .merge(volumes::routes())
         .merge(unsupported::routes())
+        .with_state(daemon)
+        .merge(plugins::routes().with_state(plugins))
         .fallback(page_not_found)
         .method_not_allowed_fallback(page_not_found)
 }

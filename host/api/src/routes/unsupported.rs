@@ -8,7 +8,8 @@ use axum::{
 use crate::{App, errors::ApiError};
 
 /// `POST /images/{name}/push`
-pub const IMAGE_PUSH: &str = "pushing images is not supported yet: it comes with building and committing images; push from the machine that built the image";
+pub const IMAGE_PUSH: &str =
+    "pushing images is not supported yet: `docker save` the image, and push it from another machine";
 /// `POST /images/create?fromSrc=URL`
 pub const IMPORT_FROM_URL: &str =
     "importing from a URL is not supported: download the archive and pipe it into `docker import -`";

@@ -193,7 +193,7 @@ impl Daemon for Fake {
         self.note(format!("unpause {reference}"))
     }
 
-    async fn sync_binds(&self, reference: &str) -> Result<()> {
+    async fn sync(&self, reference: &str) -> Result<()> {
         self.note(format!("sync {reference}"))
     }
 

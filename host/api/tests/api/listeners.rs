@@ -2,10 +2,10 @@
 
 use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
-use sockerless_api::{Address, ApiOptions, ListenError, bind, router, serve};
+use sockerless_api::{Address, ListenError, bind, router, serve};
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpStream, sync::oneshot};
 
-use crate::{fake::Fake, server::Server};
+use crate::{fake::Fake, plugins::FakePlugins, server::Server};
 
 fn unix(path: &std::path::Path) -> Address {
     Address::Unix { path: path.to_owned(), group: None }
@@ -74,7 +74,7 @@ async fn tcp_is_served_on_loopback_alone() {
     let (shutdown, ended) = oneshot::channel::<()>();
     let task = tokio::spawn(serve(
         vec![listener],
-        router(Arc::new(Fake::default()), ApiOptions::default()),
+        router(Arc::new(Fake::default()), Arc::new(FakePlugins)),
         async {
             let _ = ended.await;
         },

@@ -13,6 +13,7 @@ mod listeners;
 mod negotiation;
 mod networks;
 mod operations;
+mod plugins;
 mod requests;
 mod sequences;
 mod server;

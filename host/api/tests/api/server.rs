@@ -2,11 +2,11 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use sockerless_api::{Address, ApiOptions, bind, router, serve};
+use sockerless_api::{Address, bind, router, serve};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::{client::Client, fake::Fake};
+use crate::{client::Client, fake::Fake, plugins::FakePlugins};
 
 pub struct Server {
     pub fake: Arc<Fake>,
@@ -22,7 +22,7 @@ impl Server {
         let path = folder.path().join("docker.sock");
         let fake = Arc::new(Fake::default());
         let listener = bind(&Address::Unix { path: path.clone(), group: None }).await.unwrap();
-        let router = router(fake.clone(), ApiOptions::default());
+        let router = router(fake.clone(), Arc::new(FakePlugins));
         let (shutdown, ended) = oneshot::channel();
         let task = tokio::spawn(serve(vec![listener], router, async {
             let _ = ended.await;

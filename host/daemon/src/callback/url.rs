@@ -1,14 +1,14 @@
 //! What `callback_url` may be.
 
-use crate::{Result, config::CallbackTls};
+use sockerless_link::PATH;
 
-/// Where agents come in.
-pub const PATH: &str = "/agent/v1";
+use crate::{Result, config::CallbackTls};
 
 /// The `callback_url` that switches agents off, also where there would be an address.
 pub const NONE: &str = "none";
 
-/// The URL that agents dial: without a path it leads where the daemon awaits them.
+/// The URL that agents dial: without a path it leads where the daemon awaits them. Another path is for a proxy that leads it
+/// there.
 pub fn parse(url: &str, tls: CallbackTls) -> Result<String> {
     let Some((scheme @ ("ws" | "wss"), rest)) = url.split_once("://") else {
         return Err(format!(

@@ -63,7 +63,7 @@ async fn dns(backend: &dyn Backend) -> Check {
     let remedy = "give the principal the right to make and remove private zones";
     match backend.ensure_zone(&zone).await {
         Err(error) if error.code == ErrorCode::Unsupported => {
-            skip(NAME, &format!("not used yet: {}", error.message))
+            skip(NAME, &format!("networks get no zone: {}", error.message))
         }
         Err(error) => fail(NAME, &format!("a zone cannot be made: {}", error.message), remedy),
         Ok(()) => match backend.delete_zone(&zone.name).await {

@@ -4,11 +4,9 @@ use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use sockerless_ports::backend::Check;
 
-use super::{
-    api::Api,
-    report::{fail, pass, skip, warn},
-};
+use super::report::{fail, pass, skip, warn};
 use crate::{
+    api::Api,
     callback::{self, Callback},
     config::Config,
     simulator::Simulator,

@@ -1,7 +1,6 @@
 //! `sockerless doctor`: does it work, and if not, what to do.
 
 mod account;
-mod api;
 mod local;
 mod report;
 mod trial;
@@ -10,21 +9,18 @@ use std::process::ExitCode;
 
 use sockerless_ports::backend::Verdict;
 
-use crate::{Result, backends, cli::DoctorArgs, config::Config, simulator};
-pub use api::Api;
+use crate::{Result, api::Api, backends, cli::DoctorArgs, config::Config, simulator};
 use report::{Report, fail, skip};
 
 /// Looks at everything and prints what it found. Fails when a check does.
 pub async fn run(args: DoctorArgs) -> Result<ExitCode> {
     let (image, patience, json) = (args.image.clone(), args.patience, args.json);
     let config = Config::doctor(args)?;
-    // What it starts to look at, it ends again.
-    let simulated_before = simulator::of_default(&config).is_some();
+    // The simulators that it starts to look at it ends again.
+    let ran_before = simulator::all(&config)?;
     let mut report = Report::new(json);
     let examined = examine(&config, image.as_deref(), patience, &mut report).await;
-    if !simulated_before {
-        simulator::stop(&config, &config.backend).await?;
-    }
+    simulator::stop_all(&config, &ran_before).await?;
     examined?;
     Ok(if report.end() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -33,7 +29,7 @@ async fn examine(config: &Config, image: Option<&str>, patience: u64, report: &m
     report.add(local::configuration(config));
     report.add(local::state(config));
     report.add(local::agent(config));
-    let daemon = api::Api::find(config).await;
+    let daemon = Api::find(config).await;
     report.add(local::daemon(config, daemon.as_ref()));
     let backends = match backends::load(config).await {
         Ok(backends) => backends,
@@ -43,12 +39,16 @@ async fn examine(config: &Config, image: Option<&str>, patience: u64, report: &m
             return Ok(());
         }
     };
-    for (name, plugin) in &backends.loaded {
+    for (name, loaded) in &backends.loaded {
         let named = |check: sockerless_ports::backend::Check| sockerless_ports::backend::Check {
             name: format!("{name}: {}", check.name),
             ..check
         };
-        account::examine(plugin.as_ref()).await.into_iter().map(named).for_each(|check| report.add(check));
+        account::examine(loaded.plugin.as_ref())
+            .await
+            .into_iter()
+            .map(named)
+            .for_each(|check| report.add(check));
     }
     let callback = local::callback(config, backends.simulator.as_ref(), daemon.is_some()).await;
     let (callback, check) = match callback {

@@ -11,12 +11,10 @@ use sockerless_ports::{
 };
 use sockerless_store::{ContainerLogs, Records};
 
-use super::{
-    api::Api,
-    report::{fail, pass, skip},
-};
+use super::report::{fail, pass, skip};
 use crate::{
     Result,
+    api::Api,
     backends::Backends,
     callback::{self, Callback},
     config::Config,

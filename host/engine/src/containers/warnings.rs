@@ -82,7 +82,7 @@ pub(crate) fn warn(wishes: &Wishes<'_>, manifest: &Manifest) -> Vec<String> {
     );
     when(
         host.device_requests.as_ref().is_some_and(|all| !all.is_empty()) && accelerators,
-        local("GPUs by --gpus"),
+        format!("GPUs (--gpus): the backend {backend} has them, but they are not passed on to it yet"),
     );
     when(host.ulimits.as_ref().is_some_and(|all| !all.is_empty()), lacks("resource limits (--ulimit)"));
     when(host.sysctls.as_ref().is_some_and(|all| !all.is_empty()), lacks("kernel parameters (--sysctl)"));

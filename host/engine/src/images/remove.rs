@@ -7,16 +7,15 @@ use super::inspect::worded;
 use crate::{Engine, Error, ErrorKind, Filters, Result, filters};
 
 impl Engine {
-    /// `DELETE /images/{name}`. Images have no untagged parents here, so `prune` changes nothing.
+    /// `DELETE /images/{name}`. `_prune` would remove untagged parents as well: nothing is built here, so there are none.
     ///
     /// Errors: 404, 409 while a container or another name needs it.
     pub async fn remove_image(
         &self,
         reference: &str,
         force: bool,
-        prune: bool,
+        _prune: bool,
     ) -> Result<Vec<ImageDeleteResponseItem>> {
-        let _ = prune;
         let (engine, reference) = (self.shared()?, reference.to_owned());
         self.complete(async move {
             let image = engine.image(&reference).await?;

@@ -148,7 +148,7 @@ impl Engine {
         let limits = self.cloud(&view.spec.backend).map(|cloud| cloud.manifest().limits).ok();
         let least = limits.map_or((0, 0), |limits| (limits.cpu_millis.0, limits.memory_bytes.0));
         let memory = view.spec.host.memory.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
-        let memory = if memory > 0 { memory.saturating_add(self.options.agent_memory) } else { 0 };
+        let memory = if memory > 0 { memory.saturating_add(crate::tuning::AGENT_MEMORY) } else { 0 };
         Candidate {
             run,
             cpu_millis: cpu_millis(&view.spec).unwrap_or(0).max(least.0),

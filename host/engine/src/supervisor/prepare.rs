@@ -131,7 +131,7 @@ impl Engine {
             name: "main".into(),
             image,
             cpu_millis: cpu_millis(spec).map(|millis| millis.clamp(limits.cpu_millis.0, limits.cpu_millis.1)),
-            memory_bytes: memory.map(|bytes| fit_memory(bytes, self.options.agent_memory, &limits)),
+            memory_bytes: memory.map(|bytes| fit_memory(bytes, crate::tuning::AGENT_MEMORY, &limits)),
             ..JobContainer::default()
         }
     }
@@ -244,7 +244,7 @@ impl Engine {
         if manifest.sizes.is_empty() || (millis == 0 && memory == 0) {
             return Ok(None);
         }
-        let needed = if memory == 0 { 0 } else { fit_memory(memory, self.options.agent_memory, limits) };
+        let needed = if memory == 0 { 0 } else { fit_memory(memory, crate::tuning::AGENT_MEMORY, limits) };
         let fits = |size: &&Size| millis <= size.cpu_millis && needed <= size.memory_bytes.1;
         let Some(size) = manifest.sizes.iter().find(fits) else {
             let message = format!(

@@ -1,13 +1,14 @@
 //! The daemon as a whole.
 
 mod disk;
+mod registries;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use bollard_stubs::models::{
-    IndexInfo, LocalNodeState, PluginsInfo, RegistryServiceConfig, Runtime, SwarmInfo, SystemInfo,
-    SystemInfoCgroupDriverEnum, SystemInfoCgroupVersionEnum, SystemInfoIsolationEnum, SystemVersion,
-    SystemVersionComponents, SystemVersionPlatform,
+    LocalNodeState, PluginsInfo, Runtime, SwarmInfo, SystemInfo, SystemInfoCgroupDriverEnum,
+    SystemInfoCgroupVersionEnum, SystemInfoIsolationEnum, SystemVersion, SystemVersionComponents,
+    SystemVersionPlatform,
 };
 use jiff::Timestamp;
 
@@ -16,10 +17,12 @@ use crate::{
     life::{Phase, State},
 };
 
-/// The newest version of the API that this engine's models are of.
-pub const API_VERSION: &str = "1.51";
+/// The newest version of the API, which this engine's models are of: major and minor.
+pub const API_VERSION: (u32, u32) = (1, 51);
 /// The oldest that is served.
-pub const MIN_API_VERSION: &str = "1.24";
+pub const MIN_API_VERSION: (u32, u32) = (1, 24);
+/// What `docker version` and `docker info` say of the daemon.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 impl Engine {
     /// `GET /info`. Processors and memory are what the default backend gives to one container.
@@ -54,6 +57,7 @@ impl Engine {
                     .to_owned(),
             );
         }
+        let [http_proxy, https_proxy, no_proxy] = &self.options.registries.proxies;
         let list = |items: &[&str]| Some(items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>());
         Ok(SystemInfo {
             id: Some(self.owner.clone()),
@@ -96,26 +100,14 @@ impl Engine {
             ncpu: Some((i64::from(manifest.limits.cpu_millis.1) / 1000).max(1)),
             mem_total: i64::try_from(manifest.limits.memory_bytes.1).ok(),
             index_server_address: Some("https://index.docker.io/v1/".into()),
-            registry_config: Some(RegistryServiceConfig {
-                insecure_registry_cidrs: list(&["127.0.0.0/8", "::1/128"]),
-                index_configs: Some(HashMap::from([(
-                    "docker.io".to_owned(),
-                    IndexInfo {
-                        name: Some("docker.io".into()),
-                        mirrors: list(&[]),
-                        secure: Some(true),
-                        official: Some(true),
-                    },
-                )])),
-                mirrors: list(&[]),
-            }),
-            http_proxy: Some(String::new()),
-            https_proxy: Some(String::new()),
-            no_proxy: Some(String::new()),
+            registry_config: Some(registries::shown(&self.options.registries)),
+            http_proxy: Some(registries::without_password(http_proxy)),
+            https_proxy: Some(registries::without_password(https_proxy)),
+            no_proxy: Some(no_proxy.clone()),
             name: Some(self.options.name.clone()),
             labels: Some(self.options.labels.clone()),
             experimental_build: Some(false),
-            server_version: Some(self.options.version.clone()),
+            server_version: Some(VERSION.into()),
             runtimes: Some(runtimes.collect()),
             default_runtime: Some(self.default_backend.clone()),
             swarm: Some(SwarmInfo {
@@ -137,7 +129,7 @@ impl Engine {
 
     /// `GET /version`.
     pub fn version(&self) -> SystemVersion {
-        let version = &self.options.version;
+        let text = |(major, minor): (u32, u32)| format!("{major}.{minor}");
         let architecture = match std::env::consts::ARCH {
             "x86_64" => "amd64",
             "aarch64" => "arm64",
@@ -148,10 +140,10 @@ impl Engine {
         };
         let engine = SystemVersionComponents {
             name: "Engine".into(),
-            version: version.clone(),
+            version: VERSION.into(),
             details: details(&[
-                ("ApiVersion", API_VERSION),
-                ("MinAPIVersion", MIN_API_VERSION),
+                ("ApiVersion", &text(API_VERSION)),
+                ("MinAPIVersion", &text(MIN_API_VERSION)),
                 ("Arch", architecture),
                 ("Os", "linux"),
                 ("KernelVersion", &kernel()),
@@ -173,9 +165,9 @@ impl Engine {
         SystemVersion {
             platform: Some(SystemVersionPlatform { name: "Sockerless".into() }),
             components: Some(std::iter::once(engine).chain(backends).collect()),
-            version: Some(version.clone()),
-            api_version: Some(API_VERSION.into()),
-            min_api_version: Some(MIN_API_VERSION.into()),
+            version: Some(VERSION.into()),
+            api_version: Some(text(API_VERSION)),
+            min_api_version: Some(text(MIN_API_VERSION)),
             git_commit: Some(String::new()),
             go_version: Some(String::new()),
             os: Some("linux".into()),

@@ -1,6 +1,4 @@
-//! The API of a daemon that runs, as far as a trial needs it.
-
-use std::time::Duration;
+//! The API of a daemon that runs, as far as subcommands need it.
 
 use serde_json::Value;
 use tokio::{
@@ -8,10 +6,9 @@ use tokio::{
     net::UnixStream,
 };
 
-use crate::{Result, config::Config};
+use sockerless_api::{PluginStanding, Reloaded};
 
-/// How long a daemon may take to say that it is there.
-const GREETING: Duration = Duration::from_secs(5);
+use crate::{Result, config::Config, tuning::GREETING};
 
 /// A daemon's socket.
 pub struct Api {
@@ -24,6 +21,12 @@ impl Api {
         let api = Self { socket: config.socket.clone() };
         let answer = tokio::time::timeout(GREETING, api.call("GET", "/_ping", "")).await;
         matches!(answer, Ok(Ok((200, _)))).then_some(api)
+    }
+
+    /// The same. Errors: none runs.
+    pub async fn required(config: &Config) -> Result<Self> {
+        let found = Self::find(config).await;
+        found.ok_or_else(|| format!("no daemon answers at {}", config.socket.display()).into())
     }
 
     /// The smallest image that the daemon has.
@@ -44,7 +47,25 @@ impl Api {
         started.map(drop)
     }
 
-    /// Merges a container's bind mounts. Errors: the daemon's words.
+    /// The backends that it has loaded.
+    pub async fn plugins(&self) -> Result<Vec<PluginStanding>> {
+        Ok(serde_json::from_str(&self.done("GET", "/sockerless/plugins", "").await?)?)
+    }
+
+    /// Has it take the components that have changed, all or that of one backend. Errors: the daemon's words.
+    pub async fn reload(&self, name: Option<&str>) -> Result<Vec<Reloaded>> {
+        let path = match name {
+            // Only what a backend can be called: anything else would have to be escaped.
+            Some(name) if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) => {
+                return Err(format!("there is no backend {name:?}").into());
+            }
+            Some(name) => format!("/sockerless/plugins/reload?name={name}"),
+            None => "/sockerless/plugins/reload".to_owned(),
+        };
+        Ok(serde_json::from_str(&self.done("POST", &path, "").await?)?)
+    }
+
+    /// Merges a container's bind mounts and synced volumes. Errors: the daemon's words.
     pub async fn sync(&self, container: &str) -> Result {
         self.done("POST", &format!("/containers/{container}/sync"), "").await.map(drop)
     }
