@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use bollard_stubs::models::{HostConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum};
+use bollard_stubs::models::{DeviceRequest, HostConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum};
 use sockerless_engine::{CreateRequest, ErrorKind};
 use sockerless_ports::store::Kind;
 
@@ -156,4 +156,16 @@ async fn inspect_echoes_the_configuration_with_dockerds_defaults() {
     world.engine.start("one").await.unwrap();
     let spec = &world.cloud.specs()[0];
     assert_eq!(spec.containers[0].memory_bytes, Some((512 << 20) + (32 << 20)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn gpus_are_not_passed_on_and_a_backend_that_has_them_is_not_said_to_have_none() {
+    let able = sockerless_ports::backend::Features { accelerators: true, ..everything() };
+    for (features, expected) in [(able, "not passed on to it yet"), (everything(), "does not offer it")] {
+        let world = World::with(Some("ws://x"), features).await;
+        let mut request = request("one", &["sleep"]);
+        request.host.device_requests = Some(vec![DeviceRequest::default()]);
+        let warnings = world.engine.create(request).await.unwrap().warnings;
+        assert!(warnings.len() == 1 && warnings[0].contains(expected), "{warnings:?}");
+    }
 }

@@ -1,5 +1,7 @@
 use futures_util::StreamExt;
-use sockerless_engine::{ErrorKind, EventsRequest, Filters, ProgressStream, PullImage};
+use sockerless_engine::{
+    EngineOptions, ErrorKind, EventsRequest, Filters, ProgressStream, PullImage, RegistryFacts,
+};
 use sockerless_ports::registry::{ImportRequest, Login};
 
 use crate::world::*;
@@ -109,4 +111,28 @@ async fn version_and_info_tell_of_backends() {
     assert_eq!((info.containers, info.containers_running, info.images), (Some(1), Some(1), Some(1)));
     assert!(info.runtimes.unwrap().contains_key("fake"));
     assert_eq!(info.default_runtime.as_deref(), Some("fake"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn info_tells_of_mirrors_registries_without_tls_and_proxies_as_they_are_in_force() {
+    let mut world = World::new().await;
+    let unset = world.engine.info().await.unwrap();
+    assert_eq!(
+        (unset.registry_config.unwrap().mirrors, unset.http_proxy),
+        (Some(vec![]), Some(String::new()))
+    );
+    world.crash().await;
+    let registries = RegistryFacts {
+        insecure: vec!["reg.lan:5000".into()],
+        mirrors: vec!["https://mirror.lan".into()],
+        proxies: ["".into(), "http://me:secret@proxy.lan:3128".into(), "example.com".into()],
+    };
+    world.options = EngineOptions { registries, ..world.options.clone() };
+    world.reopen().await;
+    let info = world.engine.info().await.unwrap();
+    let config = info.registry_config.unwrap();
+    assert_eq!(config.mirrors, Some(vec!["https://mirror.lan/".to_owned()]));
+    assert_eq!(config.index_configs.unwrap()["reg.lan:5000"].secure, Some(false));
+    assert_eq!(info.https_proxy.as_deref(), Some("http://xxxxx:xxxxx@proxy.lan:3128"));
+    assert_eq!((info.http_proxy.as_deref(), info.no_proxy.as_deref()), (Some(""), Some("example.com")));
 }
