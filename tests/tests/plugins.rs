@@ -153,43 +153,49 @@ fn sighup_takes_what_has_changed_and_ends_nothing() {
     assert_eq!(daemon.pid().to_string(), pid);
 }
 
+/// With our own component once more, as a third party's of the name `acme`.
+fn with_acme(section: &str) -> Installed {
+    let installed = Installed::new(section);
+    let ours = installed.0.path().join("plugins/cloudrun.wasm");
+    fs::copy(ours, installed.0.path().join("plugins/acme.wasm")).unwrap();
+    installed
+}
+
+fn runtimes(daemon: &Daemon) -> String {
+    daemon.docker().args(["info", "--format", "{{json .Runtimes}}"]).ok()
+}
+
 #[test]
-fn a_component_that_is_none_of_ours_reaches_what_the_operator_grants_and_nothing_without() {
-    let name = backend().name;
-    let other = |section: &str| {
-        let installed = Installed::new(&format!("[simulator]\nalso = []\n[backends.acme]\n{section}"));
-        fs::copy(installed.component(), installed.0.path().join("plugins/acme.wasm")).unwrap();
-        installed
-    };
-    let [setting, _, value] = backend().account;
-    let ungranted = other(&format!("{setting} = '{value}'\n"));
+fn a_component_that_nobody_has_set_up_is_not_loaded() {
+    let installed = with_acme("");
+    let daemon = installed.start();
+    let found = runtimes(&daemon);
+    assert!(found.contains(backend().name) && !found.contains("acme"), "{found}");
+}
+
+#[test]
+fn a_component_that_is_none_of_ours_reaches_what_the_operator_grants_and_is_not_loaded_without() {
+    // Where nobody listens: nothing is asked of a cloud.
+    let section = "[backends.acme]\nproject = 'not-our-project'\nrun_endpoint = 'http://127.0.0.1:9'\n";
+    let ungranted = with_acme(section);
     let daemon = ungranted.start();
-    let runtimes = daemon.docker().args(["info", "--format", "{{json .Runtimes}}"]).ok();
-    assert!(runtimes.contains(name) && !runtimes.contains("acme"), "{runtimes}");
+    assert!(!runtimes(&daemon).contains("acme"));
+    let log = daemon.log_text();
+    assert!(log.contains("the backend acme has no grant"), "{log}");
+    assert!(log.contains("run.googleapis.com") && log.contains("credentials = "), "{log}");
     drop(daemon);
 
-    // Only our own are loaded without being set up at all.
-    let silent = Installed::new("");
-    fs::copy(silent.component(), silent.0.path().join("plugins/acme.wasm")).unwrap();
-    let daemon = silent.start();
-    let runtimes = daemon.docker().args(["info", "--format", "{{json .Runtimes}}"]).ok();
-    assert!(!runtimes.contains("acme"), "{runtimes}");
-    drop(daemon);
-
-    // As the default one it cannot be left out: the daemon says what to write.
-    let output: Output = Command::new(dist::program("sockerless"))
-        .args(["doctor", "--backend", "acme", "--config", &other("project = 'p'\n").config(), "--state"])
-        .arg(silent.0.path().join("state"))
-        .output()
-        .unwrap()
-        .into();
-    assert_eq!(output.code, 1);
-    if name == "cloudrun" {
-        assert!(output.stdout.contains("has no grant"), "{}", output.stdout);
-        assert!(
-            output.stdout.contains("grant = [{ host = \"run.googleapis.com\", credentials = [\"google\"] }")
-        );
-    }
+    let granted = with_acme(&format!(
+        "{section}grant = [{{ host = 'setting:run_endpoint', credentials = ['google'] }}]\n"
+    ));
+    let daemon = granted.start();
+    assert!(runtimes(&daemon).contains("acme"));
+    let shown = sockerless(&["plugin", "inspect", "acme", "--config", &granted.config()], &daemon).ok();
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let expected = serde_json::json!([{"host": "http://127.0.0.1:9", "credentials": ["google"]}]);
+    assert_eq!(shown["running"]["granted"], expected);
+    let log = daemon.log_text();
+    assert!(log.contains("http://127.0.0.1:9 (google)"), "{log}");
 }
 
 #[test]
@@ -202,6 +208,7 @@ fn a_grant_of_the_operators_takes_away_what_the_manifest_asks() {
     assert!(!running["withheld"].as_array().unwrap().is_empty());
     daemon.load_busybox();
     let words = daemon.docker().run("run --rm busybox true").fails(125);
-    assert!(words.contains("not granted to this plugin"), "{words}");
-    assert!(daemon.log_text().contains("granted=nothing"));
+    assert!(words.contains("not granted"), "{words}");
+    // Names of fields are coloured in the log.
+    assert!(daemon.log_text().contains("nothing"), "{}", daemon.log_text());
 }

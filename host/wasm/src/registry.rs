@@ -24,8 +24,9 @@ pub(crate) fn check(plugin: &str, images: &ImageSources, powers: &Powers) -> Res
     if bound || (powers.grants.binds(credential) && powers.settings.is_named(repository)) {
         return Ok(());
     }
+    let why = if powers.grants.binds(credential) { ": no setting of the operator's names it" } else { "" };
     let message = format!(
-        "plugin {plugin}: the credential {credential:?} is not granted for its repository {repository}, which no setting names"
+        "plugin {plugin}: the credential {credential:?} is not granted for its repository {repository}{why}"
     );
     Err(Error::new(ErrorCode::PermissionDenied, message))
 }
