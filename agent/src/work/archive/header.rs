@@ -1,14 +1,9 @@
 //! Writing the headers of a tar archive, as dockerd does: POSIX, with extended records only for what has no other place.
 
-use std::io::Write;
-
+use sockerless_pax::{ATTRIBUTE, extend, fraction, record};
 use tar::{EntryType, Header};
 
-/// Everything in an archive is in blocks of this size, bytes.
-pub const BLOCK: usize = 512;
-
-/// The records' names for extended attributes begin with this.
-pub const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
+pub use sockerless_pax::BLOCK;
 
 /// The one extended attribute that archives carry.
 pub const CAPABILITY: &str = "security.capability";
@@ -92,10 +87,10 @@ impl Member {
         let whole = u64::try_from(seconds).ok().filter(|seconds| *seconds <= SIZE_MOST);
         header.set_mtime(whole.unwrap_or_default());
         if whole.is_none() || precise && nanoseconds > 0 {
-            record(&mut records, b"mtime", time(seconds, nanoseconds).as_bytes());
+            record(&mut records, b"mtime", fraction(seconds, nanoseconds).as_bytes());
         }
         for (name, value) in &self.attributes {
-            record(&mut records, &[ATTRIBUTE, name].concat(), value);
+            record(&mut records, &[ATTRIBUTE.as_bytes(), name].concat(), value);
         }
         header.set_mode(self.mode & 0o7777);
         header.set_entry_type(self.kind);
@@ -106,26 +101,9 @@ impl Member {
         }
         header.set_cksum();
         if !records.is_empty() {
-            self.extend(&records, out);
+            extend(&self.name, &records, out);
         }
         out.extend_from_slice(header.as_bytes());
-    }
-
-    fn extend(&self, records: &[u8], out: &mut Vec<u8>) {
-        let mut header = Header::new_ustar();
-        let name = self.name.strip_suffix(b"/").unwrap_or(&self.name);
-        let cut = name.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
-        place(&[b"PaxHeaders.0/", &name[cut..]].concat(), &mut header.as_mut_bytes()[..100]);
-        header.set_entry_type(EntryType::XHeader);
-        header.set_mode(0o644);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header.set_size(records.len() as u64);
-        header.set_cksum();
-        out.extend_from_slice(header.as_bytes());
-        out.extend_from_slice(records);
-        out.resize(out.len().next_multiple_of(BLOCK), 0);
     }
 }
 
@@ -148,59 +126,9 @@ fn place_name(name: &[u8], header: &mut [u8; BLOCK]) -> bool {
     place(&name[at + 1..], &mut header[..100]) && place(&name[..at], &mut header[345..500])
 }
 
-/// `LENGTH KEY=VALUE\n`, where the length counts itself.
-fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    let rest = key.len() + value.len() + 3;
-    let mut length = rest + 1;
-    while rest + length.to_string().len() != length {
-        length = rest + length.to_string().len();
-    }
-    // Writing to memory cannot fail.
-    let _ = write!(records, "{length} ");
-    records.extend_from_slice(key);
-    records.push(b'=');
-    records.extend_from_slice(value);
-    records.push(b'\n');
-}
-
-/// Seconds with a fraction; before 1970 the fraction counts backwards.
-fn time(seconds: i64, nanoseconds: u32) -> String {
-    let (sign, seconds, nanoseconds) = match (seconds, nanoseconds) {
-        (0.., _) => ("", seconds.unsigned_abs(), nanoseconds),
-        (_, 0) => ("-", seconds.unsigned_abs(), 0),
-        _ => ("-", seconds.unsigned_abs() - 1, 1_000_000_000 - nanoseconds),
-    };
-    if nanoseconds == 0 {
-        return format!("{sign}{seconds}");
-    }
-    format!("{sign}{seconds}.{nanoseconds:09}").trim_end_matches('0').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_records_length_counts_itself() {
-        for (value, length) in
-            [(1, 9), (2, 11), (3, 12), (90, 99), (91, 101), (988, 998), (989, 999), (990, 1001)]
-        {
-            let mut records = Vec::new();
-            record(&mut records, b"path", &vec![b'x'; value]);
-            assert_eq!(records.len(), length);
-            assert!(records.starts_with(format!("{length} path=x").as_bytes()));
-        }
-    }
-
-    #[test]
-    fn times_have_the_fraction_that_they_need() {
-        assert_eq!(time(1, 0), "1");
-        assert_eq!(time(1, 500_000_000), "1.5");
-        assert_eq!(time(0, 1), "0.000000001");
-        assert_eq!(time(-2, 0), "-2");
-        assert_eq!(time(-2, 500_000_000), "-1.5");
-        assert_eq!(time(-1, 900_000_000), "-0.1");
-    }
 
     #[test]
     fn what_is_ordinary_needs_one_block_only() {

@@ -7,10 +7,11 @@ use std::ops::Range;
 
 use bytes::{Buf, Bytes};
 use sockerless_agent_wire::request::{Fault, FaultKind};
+use sockerless_pax::{Record, text};
 use tar::{EntryType, Header};
 
 use super::{
-    fields::{invalid, number, records, size, text},
+    fields::{invalid, number, records, size},
     header::{BLOCK, Member},
 };
 use crate::work::{fault::fault, stream::In};
@@ -33,7 +34,7 @@ pub struct Reader {
 struct Extended {
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
-    records: Vec<(Vec<u8>, Vec<u8>)>,
+    records: Vec<Record>,
 }
 
 impl Reader {

@@ -1,18 +1,14 @@
 //! Reading archives, with dockerd's words for what is wrong with them.
-//!
-//! By hand, since the library takes the records of extended headers apart at newlines, which attributes and names may hold.
 
 use std::{
     fs::File,
     io::{self, BufReader, Read},
 };
 
+use sockerless_pax::{self as pax, ATTRIBUTE, BLOCK, Record};
 use tar::{EntryType, Header};
 
-use super::{
-    member::{Kind, Member, Meta, What},
-    write::{ATTRIBUTE, BLOCK},
-};
+use super::member::{Kind, Member, Meta, What};
 
 /// Where a header says how many bytes follow.
 const SIZE: std::ops::Range<usize> = 124..136;
@@ -83,7 +79,7 @@ pub(super) struct Archive<I> {
 struct Extended {
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
-    records: Vec<(Vec<u8>, Vec<u8>)>,
+    records: Vec<Record>,
 }
 
 impl<I: Input> Archive<I> {
@@ -102,9 +98,9 @@ impl<I: Input> Archive<I> {
             self.pad()?;
             let Some(header) = self.header()? else { return Ok(None) };
             match header.entry_type().as_byte() {
-                b'x' => extended.records = records(&self.all(&header)?).ok_or_else(invalid)?,
-                b'L' => extended.name = Some(text(self.all(&header)?)),
-                b'K' => extended.link = Some(text(self.all(&header)?)),
+                b'x' => extended.records = pax::records(&self.all(&header)?).ok_or_else(invalid)?,
+                b'L' => extended.name = Some(pax::text(self.all(&header)?)),
+                b'K' => extended.link = Some(pax::text(self.all(&header)?)),
                 b'g' => drop(self.all(&header)?),
                 _ => return self.member(&header, extended).map(Some),
             }
@@ -262,33 +258,23 @@ impl<I: Input> Read for Archive<I> {
     }
 }
 
-/// A header's number: octal digits among blanks, none for zero, or binary where the first bit is set.
+/// A header's number.
 fn number(field: &[u8]) -> io::Result<i64> {
-    let Some(first) = field.first().filter(|first| *first & 0x80 != 0) else {
-        let digits = field.split(|byte| *byte == 0).map(<[u8]>::trim_ascii).find(|part| !part.is_empty());
-        let text = std::str::from_utf8(digits.unwrap_or(b"0")).map_err(|_| invalid())?;
-        return i64::from_str_radix(text, 8).map_err(|_| invalid());
-    };
-    // The second bit is the sign.
-    let start = if first & 0x40 == 0 { i64::from(first & 0x3f) } else { -1 };
-    field[1..].iter().try_fold(start, |sum, byte| {
-        sum.checked_mul(256).and_then(|sum| sum.checked_add(i64::from(*byte))).ok_or_else(invalid)
-    })
+    pax::number(field).ok_or_else(invalid)
 }
 
 fn unsigned(field: &[u8]) -> io::Result<u64> {
-    u64::try_from(number(field)?).map_err(|_| invalid())
+    pax::unsigned(field).ok_or_else(invalid)
 }
 
 /// Applies a record of an extended header.
 fn amend(meta: &mut Meta, key: &[u8], value: Vec<u8>) -> io::Result<()> {
-    let text = || std::str::from_utf8(&value).ok();
-    let number = || text().and_then(|text| text.parse().ok()).ok_or_else(invalid);
+    let number = || std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok()).ok_or_else(invalid);
     match key {
         b"uid" => meta.uid = number()?,
         b"gid" => meta.gid = number()?,
         b"size" => meta.size = number()?,
-        b"mtime" => meta.modified = text().and_then(time).ok_or_else(invalid)?,
+        b"mtime" => meta.modified = pax::seconds(&value).ok_or_else(invalid)?,
         key => {
             let name = key.strip_prefix(ATTRIBUTE.as_bytes()).and_then(|name| std::str::from_utf8(name).ok());
             if let Some(name) = name {
@@ -297,45 +283,6 @@ fn amend(meta: &mut Meta, key: &[u8], value: Vec<u8>) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A long name as GNU's tar writes it: with a zero at its end.
-fn text(mut bytes: Vec<u8>) -> Vec<u8> {
-    if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
-        bytes.truncate(end);
-    }
-    bytes
-}
-
-type Record = (Vec<u8>, Vec<u8>);
-
-/// The records of an extended header: `LENGTH KEY=VALUE\n`.
-fn records(mut bytes: &[u8]) -> Option<Vec<Record>> {
-    let mut records = Vec::new();
-    while !bytes.is_empty() {
-        let space = bytes.iter().take(20).position(|byte| *byte == b' ')?;
-        let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
-        let (record, rest) = bytes.split_at_checked(length)?;
-        let record = record.get(space + 1..)?.strip_suffix(b"\n")?;
-        let equals = record.iter().position(|byte| *byte == b'=')?;
-        records.push((record[..equals].to_owned(), record[equals + 1..].to_owned()));
-        bytes = rest;
-    }
-    Some(records)
-}
-
-/// Seconds since 1970 with a fraction.
-fn time(text: &str) -> Option<(i64, u32)> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: i64 = whole.parse().ok()?;
-    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let nanoseconds: u32 = format!("{:0<9}", fraction.get(..fraction.len().min(9))?).parse().ok()?;
-    match (whole.starts_with('-'), nanoseconds) {
-        (true, 1..) => Some((seconds.checked_sub(1)?, 1_000_000_000 - nanoseconds)),
-        _ => Some((seconds, nanoseconds)),
-    }
 }
 
 fn cut_short() -> io::Error {
@@ -423,27 +370,5 @@ mod tests {
         let mut cut = Archive::new(Stream(&bytes[..1000]));
         cut.next().unwrap().unwrap();
         assert_eq!(cut.read_to_end(&mut Vec::new()).unwrap_err().to_string(), "unexpected EOF");
-    }
-
-    #[test]
-    fn numbers_are_octal_or_binary_and_may_be_missing() {
-        let mut header = Header::new_gnu();
-        header.set_mtime(1 << 40);
-        let read = |field: &[u8]| number(field).map_err(|error| error.to_string());
-        assert_eq!(read(&header.as_bytes()[136..148]), Ok(1 << 40));
-        assert_eq!(read(&[0xff; 12]), Ok(-1));
-        assert_eq!(read(&[0; 8]), Ok(0));
-        assert_eq!(read(b" 0644 \0\0"), Ok(0o644));
-        assert!(read(b"0x1\0").is_err());
-        assert!(read(&[0x8f; 12]).is_err());
-    }
-
-    #[test]
-    fn times_have_fractions() {
-        assert_eq!(time("1.5"), Some((1, 500_000_000)));
-        assert_eq!(time("-1.5"), Some((-2, 500_000_000)));
-        assert_eq!(time("7"), Some((7, 0)));
-        assert_eq!(time("x"), None);
-        assert_eq!(time("1.x"), None);
     }
 }

@@ -5,6 +5,7 @@ use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, future, stream};
+use sockerless_pax::BLOCK;
 use sockerless_ports::{
     link::{
         Channel,
@@ -20,7 +21,6 @@ use super::{
     path,
     tree::{Node, Tree, is_unchanged},
     view::Sources,
-    write::BLOCK,
 };
 use crate::{Engine, Error, ErrorKind, Result, containers::Entry, tuning};
 

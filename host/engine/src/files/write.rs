@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 
+use sockerless_pax::{ATTRIBUTE, BLOCK, extend, fraction, record};
 use tar::{EntryType, Header};
 
 use super::{
@@ -9,17 +10,12 @@ use super::{
     tree::WHITEOUT,
 };
 
-/// The extended attributes' names in records of extended headers begin with this.
-pub(super) const ATTRIBUTE: &str = "SCHILY.xattr.";
-
 /// The largest that eleven octal digits say.
 const LARGEST: u64 = 0o77_777_777_777;
 /// The largest that seven octal digits say.
 const LARGEST_ID: u64 = 0o7_777_777;
 /// Bytes of the fields for a name and for a link's target.
 const NAME: usize = 100;
-/// Everything in an archive is in blocks of this size, bytes.
-pub(super) const BLOCK: usize = 512;
 
 /// Writes members; `precise` with fractions of seconds, which dockerd leaves out of what it hands to clients.
 ///
@@ -108,7 +104,7 @@ impl<W: Write> Writer<W> {
         let whole = u64::try_from(seconds).ok().filter(|seconds| *seconds <= LARGEST);
         header.set_mtime(whole.unwrap_or_default());
         if whole.is_none() || self.precise && nanoseconds > 0 {
-            records.push(("mtime".to_owned(), time(seconds, nanoseconds).into_bytes()));
+            records.push(("mtime".to_owned(), fraction(seconds, nanoseconds).into_bytes()));
         }
         for (name, value) in &meta.attributes {
             records.push((format!("{ATTRIBUTE}{name}"), value.clone()));
@@ -121,54 +117,13 @@ impl<W: Write> Writer<W> {
         }
         header.set_cksum();
         if !records.is_empty() {
-            self.records(name, &records)?;
+            let (mut all, mut extended) = (Vec::new(), Vec::new());
+            records.iter().for_each(|(key, value)| record(&mut all, key.as_bytes(), value));
+            extend(name, &all, &mut extended);
+            self.out.write_all(&extended)?;
         }
         self.out.write_all(header.as_bytes())
     }
-
-    /// An extended header for the member that follows.
-    fn records(&mut self, name: &[u8], records: &[(String, Vec<u8>)]) -> io::Result<()> {
-        let bytes = records.iter().map(|(key, value)| record(key, value)).collect::<Vec<_>>().concat();
-        let mut header = Header::new_ustar();
-        let last =
-            name.strip_suffix(b"/").unwrap_or(name).rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let shown = [b"PaxHeaders.0/", last].concat();
-        let cut = &shown[..shown.len().min(NAME)];
-        header.as_mut_bytes()[..cut.len()].copy_from_slice(cut);
-        header.set_entry_type(EntryType::XHeader);
-        header.set_mode(0o644);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header.set_size(bytes.len() as u64);
-        header.set_cksum();
-        self.out.write_all(header.as_bytes())?;
-        self.out.write_all(&bytes)?;
-        self.pad(bytes.len() as u64)
-    }
-}
-
-/// `LENGTH KEY=VALUE\n`, where the length counts itself.
-fn record(key: &str, value: &[u8]) -> Vec<u8> {
-    let rest = key.len() + value.len() + 3;
-    let mut length = rest + 1;
-    while rest + length.to_string().len() != length {
-        length = rest + length.to_string().len();
-    }
-    [length.to_string().as_bytes(), b" ", key.as_bytes(), b"=", value, b"\n"].concat()
-}
-
-/// Seconds with a fraction; before 1970 the fraction counts backwards.
-fn time(seconds: i64, nanoseconds: u32) -> String {
-    let (sign, seconds, nanoseconds) = match (seconds, nanoseconds) {
-        (0.., _) => ("", seconds.unsigned_abs(), nanoseconds),
-        (_, 0) => ("-", seconds.unsigned_abs(), 0),
-        _ => ("-", seconds.unsigned_abs() - 1, 1_000_000_000 - nanoseconds),
-    };
-    if nanoseconds == 0 {
-        return format!("{sign}{seconds}");
-    }
-    format!("{sign}{seconds}.{nanoseconds:09}").trim_end_matches('0').to_owned()
 }
 
 #[cfg(test)]
