@@ -11,9 +11,6 @@ use std::{
 
 use crate::say;
 
-/// The argument that asks for it; the path to install at comes after it.
-pub const WORD: &str = "install";
-
 /// The running program, whatever became of its file.
 const OWN: &str = "/proc/self/exe";
 

@@ -23,6 +23,8 @@ mod work;
 
 use std::process::exit;
 
+use sockerless_agent_wire::environment;
+
 /// Says something in the cloud's log.
 macro_rules! say {
     ($($argument:tt)*) => {{
@@ -46,7 +48,7 @@ fn main() {
         Some(word) if word == "--version" => {
             return println!("sockerless-agent {}", env!("CARGO_PKG_VERSION"));
         }
-        Some(word) if word == install::WORD => {
+        Some(word) if word == environment::INSTALL => {
             let installed = install::install(arguments.next());
             exit(installed.map_or_else(
                 |problem| {

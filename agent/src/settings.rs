@@ -3,7 +3,10 @@
 use std::{env, path::PathBuf, time::Duration};
 
 use nix::unistd::getpid;
-use sockerless_agent_wire::Key;
+use sockerless_agent_wire::{
+    Key,
+    environment::{CALLBACK_FINGERPRINT, CALLBACK_URL, POD, RUN, TICKET},
+};
 
 use crate::tuning;
 
@@ -57,19 +60,19 @@ impl Settings {
         };
         let buffer = number("SOCKERLESS_AGENT_BUFFER", tuning::DISCONNECTED as u64)?;
         Ok(Self {
-            url: need("SOCKERLESS_CALLBACK_URL")?,
-            fingerprint: get("SOCKERLESS_CALLBACK_FINGERPRINT")
+            url: need(CALLBACK_URL)?,
+            fingerprint: get(CALLBACK_FINGERPRINT)
                 .filter(|value| !value.is_empty())
                 .map(|value| fingerprint(&value))
                 .transpose()?,
-            run: need("SOCKERLESS_RUN")?,
-            ticket: Key::from_hex(&need("SOCKERLESS_TICKET")?)
-                .ok_or("SOCKERLESS_TICKET is not 64 hexadecimal digits")?,
+            run: need(RUN)?,
+            ticket: Key::from_hex(&need(TICKET)?)
+                .ok_or_else(|| format!("{TICKET} is not 64 hexadecimal digits"))?,
             buffer: usize::try_from(buffer).unwrap_or(usize::MAX).max(tuning::BUFFER_LEAST),
             linger: Duration::from_secs(number("SOCKERLESS_AGENT_LINGER", tuning::LINGER.as_secs())?),
-            pod: get("SOCKERLESS_POD")
+            pod: get(POD)
                 .map(|value| {
-                    pod(&value).ok_or_else(|| format!("SOCKERLESS_POD is not <job>/<index>/<count>: {value}"))
+                    pod(&value).ok_or_else(|| format!("{POD} is not <job>/<index>/<count>: {value}"))
                 })
                 .transpose()?,
             etc: get("SOCKERLESS_AGENT_ETC")
@@ -89,7 +92,7 @@ fn pod(value: &str) -> Option<Pod> {
 fn fingerprint(value: &str) -> Result<[u8; 32], String> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(value.replace(':', ""), &mut bytes)
-        .map_err(|_| "SOCKERLESS_CALLBACK_FINGERPRINT is not a SHA-256 in hexadecimal digits".to_owned())?;
+        .map_err(|_| format!("{CALLBACK_FINGERPRINT} is not a SHA-256 in hexadecimal digits"))?;
     Ok(bytes)
 }
 

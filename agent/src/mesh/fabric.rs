@@ -5,8 +5,9 @@ use std::{
     rc::Rc,
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use sockerless_agent_wire::{
+    datagrams::{self, put},
     mesh::{Connected, PORTS, Target},
     request::Protocol,
 };
@@ -22,7 +23,6 @@ use super::Names;
 use crate::{
     shared::{Connection, Shared},
     tuning,
-    work::datagrams,
 };
 
 /// See the module.
@@ -92,9 +92,9 @@ impl Fabric for Line {
             let target = Target { protocol: Protocol::Tcp, address: peer, port: PORTS };
             let asking = async {
                 let Ok(mut connection) = shared.connect(target).await else { return };
-                let mut waiting = BytesMut::new();
-                while let Ok(1..) = connection.read_buf(&mut waiting).await {
-                    while let Some(list) = datagrams::next(&mut waiting) {
+                let mut waiting = datagrams::Datagrams::default();
+                while let Ok(1..) = connection.read_buf(waiting.buffer()).await {
+                    while let Some(list) = waiting.next() {
                         let ports = list.chunks_exact(2).map(|port| u16::from_be_bytes([port[0], port[1]]));
                         if tell.send(ports.collect()).await.is_err() {
                             return;
@@ -114,9 +114,7 @@ impl Fabric for Line {
 async fn send(mut from: mpsc::Receiver<Bytes>, mut into: WriteHalf<Connection>) {
     let mut frame = BytesMut::new();
     while let Some(datagram) = from.recv().await {
-        let Ok(length) = u16::try_from(datagram.len()) else { continue };
-        frame.put_u16(length);
-        frame.put_slice(&datagram);
+        put(&mut frame, &datagram);
         if into.write_all(&frame).await.is_err() {
             return;
         }
@@ -125,9 +123,9 @@ async fn send(mut from: mpsc::Receiver<Bytes>, mut into: WriteHalf<Connection>) 
 }
 
 async fn receive(mut from: ReadHalf<Connection>, into: mpsc::Sender<Bytes>) {
-    let mut waiting = BytesMut::new();
-    while let Ok(1..) = from.read_buf(&mut waiting).await {
-        while let Some(datagram) = datagrams::next(&mut waiting) {
+    let mut waiting = datagrams::Datagrams::default();
+    while let Ok(1..) = from.read_buf(waiting.buffer()).await {
+        while let Some(datagram) = waiting.next() {
             match into.try_send(datagram) {
                 // Nobody has taken the ones before: lost, as UDP has it.
                 Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => {}

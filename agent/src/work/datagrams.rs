@@ -7,7 +7,8 @@ use std::{
     rc::Rc,
 };
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::BytesMut;
+use sockerless_agent_wire::datagrams::{Datagrams, put};
 use sockerless_mesh::{shadow, tun::Seat};
 use tokio::net::UdpSocket;
 
@@ -94,8 +95,7 @@ async fn receive(channel: &Channel, Exchange { socket, to, .. }: &Exchange) -> i
                     return None;
                 }
                 let mut frame = BytesMut::with_capacity(2 + count);
-                frame.put_u16(u16::try_from(count).unwrap_or(u16::MAX));
-                frame.put_slice(&buffer[..count]);
+                put(&mut frame, &buffer[..count]);
                 Some(frame.freeze())
             })
         });
@@ -113,10 +113,10 @@ async fn receive(channel: &Channel, Exchange { socket, to, .. }: &Exchange) -> i
 }
 
 async fn send(channel: &Channel, Exchange { socket, to, .. }: &Exchange) -> io::Result<()> {
-    let mut waiting = BytesMut::new();
+    let mut datagrams = Datagrams::default();
     while let Some(bytes) = channel.read().await {
-        waiting.extend_from_slice(&bytes);
-        while let Some(datagram) = next(&mut waiting) {
+        datagrams.push(&bytes);
+        while let Some(datagram) = datagrams.next() {
             match socket.send_to(&datagram, to).await {
                 Err(error) if !is_passing(&error) => return Err(error),
                 _ => {}
@@ -124,16 +124,6 @@ async fn send(channel: &Channel, Exchange { socket, to, .. }: &Exchange) -> io::
         }
     }
     Ok(())
-}
-
-/// The next whole datagram: its length (`u16`, big endian), then its bytes, as they go over the line.
-pub(crate) fn next(waiting: &mut BytesMut) -> Option<Bytes> {
-    let length = usize::from(u16::from_be_bytes([*waiting.first()?, *waiting.get(1)?]));
-    if waiting.len() < 2 + length {
-        return None;
-    }
-    waiting.advance(2);
-    Some(waiting.split_to(length).freeze())
 }
 
 /// Datagrams get lost; the port may have an owner again in a moment.
@@ -146,21 +136,6 @@ fn is_passing(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn datagrams_are_put_together_from_any_pieces() {
-        let frames = [&[0, 3][..], b"abc", &[0, 0], &[0, 1], b"x", &[0, 2], b"h"].concat();
-        for size in 1..frames.len() {
-            let mut waiting = BytesMut::new();
-            let mut datagrams = Vec::new();
-            for piece in frames.chunks(size) {
-                waiting.extend_from_slice(piece);
-                datagrams.extend(std::iter::from_fn(|| next(&mut waiting)));
-            }
-            assert_eq!(datagrams, [&b"abc"[..], b"", b"x"], "{size}");
-            assert_eq!(waiting.len(), 3);
-        }
-    }
 
     #[test]
     fn the_kernels_table_tells_addresses() {

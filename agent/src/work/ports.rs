@@ -8,7 +8,10 @@ use std::{
 };
 
 use bytes::{BufMut, BytesMut};
-use sockerless_agent_wire::request::{End, Reply};
+use sockerless_agent_wire::{
+    datagrams,
+    request::{End, Reply},
+};
 use sockerless_mesh::shadow;
 use tokio::time::sleep;
 
@@ -31,10 +34,10 @@ pub async fn tell(channel: Channel, own: Ipv4Addr, net: &Path) {
         loop {
             let ports = listening(own, net);
             if told.as_ref() != Some(&ports) {
-                let mut frame = BytesMut::new();
+                let (mut frame, mut list) = (BytesMut::new(), BytesMut::new());
                 // As many as fit.
-                frame.put_u16((ports.len().min(MOST) * 2) as u16);
-                ports.iter().take(MOST).for_each(|port| frame.put_u16(*port));
+                ports.iter().take(MOST).for_each(|port| list.put_u16(*port));
+                datagrams::put(&mut frame, &list);
                 if channel.write(Output::Stdout, frame.freeze()).await.is_err() {
                     return;
                 }

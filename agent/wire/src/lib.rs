@@ -15,6 +15,8 @@
 //! Here is no input or output and no clock: pure data and state machines that both ends share.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod datagrams;
+pub mod environment;
 mod frame;
 mod inbox;
 mod key;

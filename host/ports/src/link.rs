@@ -16,7 +16,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sockerless_agent_wire::request::{End, Health, HealthCheck, Reply, Request};
 pub use sockerless_agent_wire::{
-    limits, listing,
+    datagrams, environment, limits, listing,
     mesh::{Catching, MeshNetwork, MeshView, Rung},
     request, sync,
 };

@@ -6,7 +6,7 @@ use futures_util::future;
 use sha2::{Digest as _, Sha256};
 use sockerless_ports::{
     backend::{JobContainer, JobSpec, JobVolume, VolumeSource, WorkloadKind},
-    link::RunId,
+    link::{RunId, environment},
 };
 
 use super::{
@@ -190,7 +190,7 @@ impl Engine {
         for (index, (run, _, member)) in members.into_iter().enumerate() {
             let Member { mut container, volumes: own, ticket } = member;
             // Its agent is not to go before the others'.
-            container.env.push(("SOCKERLESS_POD".into(), format!("{job}/{index}/{count}")));
+            container.env.push((environment::POD.into(), format!("{job}/{index}/{count}")));
             let Some(ticket) = ticket else { return Err(gone()) };
             let ticket = Sha256::digest(ticket).into();
             seats.push(SeatRecord { serves: run.generation, kept: [0; 2], run, ticket, secret: None });

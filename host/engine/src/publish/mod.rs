@@ -8,7 +8,6 @@
 //! runs.
 
 mod allocate;
-mod datagrams;
 mod door;
 mod show;
 mod socket;

@@ -3,17 +3,18 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use sockerless_ports::link::{Channel, RunId, request::Protocol};
+use sockerless_ports::link::{
+    Channel, RunId,
+    datagrams::{self, Datagrams},
+    request::Protocol,
+};
 use tokio::{
     net::UdpSocket,
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 
-use super::{
-    datagrams::{self, Datagrams},
-    tcp::dial,
-};
+use super::tcp::dial;
 use crate::{Engine, tuning};
 
 /// Hands each datagram to its client's session. What is too much is dropped, as networks do.

@@ -9,6 +9,7 @@ use sockerless_ports::{
         self, Error, ErrorCode, ImageSources, JobContainer, JobSpec, JobVolume, Mount, MountPoint,
         MountRequest, MountSource, VolumeSource,
     },
+    link::environment,
     registry::Bundle,
 };
 
@@ -83,7 +84,7 @@ impl Delivery {
                     name: NAME.into(),
                     image,
                     command: vec![IN_IMAGE.into()],
-                    args: vec!["install".into(), AGENT.into()],
+                    args: vec![environment::INSTALL.into(), AGENT.into()],
                     mounts: vec![point(false)],
                     ..JobContainer::default()
                 });

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use sockerless_ports::{
     backend::{JobContainer, JobSpec, JobVolume, Labels, Limits, Manifest, MountPoint, Size, WorkloadKind},
-    link::RunId,
+    link::{RunId, environment},
 };
 
 use super::{AGENT, Cloud, Delivery, Intent};
@@ -93,12 +93,12 @@ impl Engine {
                 container.command = vec![AGENT.into()];
                 container.working_dir = Some("/".into());
                 container.env = vec![
-                    ("SOCKERLESS_CALLBACK_URL".into(), callback),
-                    ("SOCKERLESS_RUN".into(), run.to_string()),
-                    ("SOCKERLESS_TICKET".into(), hex::encode(ticket)),
+                    (environment::CALLBACK_URL.into(), callback),
+                    (environment::RUN.into(), run.to_string()),
+                    (environment::TICKET.into(), hex::encode(ticket)),
                 ];
                 if let Some(fingerprint) = &self.options.callback_fingerprint {
-                    container.env.push(("SOCKERLESS_CALLBACK_FINGERPRINT".into(), fingerprint.clone()));
+                    container.env.push((environment::CALLBACK_FINGERPRINT.into(), fingerprint.clone()));
                 }
             }
             _ => {

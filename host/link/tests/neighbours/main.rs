@@ -19,7 +19,7 @@ use sockerless_ports::link::Link;
 use world::{FIRST, Raw, address, run, world};
 
 #[tokio::test]
-async fn point_5_a_forged_connection_to_another_network_is_refused_and_reaches_nobody() {
+async fn a_forged_connection_to_another_network_is_refused_and_reaches_nobody() {
     let world = world().await;
     let mut agent = Raw::greet(&world, 1, |hello| hello).await;
     let mut victim = Raw::greet(&world, 3, |hello| hello).await;

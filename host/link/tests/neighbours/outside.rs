@@ -74,7 +74,7 @@ async fn the_api_is_reached_by_the_run_that_has_its_socket_and_half_of_it_may_be
 }
 
 #[tokio::test]
-async fn point_5_a_forged_request_for_the_api_is_refused_and_reaches_nobody() {
+async fn a_forged_request_for_the_api_is_refused_and_reaches_nobody() {
     let world = world().await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("api.sock");
@@ -168,6 +168,31 @@ async fn datagrams_reach_the_daemons_machine_and_come_back() {
             break;
         }
     }
+}
+
+/// A datagram, with its length, of one byte more than IPv4 has room for.
+static LARGE: [u8; 2 + 65_508] = {
+    let mut framed = [0; 2 + 65_508];
+    (framed[0], framed[1]) = (0xff, 0xe4);
+    framed
+};
+
+#[tokio::test]
+async fn a_datagram_that_is_too_large_for_the_way_is_lost_alone() {
+    let world = world().await;
+    open(&world, Ipv4Addr::LOCALHOST.into());
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut agent = Raw::greet(&world, 1, |hello| hello).await;
+    agent.reach(FIRST, Protocol::Udp, GATEWAY, server.local_addr().unwrap().port()).await;
+    assert!(matches!(agent.outcome().await, Connected::Open { .. }));
+    let mut sent = 0;
+    for piece in LARGE.chunks(16 * 1024).chain([&b"\0\x02hi"[..]]) {
+        agent.write(sent, piece).await;
+        sent += piece.len() as u64;
+    }
+    let mut buffer = [0; 16];
+    assert_eq!(server.recv_from(&mut buffer).await.unwrap().0, 2);
+    assert_eq!(&buffer[..2], b"hi");
 }
 
 /// What was logged.

@@ -1,8 +1,10 @@
-//! Datagrams: over the line each is its length (`u16`, big endian) and its bytes.
+//! Datagrams to the daemon's machine and back.
 
 use std::io;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::BytesMut;
+use rustix::io::Errno;
+use sockerless_agent_wire::datagrams::{Datagrams, put};
 use tokio::net::UdpSocket;
 
 use super::Outside;
@@ -20,13 +22,13 @@ async fn receive(outside: &Outside, socket: &UdpSocket) -> io::Result<()> {
     while outside.room().await.is_some() {
         // Allocated for what came: an idle one costs nothing.
         socket.readable().await?;
-        let mut frame = BytesMut::with_capacity(2 + tuning::DATAGRAM);
-        frame.put_u16(0);
-        match socket.try_recv_buf(&mut frame) {
+        let mut datagram = BytesMut::with_capacity(tuning::DATAGRAM);
+        match socket.try_recv_buf(&mut datagram) {
             Ok(length) => {
-                frame[..2].copy_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes());
                 // A copy: the buffer may be far larger.
-                outside.send(Bytes::copy_from_slice(&frame));
+                let mut frame = BytesMut::with_capacity(2 + length);
+                put(&mut frame, &datagram);
+                outside.send(frame.freeze());
             }
             Err(error) if is_passing(&error) => {}
             Err(error) => return Err(error),
@@ -36,10 +38,10 @@ async fn receive(outside: &Outside, socket: &UdpSocket) -> io::Result<()> {
 }
 
 async fn send(outside: &Outside, socket: &UdpSocket) -> io::Result<()> {
-    let mut waiting = BytesMut::new();
+    let mut datagrams = Datagrams::default();
     while let Some(bytes) = outside.next().await {
-        waiting.extend_from_slice(&bytes);
-        while let Some(datagram) = next(&mut waiting) {
+        datagrams.push(&bytes);
+        while let Some(datagram) = datagrams.next() {
             match socket.send(&datagram).await {
                 Err(error) if !is_passing(&error) => return Err(error),
                 _ => {}
@@ -50,17 +52,9 @@ async fn send(outside: &Outside, socket: &UdpSocket) -> io::Result<()> {
     Ok(())
 }
 
-fn next(waiting: &mut BytesMut) -> Option<Bytes> {
-    let length = usize::from(u16::from_be_bytes([*waiting.first()?, *waiting.get(1)?]));
-    if waiting.len() < 2 + length {
-        return None;
-    }
-    waiting.advance(2);
-    Some(waiting.split_to(length).freeze())
-}
-
-/// Datagrams get lost; somebody may have the port in a moment.
+/// Datagrams get lost, those that are too large for the way among them; somebody may have the port in a moment.
 fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, WouldBlock};
     matches!(error.kind(), ConnectionRefused | WouldBlock)
+        || error.raw_os_error() == Some(Errno::MSGSIZE.raw_os_error())
 }

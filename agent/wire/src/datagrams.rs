@@ -1,9 +1,9 @@
-//! Datagrams in a channel's bytes: each as its length (two bytes, big endian) and its bytes.
+//! Datagrams, and lists of ports, in a channel's bytes: each as its length (two bytes, big endian) and its bytes.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Appends a datagram. One that is longer than any datagram can be is left out.
-pub(super) fn put(buffer: &mut BytesMut, datagram: &[u8]) {
+pub fn put(buffer: &mut BytesMut, datagram: &[u8]) {
     if let Ok(length) = u16::try_from(datagram.len()) {
         buffer.put_u16(length);
         buffer.put_slice(datagram);
@@ -12,7 +12,7 @@ pub(super) fn put(buffer: &mut BytesMut, datagram: &[u8]) {
 
 /// Makes datagrams out of bytes that come in any pieces.
 #[derive(Debug, Default)]
-pub(super) struct Datagrams(BytesMut);
+pub struct Datagrams(BytesMut);
 
 impl Datagrams {
     /// More bytes.
@@ -20,7 +20,13 @@ impl Datagrams {
         self.0.extend_from_slice(bytes);
     }
 
+    /// Where to read more bytes into.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.0
+    }
+
     /// The next whole datagram.
+    #[allow(clippy::should_implement_trait)] // None is not the end.
     pub fn next(&mut self) -> Option<Bytes> {
         let length = usize::from(u16::from_be_bytes(*self.0.first_chunk::<2>()?));
         if self.0.len() < 2 + length {
