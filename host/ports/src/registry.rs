@@ -55,6 +55,9 @@ pub trait Registry: Send + Sync + 'static {
         progress: Progress,
     ) -> Result<String, ImageError>;
 
+    /// Forgets where an image is for a cloud, after a start that failed: the next [`provide`](Self::provide) looks.
+    fn forget(&self, id: &str);
+
     /// Has an image of the host's own in the backend's repository, and gives the reference to use in the cloud (by digest).
     /// Equal bundles are equal images, byte for byte: what is there already is not pushed again. Errors: `Invalid` without a
     /// repository.

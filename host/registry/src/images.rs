@@ -141,6 +141,10 @@ impl Registry for Images {
         self.provide_image(id, sources, &progress).await
     }
 
+    fn forget(&self, id: &str) {
+        self.forget_image(id);
+    }
+
     async fn publish(&self, bundle: &Bundle, sources: &ImageSources) -> Result<String, ImageError> {
         self.publish_bundle(bundle, sources).await
     }

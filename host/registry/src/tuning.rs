@@ -38,8 +38,8 @@ pub const ATTEMPTS: u32 = 3;
 /// Wait before the next attempt, times the number of attempts made.
 pub const ATTEMPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long a copy in the backend's repository is taken for granted: clean-up policies of
-/// registries work in days.
+/// How long an image is taken to be where the cloud was last told to pull it from: clean-up policies of
+/// registries work in days, and a start that fails has it looked for again.
 pub const PROVIDED_FOR: Duration = Duration::from_secs(300);
 
 /// Level of gzip: layers are compressed once and sent once, so time counts more than bytes.

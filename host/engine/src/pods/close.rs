@@ -51,7 +51,7 @@ impl Engine {
             Err((attempt, error)) => {
                 for run in &pod.members {
                     if let Some(entry) = self.containers.get(&run.container) {
-                        cloud.forget(&entry.spec).await;
+                        cloud.forget(self.registry.as_ref(), &entry.spec).await;
                     }
                 }
                 // The answers were lost, but the job is there: processes run already.

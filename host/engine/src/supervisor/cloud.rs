@@ -1,7 +1,7 @@
 //! A backend with what the engine remembers of it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{Arc, Mutex as SyncMutex, PoisonError},
     time::Duration,
 };
@@ -23,8 +23,6 @@ pub(crate) struct Cloud {
     pub(super) poller: Poller,
     breaker: retry::Breaker,
     sources: Mutex<Option<(Instant, Arc<ImageSources>)>>,
-    /// Image id to the reference to use in the cloud.
-    provided: SyncMutex<HashMap<String, (Instant, String)>>,
     /// Where jobs get the agent, once it is delivered.
     agent: Mutex<Option<Delivery>>,
     /// Volumes of starts that failed: the next mount renews what the provider was told of them.
@@ -39,7 +37,6 @@ impl Cloud {
             poller: Poller::default(),
             breaker: retry::Breaker::default(),
             sources: Mutex::default(),
-            provided: SyncMutex::default(),
             agent: Mutex::default(),
             doubtful: SyncMutex::default(),
         }
@@ -90,19 +87,10 @@ impl Cloud {
 
     /// Has the image where the cloud can pull it, and gives the reference for it.
     pub async fn provide(&self, registry: &dyn Registry, image: &str) -> backend::Result<String> {
-        let known = self.provided.lock().unwrap_or_else(PoisonError::into_inner).get(image).cloned();
-        if let Some((asked, reference)) = known
-            && asked.elapsed() < tuning::PROVIDED_AGE
-        {
-            return Ok(reference);
-        }
         let sources = self.sources().await?;
         // Nobody watches this progress; a closed channel does not stop the work.
         let (progress, _) = tokio::sync::mpsc::channel(1);
-        let reference = registry.provide(image, &sources, progress).await.map_err(from_image)?;
-        let mut provided = self.provided.lock().unwrap_or_else(PoisonError::into_inner);
-        provided.insert(image.to_owned(), (Instant::now(), reference.clone()));
-        Ok(reference)
+        registry.provide(image, &sources, progress).await.map_err(from_image)
     }
 
     /// Has the agent where the cloud's jobs get it.
@@ -122,10 +110,10 @@ impl Cloud {
     }
 
     /// After a failed start: somebody may have removed what was provided or delivered, or changed what opens a volume.
-    pub async fn forget(&self, spec: &Spec) {
+    pub async fn forget(&self, registry: &dyn Registry, spec: &Spec) {
         let volumes = spec.volume_names().map(str::to_owned);
         self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).extend(volumes);
-        self.provided.lock().unwrap_or_else(PoisonError::into_inner).remove(&spec.image_id);
+        registry.forget(&spec.image_id);
         *self.agent.lock().await = None;
         *self.sources.lock().await = None;
     }

@@ -226,7 +226,7 @@ impl Engine {
                 match self.bring_up(&cloud, run.ledger(), &intent, &move || wanted.is_over()).await {
                     Ok(handle) => handle,
                     Err((attempt, error)) => {
-                        cloud.forget(&entry.spec).await;
+                        cloud.forget(self.registry.as_ref(), &entry.spec).await;
                         if let Some(error) = error {
                             self.report(entry, fail(error.into())).await;
                         }

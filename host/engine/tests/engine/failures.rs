@@ -123,9 +123,12 @@ async fn a_job_that_ends_before_its_agent_comes_fails_the_start() {
     let engine = world.engine.clone();
     let start = tokio::spawn(async move { engine.start("one").await });
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert!(world.registry.forgotten.lock().unwrap().is_empty());
     world.cloud.set(Phase::Failed, None, "Image 'x' not found");
     let error = start.await.unwrap().unwrap_err();
     assert!(error.message.ends_with("Image 'x' not found"), "{error}");
+    // The next start looks where the image is.
+    assert_eq!(world.registry.forgotten.lock().unwrap().len(), 1);
     world.settled().await;
 }
 

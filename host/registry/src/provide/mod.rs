@@ -26,10 +26,15 @@ use crate::{
     tuning,
 };
 
-/// Image and repository.
-type Task = (String, String);
+/// Which image for which cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Task {
+    image: String,
+    direct: Vec<String>,
+    repository: Option<String>,
+}
 
-/// What has been copied, and what is being copied now.
+/// Where images are for clouds, and what is being copied now.
 pub struct Copies {
     logins: Arc<dyn Logins>,
     /// Who comes second waits for the first, and finds its answer.
@@ -60,6 +65,11 @@ impl Copies {
         Arc::clone(self.answers.lock().unwrap_or_else(PoisonError::into_inner).entry(task).or_default())
     }
 
+    fn forget(&self, image: &str) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.retain(|task, _| task.image != image);
+    }
+
     fn seen(&self, base: &str, digest: &str) -> Option<String> {
         let key = (base.to_owned(), digest.to_owned());
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
@@ -80,6 +90,33 @@ impl Images {
         progress: &Progress,
     ) -> Result<String, ImageError> {
         let entry = self.catalog.get(id).map_or_else(|| self.catalog.find(id), Ok)?;
+        let task = Task {
+            image: entry.image.id.clone(),
+            direct: sources.direct.clone(),
+            repository: sources.repository.clone(),
+        };
+        let slot = self.copies.answer(task);
+        let mut answer = slot.lock().await;
+        if let Some(answer) = answer.as_ref().filter(|answer| answer.checked.elapsed() < tuning::PROVIDED_FOR)
+        {
+            return Ok(answer.reference.clone());
+        }
+        let reference = self.make_available(&entry, sources, progress).await?;
+        *answer = Some(Answer { reference: reference.clone(), checked: Instant::now() });
+        Ok(reference)
+    }
+
+    /// See the port.
+    pub(crate) fn forget_image(&self, id: &str) {
+        self.copies.forget(id);
+    }
+
+    async fn make_available(
+        &self,
+        entry: &Arc<Entry>,
+        sources: &ImageSources,
+        progress: &Progress,
+    ) -> Result<String, ImageError> {
         if let Some(origin) = &entry.origin
             && self.is_direct(origin, sources).await
         {
@@ -92,22 +129,14 @@ impl Images {
                  backend's setting `repository` to one that it can pull from (registry/path)"
             )));
         };
-        let target = target(repository, &entry)?;
-        let slot = self.copies.answer((entry.image.id.clone(), repository.clone()));
-        let mut answer = slot.lock().await;
-        if let Some(answer) = answer.as_ref().filter(|answer| answer.checked.elapsed() < tuning::PROVIDED_FOR)
-        {
-            return Ok(answer.reference.clone());
-        }
+        let target = target(repository, entry)?;
         let place = self.to_write(&target, sources).await?;
         let digest = &entry.image.manifest_digest;
         let is_there = self.client.has(&place, &format!("manifests/{digest}")).await;
         if !is_there.map_err(|fault| unusable(&place, &fault.plain()))? {
-            self.copy(&entry, &place, progress).await?;
+            self.copy(entry, &place, progress).await?;
         }
-        let reference = format!("{}/{}@{digest}", target.registry, target.repository);
-        *answer = Some(Answer { reference: reference.clone(), checked: Instant::now() });
-        Ok(reference)
+        Ok(format!("{}/{}@{digest}", target.registry, target.repository))
     }
 
     /// A repository of a backend's, as whoever may write there.

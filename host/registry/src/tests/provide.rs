@@ -73,6 +73,22 @@ async fn an_image_is_copied_once_and_blobs_that_are_there_are_skipped() {
 }
 
 #[tokio::test]
+async fn what_is_forgotten_after_a_failed_start_is_looked_for_and_copied_again() {
+    let (from, to) = (Hub::open(Door::Open).await, Hub::open(Door::Open).await);
+    from.put_image("team/app", "latest", "amd64", "x");
+    let bench = Bench::new().await;
+    let id = bench.pull(&from.url("team/app")).await.unwrap().id;
+    let wanted = sources(&[], Some(to.url("copies")));
+    let expected = bench.images.provide(&id, &wanted, silent()).await.unwrap();
+    to.shelf.lock().unwrap().manifests.clear();
+    bench.images.provide(&id, &wanted, silent()).await.unwrap();
+    assert!(to.shelf.lock().unwrap().manifests.is_empty(), "known for some minutes");
+    bench.images.forget(&id);
+    assert_eq!(bench.images.provide(&id, &wanted, silent()).await.unwrap(), expected);
+    assert!(!to.shelf.lock().unwrap().manifests.is_empty());
+}
+
+#[tokio::test]
 async fn a_loaded_image_is_copied_from_disk_and_mounts_what_another_repository_has() {
     let to = Hub::open(Door::Open).await;
     let bench = Bench::new().await;

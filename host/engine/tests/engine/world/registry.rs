@@ -17,6 +17,8 @@ pub struct FakeRegistry {
     pub commits: Mutex<Vec<CommitImage>>,
     /// What `provide` answers, if not success.
     pub refusal: Mutex<Option<ImageError>>,
+    /// What `forget` was told of.
+    pub forgotten: Mutex<Vec<String>>,
     /// What was published, and where.
     pub published: Mutex<Vec<(Bundle, String)>>,
     /// What `publish` answers, if not success.
@@ -50,6 +52,7 @@ impl FakeRegistry {
             layers: Mutex::default(),
             commits: Mutex::default(),
             refusal: Mutex::default(),
+            forgotten: Mutex::default(),
             published: Mutex::default(),
             closed: Mutex::default(),
         })
@@ -166,6 +169,10 @@ impl Registry for FakeRegistry {
             Some(refusal) => Err(refusal),
             None => Ok(format!("registry.test/images@{id}")),
         }
+    }
+
+    fn forget(&self, id: &str) {
+        self.forgotten.lock().unwrap().push(id.to_owned());
     }
 
     async fn publish(&self, bundle: &Bundle, sources: &ImageSources) -> Result<String, ImageError> {
