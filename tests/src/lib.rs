@@ -26,4 +26,4 @@ pub use cli::{Docker, Output};
 pub use daemon::Daemon;
 pub use limits::{Need, needs};
 pub use simulator::Simulator;
-pub use watch::{Gate, until};
+pub use watch::{Agents, Gate, until};

@@ -89,8 +89,30 @@ impl Daemon {
     /// `kill -9` of a container's agents, from outside of the container: as when the cloud's machine breaks down.
     #[track_caller]
     pub fn kill_agent(&self, container: &str) {
+        self.agents_of(container).kill();
+    }
+
+    /// A container's agents, for when there is no daemon to ask.
+    #[track_caller]
+    pub fn agents_of(&self, container: &str) -> Agents {
         let id = self.docker().shows(container, "{{.Id}}");
-        let run = format!("SOCKERLESS_RUN={id}.");
+        Agents { run: format!("SOCKERLESS_RUN={id}."), container: container.to_owned() }
+    }
+}
+
+/// The agents of one container.
+#[derive(Debug)]
+pub struct Agents {
+    /// What their variable begins with.
+    run: String,
+    container: String,
+}
+
+impl Agents {
+    /// See [`Daemon::kill_agent`].
+    #[track_caller]
+    pub fn kill(&self) {
+        let Self { run, container } = self;
         let all = std::fs::read_dir("/proc").expect("a machine with /proc").filter_map(Result::ok);
         let is_agent = |folder: &std::path::Path| {
             // What ends while one looks at it is none any more.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use serde_json::Value;
-use sockerless_tests::{Backend, Daemon, Docker, backend};
+use sockerless_tests::{Backend, Daemon, Docker, Gate, backend, until};
 use tempfile::TempDir;
 
 /// What has to be set.
@@ -152,6 +152,27 @@ fn with_an_agent_the_clouds_log_is_never_asked() {
     assert_eq!(docker.run("logs cat").ok(), "heard");
     docker.run("rm cat").ok();
     assert_eq!(counter.readings(), 0);
+}
+
+#[test]
+fn what_an_agent_that_is_killed_did_not_deliver_is_read_in_the_clouds_log() {
+    let mut daemon = Daemon::with_busybox();
+    let docker = daemon.docker();
+    let gate = Gate::of(&daemon);
+    let script = format!("echo before; {}; echo after; echo last >&2; exec sleep 1000", gate.command);
+    docker.args(["run", "-d", "--name", "one", "busybox", "sh", "-c", &script]).ok();
+    docker.until_says("one", "before");
+    let run = daemon.agents_of("one");
+    // Nobody takes what comes now.
+    daemon.kill();
+    drop(gate.guest());
+    let cloud = daemon.cloud();
+    until("the cloud's log", || ["after", "last"].iter().all(|line| cloud.has_logged(line)).then_some(()));
+    run.kill();
+    daemon.launch();
+    assert_ne!(docker.run("wait one").ok(), "0");
+    let logs = docker.run("logs one");
+    assert_eq!((logs.stdout.as_str(), logs.stderr.as_str()), ("before\nafter\n", "last\n"));
 }
 
 #[test]

@@ -48,11 +48,22 @@ pub const EXEC_KEPT: Duration = Duration::from_secs(300);
 /// An exec that runs for longer than this has its process's number kept. Most are over before.
 pub const EXEC_SETTLED: Duration = Duration::from_secs(1);
 
+/// Between two health checks when nobody says otherwise, as in dockerd.
+pub const HEALTH_INTERVAL: Duration = Duration::from_secs(30);
+/// The same while the container may still be starting.
+pub const HEALTH_START_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a health check may take when nobody says otherwise, as in dockerd.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
+/// Health checks that fail in a row make a container unhealthy, as in dockerd.
+pub const HEALTH_RETRIES: u32 = 3;
+
 /// Between two answers of `docker stats`, as in dockerd.
 pub const STATS_PERIOD: Duration = Duration::from_secs(1);
 
 /// How long the job of a trial may take to be deleted before the trial ends without that.
 pub const TRIAL_CLEANING: Duration = Duration::from_secs(30);
+/// Between two looks whether it is.
+pub const TRIAL_LOOK: Duration = Duration::from_millis(50);
 
 /// How long the agent of an ended container stays by default: long enough for a CI job's next stage, and to look at what went
 /// wrong. The cloud bills that time as if the container ran.
@@ -112,17 +123,20 @@ pub const POLL_BATCH: usize = 100;
 /// How long a backend's answer about image sources holds; settings change with a new plugin only.
 pub const SOURCES_AGE: Duration = Duration::from_secs(60);
 
-/// How long a copied image is known to be in the cloud's repository without asking.
-pub const PROVIDED_AGE: Duration = Duration::from_secs(600);
-
 /// Added to a job's longest run for its `expires`: queueing, and time to look at what went wrong.
 pub const EXPIRY_MARGIN: Duration = Duration::from_secs(24 * 3600);
 
 /// Entries in one page of a cloud's log.
 pub const LOG_PAGE: u32 = 1000;
 
-/// How long after the end of a job without agent its last lines are awaited: clouds' logs lag.
-pub const LOG_LAG: Duration = Duration::from_secs(5);
+/// After the end of a job its log in the cloud is read until nothing has come for so long, whatever the backend says of its lag.
+pub const LOG_QUIET: Duration = Duration::from_secs(5);
+
+/// So much of the output that an agent has delivered has to be in the cloud's log, too, for what comes after it there to be taken:
+/// bytes, and lines.
+pub const LOG_PROOF: usize = 64 * 1024;
+/// See [`LOG_PROOF`].
+pub const LOG_PROOF_LINES: u64 = 1000;
 
 /// The log driver `local`, as in dockerd: bytes of a file and number of files.
 pub const LOCAL_LOG: Bounds = Bounds { file_bytes: 20_000_000, files: 5 };

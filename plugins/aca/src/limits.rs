@@ -86,6 +86,8 @@ pub const DOMAIN_CHARS: usize = 253;
 pub const LOG_POLL_MS: u32 = 10_000;
 /// Milliseconds until the next page of a log that goes on.
 pub const LOG_NEXT_PAGE_MS: u32 = 500;
+/// Seconds that `log_lag` may be: nobody waits longer for the end of a container.
+pub const LOG_LAG_MAX_SECONDS: u32 = 3600;
 /// Lines on a page.
 pub const LOG_PAGE_MAX: usize = 1000;
 /// Rows that Log Analytics gives for one query.

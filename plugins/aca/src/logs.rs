@@ -125,7 +125,7 @@ pub fn page(plugin: &ContainerApps, handle: &Handle, cursor: Option<&str>, limit
     // Strings and numbers are always JSON.
     let next = serde_json::to_string(&place).unwrap_or_default();
     let poll_after_ms = if more { limits::LOG_NEXT_PAGE_MS } else { limits::LOG_POLL_MS };
-    Ok(LogPage { entries, next, poll_after_ms })
+    Ok(LogPage { entries, next, poll_after_ms, lag_ms: plugin.config.log_lag_ms })
 }
 
 /// Execution and main container of a job.
@@ -364,6 +364,7 @@ mod tests {
         let page = plugin.logs(started(), None, 2).unwrap();
         assert_eq!(lines(&page), ["1", "2"]);
         assert_eq!(page.poll_after_ms, limits::LOG_NEXT_PAGE_MS);
+        assert_eq!(page.lag_ms, 180_000);
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub const STORAGE: &str = "azure-storage";
 pub const LOGS: &str = "azure-logs";
 
 /// Name, required, default, description. The variable is `SOCKERLESS_ACA_` and the name.
-const SETTINGS: [(&str, bool, Option<&str>, &str); 23] = [
+const SETTINGS: [(&str, bool, Option<&str>, &str); 24] = [
     ("subscription_id", true, None, "The id of the subscription"),
     ("resource_group", true, None, "The resource group that the containers' jobs are made in"),
     (
@@ -39,6 +39,13 @@ const SETTINGS: [(&str, bool, Option<&str>, &str); 23] = [
         false,
         Some("ContainerAppConsoleLogs_CL"),
         "The table with the containers' output: ContainerAppConsoleLogs_CL, or ContainerAppConsoleLogs with Azure Monitor as the destination",
+    ),
+    (
+        "log_lag",
+        false,
+        // The documents' “20 seconds to 3 minutes”.
+        Some("180"),
+        "Seconds until a line of a container is in the workspace, at most: without an agent its end is told so much later, with its last lines",
     ),
     (
         "dns_zone",

@@ -23,6 +23,8 @@ pub struct Config {
     pub workspace: Option<String>,
     /// The table with the containers' output.
     pub log_table: LogTable,
+    /// Milliseconds from a line's writing until Log Analytics has it, at most.
+    pub log_lag_ms: u32,
     /// Resource id of the private DNS zone.
     pub dns_zone: Option<String>,
     /// Registry and path for images.
@@ -113,6 +115,10 @@ impl Config {
         if let Some(value) = timeout_seconds.filter(|t| *t == 0 || *t > limits::TIMEOUT_MAX_SECONDS) {
             return Err(settings.bad("timeout", &value.to_string(), "1 to 604800 seconds"));
         }
+        let log_lag = settings.parsed::<u32>("log_lag", "a number of seconds")?.unwrap_or_default();
+        if log_lag > limits::LOG_LAG_MAX_SECONDS {
+            return Err(settings.bad("log_lag", &log_lag.to_string(), "0 to 3600 seconds"));
+        }
         let endpoint = |name: &str, host: String| match settings.get(name) {
             Some(_) => settings.url(name),
             None => Ok(format!("https://{host}")),
@@ -120,6 +126,7 @@ impl Config {
         let short = account.rsplit('/').next().unwrap_or_default();
         Ok(Self {
             log_table: log_table(&settings)?,
+            log_lag_ms: log_lag * 1000,
             repository: repository(&settings)?,
             registry_identity: identity(&settings, "registry_identity", "system-environment")?,
             identity: identity(&settings, "identity", "")?,
@@ -339,6 +346,8 @@ mod tests {
             ("storage_key_secret", "https://vault/keys/x"),
             ("cloud", "germany"),
             ("timeout", "0"),
+            ("log_lag", "soon"),
+            ("log_lag", "3601"),
             ("arm_endpoint", "management"),
         ] {
             assert!(refusal(name, value).contains(&format!("`{name}`")), "{name}={value}");

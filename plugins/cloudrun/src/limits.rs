@@ -74,6 +74,8 @@ pub const NOT_READY_RETRY_MS: u64 = 200;
 pub const LOG_POLL_MS: u32 = 2000;
 /// Milliseconds until the next page of a log that goes on: the quota's pace.
 pub const LOG_NEXT_PAGE_MS: u32 = 1000;
+/// Milliseconds from an entry's writing until `entries.list` has it: mostly less than a second, and no document promises a bound.
+pub const LOG_LAG_MS: u32 = 5000;
 /// Entries on a page of `entries.list`, at most.
 pub const LOG_PAGE_MAX: usize = 1000;
 /// Pages that one reading takes, when all of a page was seen before.

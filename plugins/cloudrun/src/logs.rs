@@ -74,7 +74,7 @@ pub fn page(plugin: &CloudRun, handle: &Handle, cursor: Option<&str>, limit: u32
     // Strings are always JSON.
     let next = serde_json::to_string(&place).unwrap_or_default();
     let poll_after_ms = if more { limits::LOG_NEXT_PAGE_MS } else { limits::LOG_POLL_MS };
-    Ok(LogPage { entries, next, poll_after_ms })
+    Ok(LogPage { entries, next, poll_after_ms, lag_ms: limits::LOG_LAG_MS })
 }
 
 impl Place {

@@ -119,6 +119,8 @@ pub struct Info {
     pub storage_key: String,
     /// The customer id of the environment's Log Analytics workspace.
     pub workspace: String,
+    /// Seconds until a line can be read there, at most.
+    pub log_lag: String,
     /// The resource id of the virtual network that is there from the start.
     pub network: String,
     /// The private DNS zone that is linked to it.

@@ -14,7 +14,7 @@ pub use sockerless_simulator_common::StartError;
 use sockerless_simulator_common::faults::{Faults, PATH};
 use sockerless_simulator_common::registry::{self, Registry};
 use sockerless_simulator_common::runner::{Machine, Runner};
-use sockerless_simulator_common::{Database, db, listen, lock};
+use sockerless_simulator_common::{Database, Latency as _, db, listen, lock};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ use crate::arm::throttle::Throttle;
 use crate::config::{Config, Info};
 use crate::error::ArmError;
 use crate::logs::Logs;
+use crate::profile::Step;
 use crate::storage::Files;
 use crate::tls::{Certificate, Listener};
 use crate::{app, arm, auth, defaults, faults, ids, logs, storage};
@@ -162,6 +163,7 @@ where
         storage_account: defaults::ACCOUNT.to_owned(),
         storage_key: kept("storage_key", storage::new_key)?,
         workspace: kept("workspace", ids::uuid)?,
+        log_lag: Step::LogIngestion.millis(config.profile).end.div_ceil(1000).to_string(),
         http,
     };
     let simulator = Arc::new(Simulator {

@@ -52,6 +52,13 @@ impl Cloud for Azure {
         }
     }
 
+    fn has_logged(&self, line: &str) -> bool {
+        let path = format!("/v1/workspaces/{}/query", self.ready.text("workspace"));
+        let query = format!("ContainerAppConsoleLogs_CL | where Log_s == \"{line}\" | take 1");
+        let answer = self.ready.call("POST", &path, &json!({ "query": query }));
+        answer["tables"][0]["rows"].as_array().is_some_and(|rows| !rows.is_empty())
+    }
+
     fn zones(&self) -> Vec<String> {
         self.sets("TXT").iter().map(|set| text(set, "name")).collect()
     }
@@ -99,7 +106,7 @@ impl Cloud for Azure {
              [credentials.azure-logs]\nkind = 'bearer'\ntoken = '{token}'\n\
              [credentials.azure-storage]\nkind = 'shared-key'\naccount = '{account}'\nkey = '{}'\n\
              [backends.aca]\nsubscription_id = '{}'\nresource_group = '{}'\nenvironment = '{}'\nlocation = '{}'\n\
-             storage_account = '{account}'\nlog_analytics_workspace = '{}'\ndns_zone = '{}'\n\
+             storage_account = '{account}'\nlog_analytics_workspace = '{}'\nlog_lag = '1'\ndns_zone = '{}'\n\
              arm_endpoint = '{http}'\nfiles_endpoint = '{http}/files/{account}'\nlogs_endpoint = '{http}'\n",
             text("storage_key"),
             text("subscription"),

@@ -41,6 +41,15 @@ impl Cloud for Google {
         }
     }
 
+    fn has_logged(&self, line: &str) -> bool {
+        let asked = json!({
+            "resourceNames": ["projects/sim-project"], "orderBy": "timestamp desc", "pageSize": 1000,
+            "filter": "resource.type=\"cloud_run_job\"",
+        });
+        let answer = self.0.call("POST", "/v2/entries:list", &asked);
+        answer["entries"].as_array().is_some_and(|all| all.iter().any(|entry| entry["textPayload"] == line))
+    }
+
     fn zones(&self) -> Vec<String> {
         self.0.list(ZONES, "managedZones").iter().map(|zone| text(zone, "name")).collect()
     }

@@ -20,6 +20,9 @@ pub trait Cloud {
     /// Ends what runs of all jobs.
     fn cancel_jobs(&self);
 
+    /// Whether the containers' log has this line.
+    fn has_logged(&self, line: &str) -> bool;
+
     /// The names of the networks' zones.
     fn zones(&self) -> Vec<String>;
 

@@ -32,7 +32,7 @@ impl Cloud {
         let text = format!(
             "backend = 'aca'\ncallback_url = 'none'\n[simulator]\nmode = 'off'\n\
              [credentials.azure-arm]\nkind = 'azure'\narm_endpoint = '{http}'\n{section}\n\
-             [backends.aca]\nsubscription_id = '{}'\nlog_analytics_workspace = '{}'\nrepository = '{}/containers'\n\
+             [backends.aca]\nsubscription_id = '{}'\nlog_analytics_workspace = '{}'\nlog_lag = '1'\nrepository = '{}/containers'\n\
              registry_identity = 'system-environment'\narm_endpoint = '{http}'\nlogs_endpoint = '{http}'\n\
              files_endpoint = '{http}/files/{account}'\n{settings}",
             azure.text("subscription"),

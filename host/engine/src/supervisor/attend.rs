@@ -1,10 +1,8 @@
 //! Looking after a job that was brought up, as long as somebody needs it.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering};
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use sockerless_ports::{
     backend::{JobHandle, JobStatus, Phase},
@@ -12,12 +10,16 @@ use sockerless_ports::{
 };
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Agents, Cloud, Command, Run, cloud_logs::CloudLog, launch::Over};
+use super::{
+    Agents, Cloud, Command, Run,
+    cloud_logs::{CloudLog, ended},
+    launch::Over,
+};
 use crate::{
     Engine, Error, ErrorKind,
-    containers::Entry,
+    containers::{Entry, View},
     life::{self, Event, Report},
-    tuning,
+    times, tuning,
 };
 
 impl Engine {
@@ -36,6 +38,8 @@ impl Engine {
         let with_agent = kept.is_some_and(|intent| intent.ticket.is_some() || !intent.seats.is_empty());
         let mut log =
             (!with_agent).then(|| CloudLog::new(run.host.clone(), handle.clone()).follow(self, cloud));
+        // The end of the job that is to be told when its last output is kept.
+        let mut ending: Option<(BoxFuture<'static, ()>, Box<JobStatus>)> = None;
         let starting = |entry: &Entry| {
             let state = &entry.view().state;
             state.phase == life::Phase::Starting && state.host == run.host.generation
@@ -68,17 +72,31 @@ impl Engine {
                         }
                         if status.phase == Phase::Failed && starting(entry) && !*run.line.borrow() {
                             // Perhaps for want of what was there once.
-                            cloud.forget(&entry.spec).await;
+                            cloud.forget(self.registry.as_ref(), &entry.spec).await;
                         }
                         if status.phase.is_final() {
                             run.busy.send_replace(false);
-                            if let Some(log) = log.take() {
-                                log.drain().await;
+                            if ending.is_some() {
+                                continue;
+                            }
+                            let rest = match log.take() {
+                                Some(log) => Some(Box::pin(log.drain(ended(&status))) as BoxFuture<_>),
+                                None if with_agent => self.left_behind(entry, run, cloud, &status),
+                                None => None,
+                            };
+                            if let Some(rest) = rest {
+                                ending = Some((rest, status));
+                                continue;
                             }
                         }
                         self.heed(entry, run, &status).await;
                     }
                 },
+                () = over_with(&mut ending) => {
+                    if let Some((_, status)) = ending.take() {
+                        self.heed(entry, run, &status).await;
+                    }
+                }
                 () = at(overdue) => {
                     overdue = None;
                     if starting(entry) && !*run.line.borrow() {
@@ -143,6 +161,45 @@ impl Engine {
         }
     }
 
+    /// Keeps what the agent of a job that has ended did not deliver, as far as the cloud's log has it; none when that is
+    /// nobody's. In a pod's job the cloud does not say whose output is whose.
+    fn left_behind(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        run: &Arc<Run>,
+        cloud: &Arc<Cloud>,
+        status: &JobStatus,
+    ) -> Option<BoxFuture<'static, ()>> {
+        let generation = run.generation();
+        let runs = move |view: &Arc<View>| {
+            let state = &view.state;
+            state.phase == life::Phase::Running && state.generation == generation
+        };
+        if run.seat().is_some() || !runs(&entry.view()) {
+            return None;
+        }
+        let mut log = CloudLog::of_agent(run.id(generation), run.host.generation, status.handle.clone());
+        let (engine, cloud, run, since) = (self.weak(), Arc::clone(cloud), Arc::clone(run), ended(status));
+        let mut view = entry.subscribe();
+        Some(Box::pin(async move {
+            // What is under way on the line comes first, and the end with it in most cases. The senders live as long as the entry and
+            // the run.
+            let mut line = run.line.subscribe();
+            let reported = async { drop(view.wait_for(|view| !runs(view)).await) };
+            let read = async {
+                let _ = line.wait_for(|up| !up).await;
+                if let Some(engine) = engine.upgrade() {
+                    log.drain(&engine, &cloud, since).await;
+                }
+            };
+            tokio::select! {
+                biased;
+                () = reported => {}
+                () = read => {}
+            }
+        }))
+    }
+
     async fn heed(&self, entry: &Arc<Entry>, run: &Run, status: &JobStatus) {
         let mut report = Report::from(status);
         let was_live = entry.view().state.is_live();
@@ -202,6 +259,13 @@ impl Engine {
     }
 }
 
+async fn over_with(ending: &mut Option<(BoxFuture<'static, ()>, Box<JobStatus>)>) {
+    match ending {
+        Some((rest, _)) => rest.await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
@@ -223,9 +287,8 @@ async fn lingered(entry: &Entry) -> (u32, Timestamp) {
             let _ = view.changed().await;
             continue;
         };
-        let left = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
         tokio::select! {
-            () = tokio::time::sleep(left) => return (generation, until),
+            () = tokio::time::sleep(times::left(until)) => return (generation, until),
             _ = view.changed() => {}
         }
     }

@@ -1,28 +1,34 @@
-//! The output of a container without agent: pulled from the cloud's log, page by page.
+//! Output that is in the cloud's log alone, pulled page by page: all of a container's that has no agent, and what an agent that
+//! went without a word has not delivered.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry as Place},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use sockerless_ports::{
-    backend::{self, JobHandle},
+    backend::{self, JobHandle, JobStatus, Phase},
     link::{Output, RunId},
+    logs::LogError,
 };
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
-use super::{Cloud, retry::Backoff};
+use super::{Cloud, kept::Kept, retry::Backoff};
 use crate::{Engine, tuning};
 
 /// The task that reads a log.
 pub(super) struct Pump {
-    ended: oneshot::Sender<()>,
+    ended: oneshot::Sender<Option<Instant>>,
     task: JoinHandle<Option<()>>,
 }
 
 impl Pump {
-    /// The job has ended: returns when its last lines are kept.
-    pub async fn drain(self) {
+    /// The job has ended: returns when its last lines are kept. See [`CloudLog::drain`].
+    pub async fn drain(self, ended: Option<Instant>) {
         // An error here and there means that the task is gone, which is as good.
-        let _ = self.ended.send(());
+        let _ = self.ended.send(ended);
         let _ = self.task.await;
     }
 
@@ -36,18 +42,29 @@ impl Pump {
 /// skips what is kept already: lines come in the same order every time.
 pub(super) struct CloudLog {
     run: RunId,
+    /// The first of the runs that the job's agent has done, of which `run` is the last; none without an agent.
+    first: Option<u32>,
     handle: JobHandle,
     cursor: Option<String>,
     next: Instant,
-    /// Bytes still to skip, by output; not there until it is looked up.
-    skip: HashMap<Output, u64>,
+    /// How late lines may be, as the backend says.
+    lag: Duration,
+    /// What is kept already, by output; not there until it is looked up.
+    kept: HashMap<Output, Kept>,
     backoff: Backoff,
 }
 
 impl CloudLog {
+    /// Of a run without an agent.
     pub fn new(run: RunId, handle: JobHandle) -> Self {
-        let backoff = Backoff::new(tuning::BACKOFF.1);
-        Self { run, handle, cursor: None, next: Instant::now(), skip: HashMap::new(), backoff }
+        let (next, backoff) = (Instant::now(), Backoff::new(tuning::BACKOFF.1));
+        let (lag, kept) = (Duration::ZERO, HashMap::new());
+        Self { run, first: None, handle, cursor: None, next, lag, kept, backoff }
+    }
+
+    /// Of a run whose agent is gone, which has done all from `first` on.
+    pub fn of_agent(run: RunId, first: u32, handle: JobHandle) -> Self {
+        Self { first: Some(first), ..Self::new(run, handle) }
     }
 
     /// Reads in a task of its own until it is told that the job has ended.
@@ -55,29 +72,35 @@ impl CloudLog {
         let (ended, mut end) = oneshot::channel();
         let (engine, cloud) = (Arc::clone(engine), Arc::clone(cloud));
         let task = Arc::clone(&engine).spawn(async move {
-            loop {
+            let ended = loop {
                 tokio::select! {
                     biased;
-                    _ = &mut end => break,
+                    ended = &mut end => break ended.ok().flatten(),
                     () = tokio::time::sleep_until(self.next) => drop(self.pull(&engine, &cloud).await),
                 }
-            }
-            self.drain(&engine, &cloud).await;
+            };
+            self.drain(&engine, &cloud, ended).await;
         });
         Pump { ended, task }
     }
 
-    /// After the job's end: keeps what still comes, until nothing has for as long as clouds' logs lag, and takes a last look
-    /// at the end of that time even if the provider asks for a longer pause.
-    async fn drain(&mut self, engine: &Engine, cloud: &Cloud) {
-        let mut end = Instant::now() + tuning::LOG_LAG;
+    /// After the job's end: keeps what still comes until all of it must be there by the backend's word and nothing has come for a
+    /// while, and takes a last look then even if the provider asks for a longer pause. Of a job whose end nobody knows
+    /// it keeps what there is.
+    pub async fn drain(&mut self, engine: &Engine, cloud: &Cloud, ended: Option<Instant>) {
+        let mut heard = Instant::now();
         loop {
-            if self.pull(engine, cloud).await {
-                end = Instant::now() + tuning::LOG_LAG;
-            } else if Instant::now() >= end {
+            let some = self.pull(engine, cloud).await;
+            let now = Instant::now();
+            if some {
+                heard = now;
+            }
+            let end = ended.map_or(now, |ended| (ended + self.lag).max(heard + tuning::LOG_QUIET));
+            if !some && now >= end {
                 return;
             }
-            tokio::time::sleep_until(self.next.min(end)).await;
+            tokio::time::sleep_until(if some && ended.is_none() { self.next } else { self.next.min(end) })
+                .await;
         }
     }
 
@@ -86,12 +109,14 @@ impl CloudLog {
         match cloud.backend.logs(&self.handle, self.cursor.as_deref(), tuning::LOG_PAGE).await {
             Ok(page) => {
                 self.backoff = Backoff::new(tuning::BACKOFF.1);
+                self.lag = Duration::from_millis(page.lag_ms.into());
                 let more = page.entries.len() >= tuning::LOG_PAGE as usize;
                 let some = !page.entries.is_empty();
-                if self.keep(engine, page.entries).await.is_none() {
+                if let Err(error) = self.keep(engine, page.entries).await {
+                    tracing::warn!(run = %self.run, %error, "output cannot be kept");
                     // Begin again: what was kept is skipped.
                     self.cursor = None;
-                    self.skip.clear();
+                    self.kept.clear();
                     self.next = Instant::now() + self.backoff.pause(None);
                     return false;
                 }
@@ -109,35 +134,39 @@ impl CloudLog {
         }
     }
 
-    async fn keep(&mut self, engine: &Engine, entries: Vec<backend::CloudLogEntry>) -> Option<()> {
+    async fn keep(&mut self, engine: &Engine, entries: Vec<backend::CloudLogEntry>) -> Result<(), LogError> {
         for entry in entries {
             let output = if entry.stderr { Output::Stderr } else { Output::Stdout };
-            let mut line = Bytes::from([entry.line, b"\n".to_vec()].concat());
-            let kept = match self.skip.get(&output) {
-                Some(left) => *left,
-                None => engine
-                    .logs
-                    .length(&self.run, output)
-                    .await
-                    .inspect_err(|error| warn(&self.run, error))
-                    .ok()?,
+            let kept = match self.kept.entry(output) {
+                Place::Occupied(known) => known.into_mut(),
+                Place::Vacant(place) => {
+                    place.insert(Kept::look_up(engine.logs.as_ref(), &self.run, self.first, output).await?)
+                }
             };
-            let skipped = usize::try_from(kept).unwrap_or(usize::MAX).min(line.len());
-            self.skip.insert(output, kept - skipped as u64);
-            let rest = line.split_off(skipped);
+            let was_sure = kept.is_sure();
+            let rest = kept.beyond(&entry.line);
+            if was_sure && !kept.is_sure() {
+                tracing::warn!(
+                    run = %self.run, ?output,
+                    "what the agent has left of this output in the cloud's log cannot be told from what it has delivered: the rest is to \
+                     be read there alone"
+                );
+            }
             if !rest.is_empty() {
-                engine
-                    .logs
-                    .append(&self.run, output, rest)
-                    .await
-                    .inspect_err(|error| warn(&self.run, error))
-                    .ok()?;
+                engine.logs.append(&self.run, output, Bytes::from(rest)).await?;
             }
         }
-        Some(())
+        Ok(())
     }
 }
 
-fn warn(run: &RunId, error: &sockerless_ports::logs::LogError) {
-    tracing::warn!(%run, %error, "output cannot be kept");
+/// When a job ended, by this machine's clock; none when nobody knows.
+pub(super) fn ended(status: &JobStatus) -> Option<Instant> {
+    if status.phase == Phase::Absent {
+        return None;
+    }
+    let now = Instant::now();
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let ago = status.finished.map(|time| since_1970.saturating_sub(Duration::from_millis(time)));
+    Some(now.checked_sub(ago.unwrap_or_default()).unwrap_or(now))
 }

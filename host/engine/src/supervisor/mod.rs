@@ -10,6 +10,7 @@ mod delivery;
 mod erase;
 mod freeze;
 mod intent;
+mod kept;
 mod launch;
 mod linger;
 mod poll;
@@ -35,10 +36,10 @@ pub(crate) use retire::Attempt;
 pub(crate) use run::{Command, Orders, Run, Runs, pass_signals};
 
 use crate::{
-    Engine, Error, Result,
+    Engine, Error, ErrorKind, Result,
     containers::{ContainerRecord, Entry, View, log_bounds},
     life::{self, Effect, Event, Refused, Shared},
-    tuning,
+    times, tuning,
 };
 
 /// Why an event changed nothing.
@@ -183,14 +184,11 @@ impl Engine {
             Effect::Save { generation } => self.save(entry, generation),
             Effect::Thaw { generation } => self.thaw_to_end(entry, generation),
             Effect::AwaitRestart { generation, due } => {
-                let left = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default();
                 let agent = self.link.callback_url().is_some();
-                self.later(entry, left, Event::RestartDue { generation, agent });
+                self.later(entry, times::left(due), Event::RestartDue { generation, agent });
             }
             Effect::AwaitGrace { generation, deadline } => {
-                let left = deadline.duration_since(Timestamp::now());
-                let left = Duration::try_from(left).unwrap_or_default();
-                self.later(entry, left, Event::GraceOver { generation, deadline });
+                self.later(entry, times::left(deadline), Event::GraceOver { generation, deadline });
             }
             Effect::AwaitKill { generation } => {
                 self.overdue(entry, generation);
@@ -237,4 +235,14 @@ impl Engine {
 /// The run of a container's generation.
 pub(crate) fn run_id(entry: &Entry, generation: u32) -> RunId {
     RunId { container: entry.id().to_owned(), generation }
+}
+
+/// The run whose process, or whose agent at least, is there. Errors: 409.
+pub(crate) fn present_run(entry: &Entry) -> Result<RunId> {
+    let state = entry.view().state.clone();
+    if !(state.pid > 0 || state.linger.is_some_and(|linger| !linger.saving)) {
+        let message = format!("container {} is not running", entry.id());
+        return Err(Error::new(ErrorKind::Conflict, message));
+    }
+    Ok(run_id(entry, state.serves.max(state.generation)))
 }

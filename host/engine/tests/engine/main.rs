@@ -11,6 +11,7 @@ mod execs;
 mod failures;
 mod files;
 mod images;
+mod left_behind;
 mod linger;
 mod lists;
 mod many;

@@ -1,4 +1,7 @@
-use sockerless_engine::{AttachRequest, ErrorKind, Outcome};
+use std::time::Duration;
+
+use bollard_stubs::models::ContainerStateStatusEnum;
+use sockerless_engine::{AttachRequest, ErrorKind, Outcome, RemoveRequest};
 use sockerless_ports::backend::{ErrorCode, Phase};
 
 use crate::world::*;
@@ -23,7 +26,7 @@ async fn the_image_runs_directly_and_the_cloud_tells_code_and_output() {
     assert!(main.env.contains(&("A".into(), "b".into())) && main.mounts.is_empty());
     world.cloud.log("out", false);
     world.cloud.log("err", true);
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     world.cloud.log("last", false);
     world.cloud.set(Phase::Failed, Some(3), "");
     assert_eq!(world.wait("one").await, 3);
@@ -35,11 +38,11 @@ async fn the_image_runs_directly_and_the_cloud_tells_code_and_output() {
 async fn a_log_that_still_comes_is_read_to_its_end() {
     let world = world().await;
     world.run("one", &["serve"]).await;
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     world.cloud.set(Phase::Succeeded, None, "");
     for line in ["one", "two", "three"] {
         // Less than clouds' logs lag, together more.
-        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
         world.cloud.log(line, false);
     }
     assert_eq!(world.wait("one").await, 0);
@@ -47,15 +50,42 @@ async fn a_log_that_still_comes_is_read_to_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_end_is_told_when_the_last_lines_must_be_there_by_the_backends_word() {
+    let world = world().await;
+    world.cloud.lag(Duration::from_secs(180));
+    world.run("one", &["serve"]).await;
+    world.cloud.log_late("first", false, Duration::from_secs(60));
+    world.cloud.log_late("last", false, Duration::from_secs(175));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.cloud.set(Phase::Failed, Some(3), "");
+    assert_eq!(world.wait("one").await, 3);
+    assert_eq!(world.output("one").await, "first\nlast\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_whose_last_lines_are_awaited_can_be_removed_by_force() {
+    let world = world().await;
+    world.cloud.lag(Duration::from_secs(3600));
+    world.run("one", &["serve"]).await;
+    world.cloud.set(Phase::Succeeded, None, "");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(world.status("one"), ContainerStateStatusEnum::RUNNING);
+    let begun = tokio::time::Instant::now();
+    world.engine.remove("one", RemoveRequest { force: true, ..RemoveRequest::default() }).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    world.settled().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_of_the_daemon_doubles_no_line() {
     let mut world = world().await;
     world.run("one", &["serve"]).await;
     world.cloud.log("first", false);
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     world.crash().await;
     world.cloud.log("second", false);
     world.reopen().await;
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     world.cloud.set(Phase::Succeeded, None, "");
     assert_eq!(world.wait("one").await, 0);
     assert_eq!(world.output("one").await, "first\nsecond\n");
@@ -92,7 +122,7 @@ async fn a_job_that_could_not_start_fails_the_start() {
     world.create("one", &["serve"]).await;
     let engine = world.engine.clone();
     let start = tokio::spawn(async move { engine.start("one").await });
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     world.cloud.set(Phase::Failed, None, "container image is unauthorised");
     assert_eq!(start.await.unwrap().unwrap_err().message, "container image is unauthorised");
 }

@@ -244,4 +244,6 @@ pub struct LogPage {
     pub next: String,
     /// Ask again after so many milliseconds.
     pub poll_after_ms: u32,
+    /// So many milliseconds may pass from when a line is written until it is here.
+    pub lag_ms: u32,
 }

@@ -178,6 +178,7 @@ impl From<jobs::LogPage> for ports::LogPage {
             entries: page.entries.into_iter().map(entry).collect(),
             next: page.next,
             poll_after_ms: page.poll_after_ms,
+            lag_ms: page.lag_ms,
         }
     }
 }

@@ -1,10 +1,12 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, Weak},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use sockerless_ports::{backend::*, link::RunId};
+use tokio::time::Instant;
 
 use super::{FakeLink, agent::Agent};
 
@@ -45,7 +47,12 @@ struct State {
     processes: HashSet<(String, String)>,
     /// How often a container's process began while another one of the same container ran elsewhere.
     clashes: u32,
-    logs: Vec<CloudLogEntry>,
+    /// With the time from which on each line can be read.
+    logs: Vec<(Instant, CloudLogEntry)>,
+    /// How late lines may be, as the backend says.
+    log_lag: Duration,
+    /// How often a log was read.
+    log_reads: u32,
 }
 
 struct Job {
@@ -145,11 +152,22 @@ impl FakeCloud {
     }
 
     pub fn log(&self, line: &str, stderr: bool) {
-        self.state.lock().unwrap().logs.push(CloudLogEntry {
-            time: 0,
-            stderr,
-            line: line.as_bytes().to_vec(),
-        });
+        self.log_late(line, stderr, Duration::ZERO);
+    }
+
+    /// A line that can be read after a while only.
+    pub fn log_late(&self, line: &str, stderr: bool, late: Duration) {
+        let entry = CloudLogEntry { time: 0, stderr, line: line.as_bytes().to_vec() };
+        self.state.lock().unwrap().logs.push((Instant::now() + late, entry));
+    }
+
+    /// The backend says so from now on.
+    pub fn lag(&self, lag: Duration) {
+        self.state.lock().unwrap().log_lag = lag;
+    }
+
+    pub fn log_reads(&self) -> u32 {
+        self.state.lock().unwrap().log_reads
     }
 
     /// All jobs end so.
@@ -388,9 +406,12 @@ impl Jobs for FakeCloud {
 
     async fn logs(&self, _: &JobHandle, cursor: Option<&str>, _: u32) -> Result<LogPage> {
         let from: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap());
-        let state = self.state.lock().unwrap();
-        let entries: Vec<_> = state.logs[from..].to_vec();
-        Ok(LogPage { entries, next: state.logs.len().to_string(), poll_after_ms: 500 })
+        let mut state = self.state.lock().unwrap();
+        state.log_reads += 1;
+        let here = state.logs[from..].iter().take_while(|(time, _)| *time <= Instant::now());
+        let entries: Vec<_> = here.map(|(_, entry)| entry.clone()).collect();
+        let lag_ms = u32::try_from(state.log_lag.as_millis()).unwrap();
+        Ok(LogPage { next: (from + entries.len()).to_string(), entries, poll_after_ms: 500, lag_ms })
     }
 }
 
