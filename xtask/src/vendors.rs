@@ -57,11 +57,18 @@ fn is_source(name: &str) -> bool {
     matches!(ending, "rs" | "toml" | "wit") && !name.ends_with("tests.rs") && !name.ends_with("_test.rs")
 }
 
-/// The lines of a file that name a vendor, up to its tests.
+/// The lines of a file that name a vendor, up to its tests: a module. What else is for tests alone may stand in the midst of code.
 fn lines(name: &str, text: &str) -> Vec<String> {
-    let code = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
+    let all: Vec<&str> = text.lines().collect();
+    let begins = |pair: &[&str]| {
+        let is_module = pair[1].split_whitespace().any(|word| word == "mod") && pair[1].ends_with('{');
+        pair[0].trim() == "#[cfg(test)]" && is_module
+    };
+    let end = all.windows(2).position(begins).unwrap_or(all.len());
     let allowed = |line: &str| ALLOWED.iter().any(|(file, part)| *file == name && line.contains(part));
-    code.enumerate()
+    all[..end]
+        .iter()
+        .enumerate()
         .filter(|(_, line)| names_vendor(line) && !allowed(line))
         .map(|(number, line)| format!("{name}:{}: {}", number + 1, line.trim()))
         .collect()
@@ -102,8 +109,11 @@ mod tests {
 
     #[test]
     fn tests_may_have_examples_and_code_may_not() {
-        let text = "let a = \"google\";\n#[cfg(test)]\nmod tests { const A: &str = \"google\"; }";
+        let text =
+            "let a = \"google\";\n#[cfg(test)]\npub(crate) mod tests {\nconst A: &str = \"google\";\n}";
         assert_eq!(lines("host/x/src/a.rs", text), ["host/x/src/a.rs:1: let a = \"google\";"]);
+        let text = "#[cfg(test)]\nmod tests;\n#[cfg(test)]\nuse a::b;\nlet a = \"google\";";
+        assert_eq!(lines("host/x/src/a.rs", text), ["host/x/src/a.rs:5: let a = \"google\";"]);
         assert!(!is_source("host/x/src/grant/tests.rs") && is_source("wit/plugin.wit"));
     }
 }

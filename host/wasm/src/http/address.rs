@@ -2,6 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// Addresses that IANA calls public and that lead to the hypervisor from a machine that it runs, with the machine's credentials and
+/// settings. It stands here whichever backends there are: where the daemon runs has nothing to do with where its containers do,
+/// and no plugin may be trusted with saying what it must not reach.
+const MACHINES: [[u8; 4]; 1] = [[168, 63, 129, 16]];
+
 /// Whether an address may be reached without the operator having named it. Everything that IANA's
 /// special-purpose registries do not call globally reachable is refused, and so are the ways to
 /// write an IPv4 address inside an IPv6 one.
@@ -28,9 +33,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
             | (203, 0, 113)             // documentation
             | (224.., _, _) // multicast, reserved, broadcast
     );
-    // One cloud keeps its metadata and name server on a public address that only its machines can reach.
-    let metadata = (a, b, c, d) == (168, 63, 129, 16);
-    !special && !metadata
+    !special && !MACHINES.contains(&[a, b, c, d])
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
