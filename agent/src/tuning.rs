@@ -109,3 +109,10 @@ pub const PROBE_REST: Duration = Duration::from_millis(100);
 /// Between two looks at what the container listens on, for others that cannot find out by trying: a port that begins to listen
 /// is there for them within a second.
 pub const PORTS_POLL: Duration = Duration::from_millis(300);
+
+/// Results of a health check that are kept, as in dockerd.
+pub const HEALTH_LOG: usize = 5;
+/// The shortest interval of health checks that dockerd takes.
+pub const HEALTH_SHORTEST: Duration = Duration::from_millis(1);
+/// Health checks that fail in a row make a container unhealthy when no number is given, as in dockerd.
+pub const HEALTH_RETRIES: u32 = 3;

@@ -40,7 +40,7 @@ fn wanted(store: &Path, path: &Path, head: Option<String>, (inwards, back): (boo
 }
 
 #[tokio::test]
-async fn point_9_what_one_agent_brings_back_another_one_brings_in() {
+async fn what_one_agent_brings_back_another_one_brings_in() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let store = at("store");

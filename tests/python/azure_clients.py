@@ -18,7 +18,7 @@ from azure.mgmt.appcontainers import ContainerAppsAPIClient
 from azure.mgmt.privatedns import PrivateDnsManagementClient
 from azure.mgmt.storage import StorageManagementClient
 from azure.storage.fileshare import ShareServiceClient
-from google_image import Registry
+from registry_client import Registry
 
 SCOPE = "https://management.azure.com/.default"
 

@@ -17,7 +17,7 @@ from google.api_core.client_options import ClientOptions
 from google.auth import credentials
 from google.cloud import dns as cloud_dns
 from google.cloud import logging_v2, run_v2, storage
-from google_image import Registry
+from registry_client import Registry
 
 
 class StaticToken(credentials.Credentials):

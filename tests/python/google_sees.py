@@ -6,7 +6,7 @@ import json
 import sys
 
 from google_clients import Cloud
-from google_image import Registry
+from registry_client import Registry
 
 
 def look(cloud):

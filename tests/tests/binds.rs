@@ -65,7 +65,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn point_10_a_build_in_a_container_leaves_its_results_in_the_users_folder() {
+fn a_build_in_a_container_leaves_its_results_in_the_users_folder() {
     let (daemon, docker) = daemon();
     let work = Work::new(&daemon, "work");
     work.write("src/a.c", "int a;\n");

@@ -21,7 +21,7 @@ fn say(docker: &Docker, options: &[&str], script: &str) -> String {
 }
 
 #[test]
-fn point_5_a_container_is_reached_by_name_alias_and_short_id_on_the_port_that_the_own_server_has_too() {
+fn a_container_is_reached_by_name_alias_and_short_id_on_the_port_that_the_own_server_has_too() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     docker.run("network create mine").ok();
@@ -78,7 +78,7 @@ fn refused_stays_refused_and_what_begins_to_listen_later_is_reached() {
 }
 
 #[test]
-fn point_5_two_networks_with_the_same_names_do_not_mix() {
+fn two_networks_with_the_same_names_do_not_mix() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     for network in ["one", "two"] {
@@ -162,7 +162,7 @@ fn a_containers_own_files_tell_its_names_and_its_name_servers() {
 }
 
 #[test]
-fn point_5_each_rung_can_be_asked_for_and_says_what_it_lacks() {
+fn each_rung_can_be_asked_for_and_says_what_it_lacks() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     docker.run("network create mine").ok();

@@ -104,7 +104,7 @@ fn fail(cloud: &dyn Cloud, method: &str, code: &str, message: &str, (times, lost
 }
 
 #[test]
-fn point_1_a_create_that_fails_half_way_is_told_in_the_clouds_words_and_leaves_nothing() {
+fn a_create_that_fails_half_way_is_told_in_the_clouds_words_and_leaves_nothing() {
     let daemon = Daemon::start();
     let docker = daemon.docker();
     let cloud = daemon.cloud();
@@ -131,7 +131,7 @@ fn point_1_a_create_that_fails_half_way_is_told_in_the_clouds_words_and_leaves_n
 }
 
 #[test]
-fn point_4_a_delete_that_fails_is_seen_in_a_label_and_tried_again() {
+fn a_delete_that_fails_is_seen_in_a_label_and_tried_again() {
     let daemon = Daemon::start();
     let docker = daemon.docker();
     let cloud = daemon.cloud();

@@ -52,7 +52,7 @@ fn inside(docker: &Docker, options: &[&str], script: &str) -> String {
 }
 
 #[test]
-fn point_5_the_docker_cli_in_a_container_speaks_to_this_daemon_by_its_mounted_socket() {
+fn the_docker_cli_in_a_container_speaks_to_this_daemon_by_its_mounted_socket() {
     let Some(daemon) = with_cli(&[]) else { return };
     let docker = daemon.docker();
     docker.run("run -d --name beside busybox sleep 1000").ok();
@@ -116,7 +116,7 @@ fn server() -> u16 {
 }
 
 #[test]
-fn point_5_the_daemons_machine_is_reached_where_the_operator_opened_it() {
+fn the_daemons_machine_is_reached_where_the_operator_opened_it() {
     let daemon = Daemon::with(&["--host-gateway", "127.0.0.1"], &[]);
     daemon.load_busybox();
     let docker = daemon.docker();

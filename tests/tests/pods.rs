@@ -34,7 +34,7 @@ fn status(docker: &Docker, name: &str) -> String {
 }
 
 #[test]
-fn point_6_members_of_a_pod_are_one_job_with_localhost_names_and_lives_of_their_own() {
+fn members_of_a_pod_are_one_job_with_localhost_names_and_lives_of_their_own() {
     let mut daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     docker.run("network create mine").ok();
@@ -82,7 +82,7 @@ fn point_6_members_of_a_pod_are_one_job_with_localhost_names_and_lives_of_their_
 }
 
 #[test]
-fn point_6_the_containers_of_a_network_with_the_option_and_of_anothers_stack_are_pods() {
+fn the_containers_of_a_network_with_the_option_and_of_anothers_stack_are_pods() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     docker.run("network create -o com.sockerless.pod=true together").ok();

@@ -127,7 +127,7 @@ fn postgres_is_ended_in_peace_and_finds_its_rows_again() {
 }
 
 #[test]
-fn point_9_postgres_on_a_fresh_synced_volume_finds_its_rows_after_a_stop_and_in_another_container() {
+fn postgres_on_a_fresh_synced_volume_finds_its_rows_after_a_stop_and_in_another_container() {
     let daemon = Daemon::start();
     daemon.load_programs();
     let docker = daemon.docker();

@@ -18,7 +18,7 @@ fn sh(docker: &Docker, options: &[&str], script: &str) -> String {
 }
 
 #[test]
-fn point_9_what_one_container_leaves_the_next_one_finds() {
+fn what_one_container_leaves_the_next_one_finds() {
     let mut daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     volume(&docker, "data");
@@ -49,7 +49,7 @@ fn point_9_what_one_container_leaves_the_next_one_finds() {
 }
 
 #[test]
-fn point_9_it_is_filled_from_the_image_and_starts_in_place_with_what_others_wrote() {
+fn it_is_filled_from_the_image_and_starts_in_place_with_what_others_wrote() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     let mut layer = busybox_layer().unwrap();
@@ -72,7 +72,7 @@ fn point_9_it_is_filled_from_the_image_and_starts_in_place_with_what_others_wrot
 }
 
 #[test]
-fn point_9_both_versions_of_a_file_that_two_wrote_at_once_are_kept() {
+fn both_versions_of_a_file_that_two_wrote_at_once_are_kept() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     volume(&docker, "data");
@@ -89,7 +89,7 @@ fn point_9_both_versions_of_a_file_that_two_wrote_at_once_are_kept() {
 }
 
 #[test]
-fn point_9_what_is_copied_in_or_asked_for_is_there_for_others_at_once() {
+fn what_is_copied_in_or_asked_for_is_there_for_others_at_once() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     volume(&docker, "data");
@@ -115,7 +115,7 @@ fn point_9_what_is_copied_in_or_asked_for_is_there_for_others_at_once() {
 }
 
 #[test]
-fn point_9_nothing_is_lost_when_the_container_is_stopped_killed_or_removed_by_force() {
+fn nothing_is_lost_when_the_container_is_stopped_killed_or_removed_by_force() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     volume(&docker, "data");
@@ -134,7 +134,7 @@ fn point_9_nothing_is_lost_when_the_container_is_stopped_killed_or_removed_by_fo
 }
 
 #[test]
-fn point_9_a_daemon_that_is_killed_on_the_way_back_finds_it_again() {
+fn a_daemon_that_is_killed_on_the_way_back_finds_it_again() {
     let mut daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     volume(&docker, "data");
@@ -142,7 +142,7 @@ fn point_9_a_daemon_that_is_killed_on_the_way_back_finds_it_again() {
     let script = "cd /data; for i in $(seq 1 2000); do echo $i > $i; done; head -c 50000000 /dev/urandom > large; md5sum large > sum; echo written";
     for round in 0..3_u64 {
         docker.args(["run", "-d", "--name", "box", "-v", "data:/data", "busybox", "sh", "-ec", script]).ok();
-        while docker.run("logs box").ok() != "written" {}
+        docker.until_says("box", "written");
         // At different points of the way; whichever that is, nothing is lost.
         std::thread::sleep(std::time::Duration::from_millis(round * 200));
         daemon.kill();
@@ -163,7 +163,7 @@ const DATABASE: &str =
         echo $n > committed.new; mv committed.new committed; done";
 
 #[test]
-fn point_9_a_database_on_a_fresh_volume_has_its_rows_after_a_stop_and_a_start() {
+fn a_database_on_a_fresh_volume_has_its_rows_after_a_stop_and_a_start() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     volume(&docker, "db");
@@ -178,7 +178,7 @@ fn point_9_a_database_on_a_fresh_volume_has_its_rows_after_a_stop_and_a_start() 
 }
 
 #[test]
-fn point_9_the_container_of_an_ordinary_user_has_it_too() {
+fn the_container_of_an_ordinary_user_has_it_too() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     daemon.load_with(

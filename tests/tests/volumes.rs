@@ -7,7 +7,7 @@ use sockerless_tests::{
 };
 
 #[test]
-fn point_8_what_one_container_writes_another_one_reads() {
+fn what_one_container_writes_another_one_reads() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     assert_eq!(docker.run("volume create --label of=test shared").ok(), "shared");
@@ -49,7 +49,7 @@ fn a_container_that_runs_sees_what_comes_while_it_does() {
 }
 
 #[test]
-fn point_8_an_empty_volume_gets_what_the_image_has() {
+fn an_empty_volume_gets_what_the_image_has() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     let mut layer = busybox_layer().unwrap();
@@ -76,7 +76,7 @@ fn point_8_an_empty_volume_gets_what_the_image_has() {
 }
 
 #[test]
-fn point_8_an_anonymous_volume_keeps_its_files_over_a_restart() {
+fn an_anonymous_volume_keeps_its_files_over_a_restart() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     let script = "echo run >> /not/there/before/runs; cat /not/there/before/runs";
@@ -86,7 +86,7 @@ fn point_8_an_anonymous_volume_keeps_its_files_over_a_restart() {
 }
 
 #[test]
-fn point_7_a_volume_is_removed_when_nobody_has_it() {
+fn a_volume_is_removed_when_nobody_has_it() {
     let mut daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     for name in ["used", "one", "two"] {
@@ -110,7 +110,7 @@ fn point_7_a_volume_is_removed_when_nobody_has_it() {
 }
 
 #[test]
-fn point_8_a_container_has_the_volumes_of_another_one() {
+fn a_container_has_the_volumes_of_another_one() {
     let daemon = Daemon::with_busybox();
     let docker = daemon.docker();
     let write =

@@ -202,5 +202,6 @@ mod tests {
             tee.offer(&Bytes::from(vec![b'x'; 64 << 10]));
         }
         tee.finish(Duration::from_secs(60));
+        assert!(tee.0.lock().broken, "the time was waited for");
     }
 }

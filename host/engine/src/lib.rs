@@ -15,6 +15,7 @@ mod files;
 mod filters;
 mod images;
 mod life;
+mod locks;
 mod networks;
 mod pods;
 mod publish;

@@ -13,7 +13,7 @@ use crate::{
     containers::{ContainerRecord, Entry},
     life::{Event, Phase, State},
     supervisor::{Cloud, Command, From, Intent, LOG_NOTE, Rejection, run_id},
-    tuning,
+    times, tuning,
 };
 
 const OWNER: &str = "owner";
@@ -116,9 +116,7 @@ impl Engine {
                 }
                 let agent = self.link.callback_url().is_some();
                 if let Some(due) = state.restarts.due.filter(|_| state.phase == Phase::Restarting) {
-                    let left = due.duration_since(jiff::Timestamp::now());
-                    let left = std::time::Duration::try_from(left).unwrap_or_default();
-                    self.later(entry, left, Event::RestartDue { generation, agent });
+                    self.later(entry, times::left(due), Event::RestartDue { generation, agent });
                 } else if state.launched > 0
                     && entry.spec.restart_policy().at_boot(state.exit_code, state.restarts.stopped)
                 {
@@ -174,9 +172,7 @@ impl Engine {
             if stop.killed {
                 self.overdue(entry, generation);
             } else if let Some(deadline) = stop.deadline {
-                let left = deadline.duration_since(jiff::Timestamp::now());
-                let left = std::time::Duration::try_from(left).unwrap_or_default();
-                self.later(entry, left, Event::GraceOver { generation, deadline });
+                self.later(entry, times::left(deadline), Event::GraceOver { generation, deadline });
             }
         }
     }

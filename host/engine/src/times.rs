@@ -1,5 +1,7 @@
 //! Times as Docker's clients write them.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 
 use crate::{Error, ErrorKind, Filters, Result, filters::invalid_value};
@@ -11,6 +13,11 @@ pub(crate) fn until(filters: &Filters, now: Timestamp) -> Result<Option<Timestam
         Some([value]) => parse(value, now).map(Some).ok_or_else(|| invalid_value("until", value)),
         Some(_) => Err(Error::new(ErrorKind::Invalid, "more than one until filter specified")),
     }
+}
+
+/// How long until a time; nothing when it is over.
+pub(crate) fn left(until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default()
 }
 
 /// Seconds since 1970 with a fraction, RFC 3339 (also without zone, or a date alone), or how long ago (`10m`, `1h30m`).

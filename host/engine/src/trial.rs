@@ -1,6 +1,6 @@
 //! A container that shows whether containers can run at all, and which step fails if not.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use bollard_stubs::models::ContainerConfig;
 
@@ -55,7 +55,7 @@ impl Engine {
         }
         let gone = async {
             while self.runs.knows_any_job() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(tuning::TRIAL_LOOK).await;
             }
         };
         if tokio::time::timeout(tuning::TRIAL_CLEANING, gone).await.is_err() {

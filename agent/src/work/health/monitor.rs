@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use sockerless_agent_wire::request::{Health, HealthCheck, HealthStatus, Probe};
 
-/// Results that are kept.
-const LOG: usize = 5;
-/// The shortest interval that dockerd takes.
-const SHORTEST: Duration = Duration::from_millis(1);
-/// Failures in a row that make a container unhealthy when none are given.
-const RETRIES: u32 = 3;
+use crate::tuning;
 
 /// See the module.
 #[derive(Debug)]
@@ -25,10 +20,10 @@ impl Monitor {
     /// For a process that has just begun.
     pub fn new(check: &HealthCheck) -> Self {
         Self {
-            interval: Duration::from_millis(check.interval).max(SHORTEST),
-            start_interval: Duration::from_millis(check.start_interval).max(SHORTEST),
+            interval: Duration::from_millis(check.interval).max(tuning::HEALTH_SHORTEST),
+            start_interval: Duration::from_millis(check.start_interval).max(tuning::HEALTH_SHORTEST),
             start_period: Duration::from_millis(check.start_period),
-            retries: if check.retries == 0 { RETRIES } else { check.retries },
+            retries: if check.retries == 0 { tuning::HEALTH_RETRIES } else { check.retries },
             health: Health::default(),
         }
     }
@@ -45,7 +40,7 @@ impl Monitor {
         let is_success = probe.code == 0;
         health.probes += 1;
         health.log.push(probe);
-        if health.log.len() > LOG {
+        if health.log.len() > tuning::HEALTH_LOG {
             health.log.remove(0);
         }
         if is_success {

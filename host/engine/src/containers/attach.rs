@@ -216,13 +216,7 @@ impl Input for Stdin {
         if self.detached.is_cancelled() {
             return Err(Self::closed());
         }
-        let (bytes, detached) = match &mut self.keys {
-            Some(keys) => {
-                let scanned = keys.scan(&bytes);
-                (Bytes::from(scanned.forward), scanned.detached)
-            }
-            None => (bytes, false),
-        };
+        let (bytes, detached) = DetachScanner::pass(&mut self.keys, bytes);
         if !bytes.is_empty() {
             let engine = self.ready().await?;
             engine.link.write_stdin(&self.run, bytes).await.map_err(|_| Self::closed())?;

@@ -1,5 +1,7 @@
 //! The keys that let a client go while the process goes on: a pure scanner over its input.
 
+use bytes::Bytes;
+
 use crate::{Error, ErrorKind, Result};
 
 /// Docker's default: ctrl-p, ctrl-q.
@@ -37,6 +39,17 @@ impl DetachScanner {
     /// The keys themselves.
     pub fn keys(&self) -> &[u8] {
         &self.keys
+    }
+
+    /// The next piece of input without the keys, where there are such, and whether they were pressed.
+    pub(crate) fn pass(keys: &mut Option<Self>, input: Bytes) -> (Bytes, bool) {
+        match keys {
+            Some(keys) => {
+                let scanned = keys.scan(&input);
+                (Bytes::from(scanned.forward), scanned.detached)
+            }
+            None => (input, false),
+        }
     }
 
     /// Takes the next piece of input.

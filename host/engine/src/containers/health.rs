@@ -7,12 +7,7 @@ use jiff::Timestamp;
 use sockerless_ports::link::request::{Health, HealthCheck, HealthStatus};
 
 use super::spec::Spec;
-
-/// dockerd's defaults.
-const INTERVAL: Duration = Duration::from_secs(30);
-const TIMEOUT: Duration = Duration::from_secs(30);
-const START_INTERVAL: Duration = Duration::from_secs(5);
-const RETRIES: u32 = 3;
+use crate::tuning;
 
 /// What is to be run; none without a health check, or with one that is switched off or of an unknown kind.
 pub(crate) fn check(spec: &Spec) -> Option<HealthCheck> {
@@ -35,11 +30,11 @@ pub(crate) fn check(spec: &Spec) -> Option<HealthCheck> {
     let retries = config.retries.and_then(|retries| u32::try_from(retries).ok()).filter(|value| *value > 0);
     (!argv.is_empty()).then(|| HealthCheck {
         argv,
-        interval: milliseconds(config.interval, INTERVAL),
-        timeout: milliseconds(config.timeout, TIMEOUT),
-        retries: retries.unwrap_or(RETRIES),
+        interval: milliseconds(config.interval, tuning::HEALTH_INTERVAL),
+        timeout: milliseconds(config.timeout, tuning::HEALTH_TIMEOUT),
+        retries: retries.unwrap_or(tuning::HEALTH_RETRIES),
         start_period: milliseconds(config.start_period, Duration::ZERO),
-        start_interval: milliseconds(config.start_interval, START_INTERVAL),
+        start_interval: milliseconds(config.start_interval, tuning::HEALTH_START_INTERVAL),
     })
 }
 

@@ -1,26 +1,20 @@
-//! Start, stop, kill, restart, rename, remove, wait: what changes a container.
+//! Start, stop, restart, kill: what a container's process is told.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
-use bollard_stubs::models::{ContainerWaitExitError, ContainerWaitResponse};
 use tokio::sync::watch;
 
 use super::{
-    create::name_in_use,
-    names, signals,
-    spec::ContainerRecord,
+    signals,
     table::{Entry, View},
 };
 use crate::{
-    Engine, Error, ErrorKind, Outcome, RemoveRequest, Result, WaitCondition,
+    Engine, Error, ErrorKind, Outcome, Result,
     error::needs_agent,
-    life::{Event, FailureKind, Phase, Refused, State},
+    life::{Event, FailureKind, Refused},
     supervisor::Rejection,
     tuning,
 };
-
-/// What dockerd puts before each error about a new name.
-const NEW_NAME: &str = "Error when allocating new name";
 
 impl Engine {
     /// `POST /containers/{id}/start`. Returns when the process runs, as in dockerd; the start goes on
@@ -153,163 +147,6 @@ impl Engine {
         }
     }
 
-    /// `POST /containers/{id}/rename`.
-    ///
-    /// Errors: 400 for a malformed name or the one that it has, 409 for one in use.
-    pub async fn rename(&self, reference: &str, name: &str) -> Result<()> {
-        let entry = self.containers.find(reference)?;
-        if name.is_empty() {
-            return Err(Error::new(ErrorKind::Invalid, "Neither old nor new names may be empty"));
-        }
-        let name = names::parse(name).map_err(|error| error.prefixed(NEW_NAME))?;
-        let engine = self.shared()?;
-        self.complete(async move { engine.rename_now(&entry, name).await }).await
-    }
-
-    async fn rename_now(&self, entry: &Arc<Entry>, name: String) -> Result<()> {
-        let _gate = entry.gate.lock().await;
-        let before = entry.view();
-        if before.state.phase == Phase::Removed {
-            return Err(Error::new(ErrorKind::NotFound, format!("No such container: {}", entry.id())));
-        }
-        if before.name == name {
-            let message = "Renaming a container with the same name as its current name";
-            return Err(Error::new(ErrorKind::Invalid, message));
-        }
-        self.containers
-            .reserve(&name, entry.id())
-            .map_err(|holder| name_in_use(&name, &holder).prefixed(NEW_NAME))?;
-        let kept = match ContainerRecord::put(&before.spec, &name, &before.state) {
-            Ok(change) => self.commit(vec![change]).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = kept {
-            self.containers.release(&name, entry.id());
-            return Err(error);
-        }
-        entry.publish(View { name: name.clone(), ..(*before).clone() });
-        self.networks_changed(before.state.active().iter().map(|endpoint| endpoint.network.clone()));
-        self.containers.release(&before.name, entry.id());
-        self.events.container(entry, &name, "rename", &[("oldName", format!("/{}", before.name))]);
-        Ok(())
-    }
-
-    /// `DELETE /containers/{id}`. Returns when it is gone; its job is deleted in the background. With `link` it is a link that
-    /// goes, by its name `CONTAINER/ALIAS`.
-    ///
-    /// Errors: 404; 409 while it runs (without `force`) or is being removed already.
-    pub async fn remove(&self, reference: &str, request: RemoveRequest) -> Result<()> {
-        let engine = self.shared()?;
-        if request.link {
-            let reference = reference.to_owned();
-            return self.complete(async move { engine.remove_link(&reference).await }).await;
-        }
-        let entry = self.containers.find(reference)?;
-        self.complete(async move { engine.remove_entry(&entry, request.force).await }).await
-    }
-
-    pub(super) async fn remove_entry(&self, entry: &Arc<Entry>, force: bool) -> Result<()> {
-        let mut changes = entry.subscribe();
-        loop {
-            match self.apply(entry, Event::Remove).await {
-                Ok(_) => break,
-                Err(Rejection::Refused(Refused::Removed)) => return Ok(()),
-                Err(Rejection::Refused(Refused::Running | Refused::Paused | Refused::Restarting))
-                    if force =>
-                {
-                    self.end_by_force(entry).await?;
-                }
-                Err(rejection) => return Err(self.explain(entry, "remove", rejection)),
-            }
-            // With --rm the end was the removal.
-            if entry.spec.auto_remove() {
-                break;
-            }
-        }
-        let gone = |view: &Arc<View>| matches!(view.state.phase, Phase::Removed | Phase::Dead);
-        let view = self.until(&mut changes, gone).await?;
-        match view.state.phase {
-            Phase::Dead => {
-                let message = format!("cannot remove container \"/{}\": {}", view.name, view.state.error);
-                Err(Error::new(ErrorKind::Internal, message))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn end_by_force(&self, entry: &Arc<Entry>) -> Result<()> {
-        let mut changes = entry.subscribe();
-        let view = match self.apply(entry, Event::Kill { signal: 9 }).await {
-            Ok(view) => view,
-            Err(Rejection::Refused(_)) => return Ok(()),
-            Err(rejection) => return Err(self.explain(entry, "kill", rejection)),
-        };
-        let generation = view.state.generation;
-        let mut ended = std::pin::pin!(self.until(&mut changes, |view| view.state.ended >= generation));
-        let mut waited = tokio::time::timeout(tuning::REMOVE_PATIENCE, &mut ended).await.map_err(drop);
-        if waited.is_err() {
-            // The user's own files and the volumes outlive the container: they come back first, and that ends: see
-            // [`tuning::BIND_PATIENCE`] and [`tuning::SYNC_STALL`].
-            let returned = async {
-                if entry.returning.over().await {
-                    tokio::time::sleep(tuning::REMOVE_PATIENCE).await
-                }
-            };
-            waited = tokio::select! {
-                biased;
-                ended = &mut ended => Ok(ended),
-                () = returned => Err(()),
-            };
-        }
-        if let Ok(ended) = waited {
-            return ended.map(|_| ());
-        }
-        self.report(entry, Event::Abandon { generation }).await;
-        Ok(())
-    }
-
-    /// `POST /containers/{id}/wait`. Subscribed once this returns; the future inside gives the exit code.
-    ///
-    /// Errors: 404.
-    pub fn wait(
-        &self,
-        reference: &str,
-        condition: WaitCondition,
-    ) -> Result<impl Future<Output = ContainerWaitResponse> + Send + 'static + use<>> {
-        let entry = self.containers.find(reference)?;
-        let mut changes = entry.subscribe();
-        let before = Arc::clone(&changes.borrow_and_update());
-        let closing = self.closing().clone();
-        Ok(async move {
-            let (exited, ended) = (before.state.exited, before.state.ended);
-            let restarting = before.state.phase == Phase::Restarting;
-            // As in dockerd, a container between two tries of its restart policy counts as running, and the end of each
-            // try is an end.
-            let up = before.state.is_live() || before.state.is_up();
-            let given_up = |state: &State| restarting && state.phase == Phase::Exited;
-            let met = |view: &Arc<View>| {
-                let state = &view.state;
-                match condition {
-                    WaitCondition::NotRunning => {
-                        !up || state.ended > ended || given_up(state) || state.phase == Phase::Removed
-                    }
-                    // One that goes without another end will have no next exit.
-                    WaitCondition::NextExit => {
-                        state.exited > exited || given_up(state) || state.phase == Phase::Removed
-                    }
-                    WaitCondition::Removed => matches!(state.phase, Phase::Removed | Phase::Dead),
-                }
-            };
-            let view = closing.run_until_cancelled(async {
-                changes.wait_for(met).await.ok().map(|view| Arc::clone(&view))
-            });
-            match view.await.flatten() {
-                Some(view) => response(&view.state, condition, if restarting { 0 } else { ended }),
-                None => failed(125, "the daemon is shutting down".into()),
-            }
-        })
-    }
-
     /// Waits for a change. Errors: the engine is being closed.
     pub(super) async fn until(
         &self,
@@ -380,27 +217,4 @@ fn stop_event(entry: &Entry, signal: Option<&str>, timeout: Option<i64>, restart
         Some(seconds) => u64::try_from(seconds).ok(),
     };
     Ok(Event::Stop { signal, grace, restart })
-}
-
-fn response(state: &State, condition: WaitCondition, ended_before: u32) -> ContainerWaitResponse {
-    // Gone without having ended while somebody waited for that: never a made-up 0.
-    if condition == WaitCondition::NextExit && state.ended <= ended_before {
-        return failed(125, "the container was removed before it ran again".into());
-    }
-    if state.phase == Phase::Dead {
-        return failed(state.exit_code, state.error.clone());
-    }
-    let error =
-        (!state.error.is_empty()).then(|| ContainerWaitExitError { message: Some(state.error.clone()) });
-    // To those who waited for it, a failed start is told by start itself.
-    let error = error.filter(|_| state.failure.is_none() || condition == WaitCondition::NotRunning);
-    // It may run again already.
-    ContainerWaitResponse { status_code: state.last_exit_code.into(), error }
-}
-
-fn failed(code: i32, message: String) -> ContainerWaitResponse {
-    ContainerWaitResponse {
-        status_code: code.into(),
-        error: Some(ContainerWaitExitError { message: Some(message) }),
-    }
 }

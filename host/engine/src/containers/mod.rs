@@ -18,6 +18,8 @@ mod pause;
 mod ports;
 mod process;
 mod prune;
+mod remove;
+mod rename;
 mod returning;
 mod service;
 mod signals;
@@ -30,6 +32,7 @@ mod top;
 mod unlink;
 mod update;
 mod validate;
+mod wait;
 mod warnings;
 mod words;
 

@@ -121,13 +121,7 @@ impl Input for ExecInput {
         if self.detached.is_cancelled() {
             return Err(Self::closed());
         }
-        let (bytes, detached) = match &mut self.keys {
-            Some(keys) => {
-                let scanned = keys.scan(&bytes);
-                (Bytes::from(scanned.forward), scanned.detached)
-            }
-            None => (bytes, false),
-        };
+        let (bytes, detached) = DetachScanner::pass(&mut self.keys, bytes);
         if !bytes.is_empty() {
             self.channel.write(bytes).await.map_err(|_| Self::closed())?;
         }

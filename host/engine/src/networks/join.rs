@@ -3,13 +3,14 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 use super::{
-    BRIDGE, Joined, Want, is_user_defined, locked,
+    BRIDGE, Joined, Want, is_user_defined,
     membership::{parse_link, settings_of},
 };
 use crate::{
     Engine, Error, ErrorKind, Result,
     containers::{Entry, Spec, View},
     life::{Announcement, Effect, Event, State},
+    locks::lock,
 };
 
 impl Engine {
@@ -17,7 +18,7 @@ impl Engine {
     ///
     /// Errors, in dockerd's words: 404 for a network that is not there, 400 and 403 for an address that cannot be had.
     pub(crate) async fn join_networks(&self, entry: &Arc<Entry>, generation: u32) -> Result<()> {
-        locked(&self.networks.refusals).remove(entry.id());
+        lock(&self.networks.refusals).remove(entry.id());
         loop {
             let view = entry.view();
             let placed = self
@@ -25,7 +26,7 @@ impl Engine {
                 .and_then(|()| self.wants(&view))
                 .and_then(|wants| self.networks.table().join(entry.id(), generation, &wants));
             let (endpoints, new) = placed.inspect_err(|error| {
-                locked(&self.networks.refusals).insert(entry.id().to_owned(), (generation, error.kind));
+                lock(&self.networks.refusals).insert(entry.id().to_owned(), (generation, error.kind));
             })?;
             let joined = Joined { generation, endpoints };
             self.report(entry, Event::Joined { generation, joined: joined.clone() }).await;

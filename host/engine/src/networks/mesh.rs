@@ -5,10 +5,11 @@ use std::{net::Ipv4Addr, path::PathBuf, sync::Weak};
 use async_trait::async_trait;
 use sockerless_ports::link::{Catching, Mesh, MeshNetwork, MeshView, Route, RunId, Rung};
 
-use super::{locked, record::BRIDGE};
+use super::record::BRIDGE;
 use crate::{
     Engine,
     containers::{Spec, mesh_rung},
+    locks::lock,
 };
 
 /// The engine, as the link knows it: it may be gone before the link.
@@ -63,7 +64,7 @@ impl Mesh for Neighbourhood {
             _ => tracing::warn!(%run, ?rung, warning, "not all connections between containers work"),
         }
         if let Some(engine) = self.0.upgrade() {
-            locked(&engine.networks.catching).insert(run.container.clone(), catching);
+            lock(&engine.networks.catching).insert(run.container.clone(), catching);
         }
     }
 }

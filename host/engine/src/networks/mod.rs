@@ -31,7 +31,7 @@ mod zone;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 pub use subnet::{Subnet, SubnetError};
@@ -48,7 +48,7 @@ use table::{Table, not_found};
 
 use sockerless_ports::link::Catching;
 
-use crate::{Engine, ErrorKind};
+use crate::{Engine, ErrorKind, locks::lock};
 
 /// All that the engine knows of networks.
 #[derive(Default)]
@@ -64,30 +64,25 @@ pub(crate) struct Networks {
     catching: Mutex<HashMap<String, Catching>>,
 }
 
-// Each change of what the locks guard is whole before anything in it can panic.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Networks {
     fn table(&self) -> MutexGuard<'_, Table> {
-        locked(&self.table)
+        lock(&self.table)
     }
 
     /// How the connections of a container are caught, if its agent has told.
     pub fn catching(&self, container: &str) -> Option<Catching> {
-        locked(&self.catching).get(container).cloned()
+        lock(&self.catching).get(container).cloned()
     }
 
     /// The container is gone.
     pub fn forget(&self, container: &str) {
-        locked(&self.catching).remove(container);
-        locked(&self.refusals).remove(container);
+        lock(&self.catching).remove(container);
+        lock(&self.refusals).remove(container);
     }
 
     /// The kind of error for which a run has no places on networks, if that is why it failed.
     pub fn refused(&self, container: &str, generation: u32) -> Option<ErrorKind> {
-        let refused = locked(&self.refusals).get(container).copied();
+        let refused = lock(&self.refusals).get(container).copied();
         refused.filter(|(of, _)| *of == generation).map(|(_, kind)| kind)
     }
 }
@@ -108,7 +103,7 @@ impl Engine {
     /// Who reaches whom at this moment.
     pub(crate) fn fabric(&self) -> Arc<Fabric> {
         let count = {
-            let known = locked(&self.networks.fabric);
+            let known = lock(&self.networks.fabric);
             if let Some(fabric) = &known.1 {
                 return Arc::clone(fabric);
             }
@@ -116,7 +111,7 @@ impl Engine {
         };
         let networks: Vec<Network> = self.networks.table().all().cloned().collect();
         let fabric = Arc::new(Fabric::new(networks, members_of(&self.containers)));
-        let mut known = locked(&self.networks.fabric);
+        let mut known = lock(&self.networks.fabric);
         if known.0 == count {
             known.1 = Some(Arc::clone(&fabric));
         }
@@ -130,10 +125,10 @@ impl Engine {
             return;
         }
         {
-            let mut known = locked(&self.networks.fabric);
+            let mut known = lock(&self.networks.fabric);
             *known = (known.0 + 1, None);
         }
-        let zones = locked(&self.networks.zones);
+        let zones = lock(&self.networks.zones);
         for zone in networks.iter().filter_map(|network| zones.get(network)) {
             zone.wake();
         }

@@ -7,8 +7,8 @@ use bollard_stubs::models::NetworkPruneResponse;
 use jiff::Timestamp;
 use sockerless_ports::backend::{self, ErrorCode};
 
-use super::{Network, create::wrapped, locked, not_found};
-use crate::{Engine, Error, ErrorKind, Filters, Result, filters, times, tuning};
+use super::{Network, create::wrapped, not_found};
+use crate::{Engine, Error, ErrorKind, Filters, Result, filters, locks::lock, times, tuning};
 
 impl Engine {
     /// `DELETE /networks/{id}`. Returns when network and zone are gone.
@@ -52,13 +52,13 @@ impl Engine {
         let last = std::sync::Mutex::new(None);
         let delete = || async {
             let answer = cloud.backend.delete_zone(&zone.name).await;
-            answer.inspect_err(|error| *locked(&last) = Some(error.clone()))
+            answer.inspect_err(|error| *lock(&last) = Some(error.clone()))
         };
         let answer = tokio::time::timeout(tuning::REMOVAL_PATIENCE, cloud.call("delete-zone", delete)).await;
         let error = match answer {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
-            Err(_) => locked(&last).take().unwrap_or_else(|| {
+            Err(_) => lock(&last).take().unwrap_or_else(|| {
                 backend::Error::new(ErrorCode::DeadlineExceeded, "the cloud does not answer")
             }),
         };

@@ -7,8 +7,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::locked;
-use crate::{Engine, tuning};
+use crate::{Engine, locks::lock, tuning};
 
 /// The networks with changes that nobody was told of yet.
 #[derive(Default)]
@@ -19,7 +18,7 @@ pub(super) struct Teller {
 
 impl Teller {
     pub fn tell(&self, networks: Vec<String>) {
-        locked(&self.changed).extend(networks);
+        lock(&self.changed).extend(networks);
         self.wake.notify_one();
     }
 }
@@ -30,7 +29,7 @@ impl Engine {
         let teller = &self.networks.teller;
         loop {
             teller.wake.notified().await;
-            let changed: Vec<String> = std::mem::take(&mut *locked(&teller.changed)).into_iter().collect();
+            let changed: Vec<String> = std::mem::take(&mut *lock(&teller.changed)).into_iter().collect();
             let fabric = self.fabric();
             for run in fabric.concerned(&changed) {
                 self.link.refresh(run);

@@ -11,12 +11,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Network, locked,
+    Network,
     membership::settings_of,
     record::Place,
     records::{Records, Step, records, steps},
 };
-use crate::{Engine, supervisor::Cloud, tuning};
+use crate::{Engine, locks::lock, supervisor::Cloud, tuning};
 
 const PREFIX: &str = "sockerless-net-";
 
@@ -78,7 +78,7 @@ impl Engine {
             return;
         };
         let handle = Handle::default();
-        locked(&self.networks.zones).insert(network.id.clone(), handle.clone());
+        lock(&self.networks.zones).insert(network.id.clone(), handle.clone());
         let keeper = Keeper {
             engine: Arc::clone(self),
             cloud: Arc::clone(cloud),
@@ -93,7 +93,7 @@ impl Engine {
 
     /// Nobody looks after the zone any more.
     pub(super) fn leave_zone(&self, network: &str) {
-        if let Some(handle) = locked(&self.networks.zones).remove(network) {
+        if let Some(handle) = lock(&self.networks.zones).remove(network) {
             handle.stop();
         }
     }

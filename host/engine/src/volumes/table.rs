@@ -2,10 +2,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use super::{Volume, synced::Gates};
+use crate::locks::lock;
 
 /// The volumes by name.
 #[derive(Default)]
@@ -15,11 +16,6 @@ pub(crate) struct Volumes {
     gates: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     /// Who brings a synced volume in or back.
     pub synced: Gates,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each change is one insertion or removal: a panic leaves nothing half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Volumes {

@@ -45,7 +45,7 @@ async fn end(world: &World, name: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_10_what_the_user_has_is_sent_in_and_what_the_container_changes_is_brought_back() {
+async fn what_the_user_has_is_sent_in_and_what_the_container_changes_is_brought_back() {
     let world = World::new().await;
     let (inside, work) = (Inside::of(&world), tempfile::tempdir().unwrap());
     write(&work, "src/main.c", "first");

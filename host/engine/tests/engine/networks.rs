@@ -1,4 +1,4 @@
-//! Networks: made and removed (points 1 and 4), shown (2), containers on them (3), and what leads from one to the other and out (5).
+//! Networks: made and removed, shown, containers on them, and what leads from one to the other and out.
 
 mod cleanup;
 mod connect;

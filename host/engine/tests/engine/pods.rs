@@ -1,6 +1,8 @@
 //! Several containers in one job.
 
 mod crash;
+mod failures;
+mod stacks;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -72,7 +74,7 @@ fn force() -> RemoveRequest {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_6_members_are_placed_in_one_job_and_each_has_its_own_life() {
+async fn members_are_placed_in_one_job_and_each_has_its_own_life() {
     let world = World::new().await;
     let web = member(&world, "web", &["sleep"]).await;
     let client = member(&world, "client", &["echo", "hello"]).await;
@@ -106,7 +108,7 @@ async fn point_6_members_are_placed_in_one_job_and_each_has_its_own_life() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_6_without_label_and_option_each_container_is_a_job() {
+async fn without_label_and_option_each_container_is_a_job() {
     let world = World::new().await;
     network(&world, "plain", &[]).await;
     for name in ["one", "other"] {
@@ -117,7 +119,7 @@ async fn point_6_without_label_and_option_each_container_is_a_job() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_6_the_containers_of_a_network_that_asks_for_it_are_a_pod() {
+async fn the_containers_of_a_network_that_asks_for_it_are_a_pod() {
     let world = World::new().await;
     network(&world, "together", &[("com.sockerless.pod", "true")]).await;
     for name in ["one", "other"] {
@@ -176,7 +178,7 @@ async fn members_that_are_started_at_the_same_moment_have_one_job() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_6_a_member_that_is_created_later_has_a_job_of_its_own_and_the_client_is_told() {
+async fn a_member_that_is_created_later_has_a_job_of_its_own_and_the_client_is_told() {
     let world = World::new().await;
     two(&world).await;
     let mut late = request("late", &["sleep"]);
@@ -372,151 +374,6 @@ async fn a_pod_that_nobody_needs_claims_nothing_from_the_next_daemon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_that_is_not_there_is_that_members_error_and_nobody_elses() {
-    let world = World::new().await;
-    let good = member(&world, "good", &["sleep"]).await;
-    let bad = member(&world, "bad", &["nope"]).await;
-    world.engine.start(&good).await.unwrap();
-    let error = world.engine.start(&bad).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Invalid);
-    tokio::time::sleep(LONG).await;
-    assert_eq!((world.status("good"), world.cloud.jobs()), (Status::RUNNING, 1));
-    world.engine.stop(&good, None, None).await.unwrap();
-    world.settled().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_job_that_fails_in_the_cloud_ends_every_member_with_the_reason() {
-    let world = World::new().await;
-    let (one, other) = two(&world).await;
-    for id in [&one, &other] {
-        world.link.hang(id).await;
-    }
-    world.cloud.set(Phase::Failed, Some(9), "the instance was lost");
-    assert_eq!(world.wait(&one).await, 9);
-    // The code is that of the main container alone.
-    assert_eq!(world.wait(&other).await, 255);
-    assert!(world.error(&other).contains("the instance was lost"), "{}", world.error(&other));
-    world.settled().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_member_that_is_killed_by_the_success_of_the_first_has_not_succeeded() {
-    let world = World::new().await;
-    let (one, other) = two(&world).await;
-    for id in [&one, &other] {
-        world.link.hang(id).await;
-    }
-    world.cloud.set(Phase::Succeeded, Some(0), "");
-    assert_eq!(world.wait(&one).await, 0);
-    assert_eq!(world.wait(&other).await, 255);
-    world.settled().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_job_that_cannot_be_made_fails_each_start_and_leaves_nothing() {
-    let world = World::new().await;
-    let (one, other) = (member(&world, "one", &["sleep"]).await, member(&world, "other", &["sleep"]).await);
-    world.cloud.fail("create", ErrorCode::PermissionDenied, "no rights");
-    let error = world.engine.start(&one).await.unwrap_err();
-    assert_eq!(error.message, "no rights");
-    world.settled().await;
-    world.engine.start(&other).await.unwrap();
-    world.engine.start(&one).await.unwrap();
-    assert_eq!(world.cloud.jobs(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_image_that_cannot_be_had_leaves_its_container_out() {
-    let world = World::new().await;
-    let one = member(&world, "one", &["sleep"]).await;
-    member(&world, "other", &["sleep"]).await;
-    *world.registry.refusal.lock().unwrap() = Some(ImageError::Denied("no rights".into()));
-    assert_eq!(world.engine.start(&one).await.unwrap_err().message, "no rights");
-    *world.registry.refusal.lock().unwrap() = None;
-    world.settled().await;
-    world.engine.start(&one).await.unwrap();
-    assert_eq!(world.cloud.specs()[0].containers.len(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn restart_policies_bring_the_members_of_a_failed_job_back_into_one() {
-    let world = World::new().await;
-    let mut ids: Vec<String> = Vec::new();
-    for name in ["one", "other"] {
-        let always = |request: &mut CreateRequest| {
-            labelled("p")(request);
-            request.host.restart_policy =
-                Some(RestartPolicy { name: Some(RestartPolicyNameEnum::ALWAYS), maximum_retry_count: None });
-        };
-        ids.push(world.create_with(name, &["sleep"], always).await);
-    }
-    for id in &ids {
-        world.engine.start(id).await.unwrap();
-    }
-    for id in &ids {
-        world.link.hang(id).await;
-    }
-    world.cloud.set(Phase::Failed, None, "the instance was lost");
-    tokio::time::sleep(Duration::from_secs(120)).await;
-    assert_eq!((world.status("one"), world.status("other")), (Status::RUNNING, Status::RUNNING));
-    let made = world.cloud.made();
-    assert_eq!((world.cloud.jobs(), made.len(), world.cloud.clashes()), (1, 2, 0), "{made:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_member_whose_agent_does_not_answer_ends_without_the_others() {
-    let world = World::new().await;
-    let (one, other) = two(&world).await;
-    world.link.hang(&other).await;
-    world.engine.kill(&other, None).await.unwrap();
-    assert_eq!(world.wait(&other).await, 137);
-    assert_eq!((world.status("one"), world.cloud.stops()), (Status::RUNNING, 0));
-    // Nobody has seen the end of its process: it is not started a second time beside that.
-    let error = world.engine.start(&other).await.unwrap_err();
-    assert!(error.message.contains("two must not run at once"), "{error}");
-    world.engine.stop(&one, None, None).await.unwrap();
-    world.settled().await;
-    assert_eq!(world.cloud.stops(), 1);
-    world.engine.start(&other).await.unwrap();
-    assert_eq!(world.cloud.clashes(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_member_that_kill_does_not_end_is_given_up_although_its_line_is_up() {
-    let world = World::new().await;
-    let (one, other) = two(&world).await;
-    world.link.stall(&other);
-    world.engine.stop(&other, None, Some(1)).await.unwrap();
-    assert_eq!(world.wait(&other).await, 137);
-    assert_eq!((world.status(&one), world.cloud.stops()), (Status::RUNNING, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_member_that_does_not_answer_leaves_the_job_to_one_that_lingers() {
-    let world = World::new().await;
-    let (one, other) = two(&world).await;
-    world.engine.stop(&one, None, None).await.unwrap();
-    world.link.hang(&other).await;
-    world.engine.kill(&other, None).await.unwrap();
-    assert_eq!(world.wait(&other).await, 137);
-    assert_eq!((world.cloud.stops(), world.cloud.jobs()), (0, 1));
-    // What it keeps is of use as before.
-    world.engine.start(&one).await.unwrap();
-    assert_eq!((world.cloud.made().len(), world.cloud.stops()), (1, 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_agent_that_is_gone_for_long_is_taken_for_lost_while_others_are_there() {
-    let world = World::new().await;
-    let (one, other) = two(&world).await;
-    world.link.hang(&other).await;
-    assert_eq!(world.wait(&other).await, 255);
-    assert!(world.error(&other).contains("does not answer"), "{}", world.error(&other));
-    assert_eq!(world.status(&one), Status::RUNNING);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_pods_members_are_found_again_by_the_next_daemon() {
     let mut world = World::new().await;
     let (one, other) = (member(&world, "one", &["sleep"]).await, member(&world, "other", &["sleep"]).await);
@@ -581,61 +438,6 @@ async fn a_crash_after_any_commit_of_a_pods_start_loses_and_doubles_nothing() {
         world.settled().await;
         assert_eq!((world.cloud.clashes(), world.store.count(Kind::Intent)), (0, 0), "after {commits}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn point_6_a_container_has_the_network_stack_of_another() {
-    let world = World::new().await;
-    network(&world, "net", &[]).await;
-    let root = world.create_with("root", &["sleep"], on("net")).await;
-    let guest = world.create_with("guest", &["sleep"], sharing("root")).await;
-    let db = world.create_with("db", &["sleep"], on("net")).await;
-    let early = world.engine.start(&guest).await.unwrap_err();
-    assert_eq!(
-        (early.kind, early.message),
-        (ErrorKind::Conflict, format!("cannot join network of a non running container: {root}"))
-    );
-    for id in [&root, &guest, &db] {
-        world.engine.start(id).await.unwrap();
-    }
-    assert_eq!(world.cloud.jobs(), 2);
-    let inspected = world.engine.inspect(&guest, false).unwrap();
-    assert_eq!(inspected.host_config.unwrap().network_mode, Some(format!("container:{root}")));
-    assert_eq!(inspected.config.unwrap().hostname.as_deref(), Some(&root[..12]));
-    assert!(inspected.network_settings.unwrap().networks.unwrap().is_empty());
-    // What the other reaches, it reaches as the other.
-    let run = |container: &String, generation| RunId { container: container.clone(), generation };
-    let mesh = world.link.mesh().unwrap();
-    let (own, others) = (mesh.view(&run(&root, 1)), mesh.view(&run(&guest, 2)));
-    assert_eq!(own.networks, others.networks);
-    let to = own.networks[0].names["db"][0];
-    assert_eq!(
-        mesh.route(&run(&guest, 2), to),
-        Route::To { run: run(&db, 1), from: own.networks[0].address }
-    );
-    let refused = world.engine.connect_network("net", &guest, EndpointSettings::default()).await.unwrap_err();
-    assert_eq!(refused.kind, ErrorKind::Invalid);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_network_stack_of_a_container_that_runs_is_refused_with_what_to_do() {
-    let world = World::new().await;
-    let root = world.run("root", &["sleep"]).await;
-    let refused = |name: &str| {
-        let mut request = request("", &["sleep"]);
-        sharing(name)(&mut request);
-        world.engine.create(request)
-    };
-    let error = refused("root").await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Unsupported);
-    assert!(error.message.contains("Create both before root is started"), "{error}");
-    assert_eq!(refused("ghost").await.unwrap_err().message, "No such container: ghost");
-    // One that lingers makes room for another job.
-    world.engine.stop(&root, None, None).await.unwrap();
-    let guest = refused("root").await.unwrap().id;
-    world.engine.start(&root).await.unwrap();
-    world.engine.start(&guest).await.unwrap();
-    assert_eq!(world.cloud.specs().last().unwrap().containers.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

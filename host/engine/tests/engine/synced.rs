@@ -114,7 +114,7 @@ fn asked(path: &str, head: Option<u32>, inwards: bool, back: bool) -> (String, O
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_9_a_synced_volume_is_brought_in_before_the_start_and_back_before_the_end_is_told() {
+async fn a_synced_volume_is_brought_in_before_the_start_and_back_before_the_end_is_told() {
     let mut world = World::new().await;
     let agents = Agents::new(&world);
     volume(&world, "data").await;
@@ -181,7 +181,7 @@ async fn a_removal_by_force_waits_for_volumes_that_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_9_what_cannot_be_brought_back_is_tried_again_and_then_told() {
+async fn what_cannot_be_brought_back_is_tried_again_and_then_told() {
     let world = World::new().await;
     let agents = Agents::new(&world);
     volume(&world, "data").await;
@@ -220,7 +220,7 @@ async fn what_could_not_be_brought_back_is_known_to_the_next_daemon_which_tries_
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_9_a_way_back_takes_as_long_as_something_moves() {
+async fn a_way_back_takes_as_long_as_something_moves() {
     let world = World::new().await;
     let agents = Agents::new(&world);
     volume(&world, "data").await;
@@ -232,7 +232,7 @@ async fn point_9_a_way_back_takes_as_long_as_something_moves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_9_a_way_back_in_which_nothing_moves_is_given_up_and_told() {
+async fn a_way_back_in_which_nothing_moves_is_given_up_and_told() {
     let world = World::new().await;
     let agents = Agents::new(&world);
     volume(&world, "data").await;
@@ -252,7 +252,7 @@ async fn point_9_a_way_back_in_which_nothing_moves_is_given_up_and_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_9_it_is_brought_back_on_demand_and_when_something_is_copied_in() {
+async fn it_is_brought_back_on_demand_and_when_something_is_copied_in() {
     let world = World::new().await;
     let agents = Agents::new(&world);
     volume(&world, "data").await;
@@ -269,7 +269,7 @@ async fn point_9_it_is_brought_back_on_demand_and_when_something_is_copied_in() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_9_a_consistency_that_there_is_not_is_refused() {
+async fn a_consistency_that_there_is_not_is_refused() {
     let world = World::new().await;
     let options = Some(HashMap::from([("sockerless.consistency".to_owned(), "quick".to_owned())]));
     let request =
@@ -289,7 +289,7 @@ fn request_for(name: &str) -> sockerless_engine::CreateRequest {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_9_who_may_not_write_to_the_disk_has_the_volume_in_memory() {
+async fn who_may_not_write_to_the_disk_has_the_volume_in_memory() {
     let world = World::new().await;
     Agents::new(&world);
     let mut image = world.registry.find("busybox").await.unwrap();

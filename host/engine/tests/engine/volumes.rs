@@ -52,7 +52,7 @@ fn mounts(spec: &JobSpec) -> Vec<(String, String, Option<String>, bool)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_7_a_volume_is_made_once_kept_durably_and_shown_with_what_it_holds() {
+async fn a_volume_is_made_once_kept_durably_and_shown_with_what_it_holds() {
     let mut world = World::new().await;
     let request = VolumeCreateOptions {
         labels: Some([("a".to_owned(), "b".to_owned())].into()),
@@ -142,7 +142,7 @@ async fn what_cannot_be_a_volume_is_refused_and_nothing_is_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_8_a_container_has_its_volumes_in_its_job() {
+async fn a_container_has_its_volumes_in_its_job() {
     let world = World::new().await;
     world.link.serve(|request, end: AgentEnd| async move {
         let Request::Put(put) = request else { panic!("{request:?}") };
@@ -181,7 +181,7 @@ async fn point_8_a_container_has_its_volumes_in_its_job() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_7_a_volume_in_use_stays_unless_it_is_taken_by_force_from_what_does_not_run() {
+async fn a_volume_in_use_stays_unless_it_is_taken_by_force_from_what_does_not_run() {
     let world = World::new().await;
     let id = with_binds(&world, "box", &["data:/data"]).await;
     let in_use = format!("remove data: volume is in use - [{id}]");
@@ -203,7 +203,7 @@ async fn point_7_a_volume_in_use_stays_unless_it_is_taken_by_force_from_what_doe
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_7_lists_are_filtered_and_prunes_take_what_nobody_has() {
+async fn lists_are_filtered_and_prunes_take_what_nobody_has() {
     let world = World::new().await;
     for name in ["one", "two", "used"] {
         let labels = Some([("kind".to_owned(), name.to_owned())].into());
@@ -231,7 +231,7 @@ async fn point_7_lists_are_filtered_and_prunes_take_what_nobody_has() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_8_volumes_from_another_container_are_had_too() {
+async fn volumes_from_another_container_are_had_too() {
     let world = World::new().await;
     with_binds(&world, "first", &["data:/data"]).await;
     let from = |wish: &str| {

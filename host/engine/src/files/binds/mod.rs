@@ -25,7 +25,7 @@ mod turns;
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
-    sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex as SyncMutex},
 };
 
 use bollard_stubs::models::{HostConfig, MountTypeEnum};
@@ -44,6 +44,7 @@ use crate::{
     error::needs_agent,
     files::pipe::blocking,
     life::Shared,
+    locks::lock,
     tuning,
     volumes::{Mounted, mounts::Source},
 };
@@ -79,11 +80,6 @@ pub(super) struct Binds {
     kept: SyncMutex<HashSet<RunId>>,
     /// By path of the user's.
     turns: Turns,
-}
-
-fn lock<T>(mutex: &SyncMutex<T>) -> MutexGuard<'_, T> {
-    // Each change is one insertion or removal: a panic leaves nothing half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Binds {

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use sockerless_ports::link::RunId;
 
-use super::{binds, lock, step::Way};
+use super::{binds, step::Way};
 use crate::{
     Engine, Error, ErrorKind, Result,
     containers::{Entry, Spec},
-    supervisor::run_id,
+    locks::lock,
+    supervisor::present_run,
     tuning,
 };
 
@@ -34,14 +35,7 @@ impl Engine {
     pub async fn sync_binds(&self, reference: &str) -> Result<()> {
         let entry = self.containers.find(reference)?;
         let engine = self.shared()?;
-        let sync = async move {
-            let state = entry.view().state.clone();
-            if !(state.pid > 0 || state.linger.is_some_and(|linger| !linger.saving)) {
-                let message = format!("container {} is not running", entry.id());
-                return Err(Error::new(ErrorKind::Conflict, message));
-            }
-            engine.sync_run(&entry, &run_id(&entry, state.serves.max(state.generation))).await
-        };
+        let sync = async move { engine.sync_run(&entry, &present_run(&entry)?).await };
         self.complete(sync).await
     }
 

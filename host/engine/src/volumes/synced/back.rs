@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sockerless_ports::link::RunId;
 
 use super::turn::{Missed, Way};
-use crate::{Engine, Error, ErrorKind, Result, containers::Entry, life::Shared, supervisor::run_id, tuning};
+use crate::{Engine, Result, containers::Entry, life::Shared, supervisor::present_run, tuning};
 
 impl Engine {
     /// Brings a container's volumes in before its process starts; also over what an earlier run left on the same disk: then
@@ -98,14 +98,7 @@ impl Engine {
     pub async fn sync_volumes(&self, reference: &str) -> Result<()> {
         let entry = self.containers.find(reference)?;
         let engine = self.shared()?;
-        let sync = async move {
-            let state = entry.view().state.clone();
-            if !(state.pid > 0 || state.linger.is_some_and(|linger| !linger.saving)) {
-                let message = format!("container {} is not running", entry.id());
-                return Err(Error::new(ErrorKind::Conflict, message));
-            }
-            engine.bring_volumes_in(&entry, &run_id(&entry, state.serves.max(state.generation))).await
-        };
+        let sync = async move { engine.bring_volumes_in(&entry, &present_run(&entry)?).await };
         self.complete(sync).await
     }
 

@@ -2,10 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex as SyncMutex},
 };
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::locks::lock;
 
 /// What is known of synced volumes beside their records.
 #[derive(Default)]
@@ -14,11 +16,6 @@ pub(crate) struct Gates {
     volumes: SyncMutex<HashMap<String, Arc<Mutex<()>>>>,
     /// By container: held while its volumes are brought in or back.
     containers: SyncMutex<HashMap<String, Arc<Mutex<()>>>>,
-}
-
-fn lock<T>(mutex: &SyncMutex<T>) -> MutexGuard<'_, T> {
-    // Each change is one insertion or removal: a panic leaves nothing half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn gate(gates: &SyncMutex<HashMap<String, Arc<Mutex<()>>>>, name: &str) -> OwnedMutexGuard<()> {

@@ -11,7 +11,7 @@ async fn disconnect(world: &World, network: &str, container: &str) -> Result<(),
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_3_a_container_that_runs_is_connected_and_disconnected_live() {
+async fn a_container_that_runs_is_connected_and_disconnected_live() {
     let mut world = World::new().await;
     make(&world, "a").await;
     let b = make(&world, "b").await;

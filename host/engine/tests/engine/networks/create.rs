@@ -10,7 +10,7 @@ use super::*;
 const BUILTIN: usize = 3;
 
 #[tokio::test(start_paused = true)]
-async fn point_1_a_network_has_an_id_a_subnet_of_the_pool_and_a_zone() {
+async fn a_network_has_an_id_a_subnet_of_the_pool_and_a_zone() {
     let mut world = World::new().await;
     let id = make(&world, "mine").await;
     assert!(id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
@@ -54,7 +54,7 @@ async fn the_pool_is_the_operators_and_has_an_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_1_names_and_subnets_are_had_once() {
+async fn names_and_subnets_are_had_once() {
     let world = World::new().await;
     make_with(&world, "mine", |request| request.ipam = subnet("10.5.0.0/16")).await;
     let refused = async |change: &dyn Fn(&mut NetworkCreateRequest)| {
@@ -151,7 +151,7 @@ async fn everything_that_was_asked_for_is_shown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_1_a_create_that_fails_leaves_nothing_half_made() {
+async fn a_create_that_fails_leaves_nothing_half_made() {
     let world = World::new().await;
     let create = async |name: &str| {
         let request = NetworkCreateRequest { name: name.into(), ..Default::default() };

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn point_2_the_default_networks_always_exist_and_are_the_same_ever_after() {
+async fn the_default_networks_always_exist_and_are_the_same_ever_after() {
     let mut world = World::new().await;
     assert_eq!(names(&world, &[]), ["bridge", "host", "none"]);
     let driver = |name: &str| inspect(&world, name).driver.unwrap();
@@ -29,7 +29,7 @@ async fn point_2_the_default_networks_always_exist_and_are_the_same_ever_after()
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_2_a_network_shows_its_containers_while_they_run() {
+async fn a_network_shows_its_containers_while_they_run() {
     let world = World::new().await;
     let id = make(&world, "mine").await;
     let web = run_on(&world, "web", &["mine"]).await;
@@ -47,7 +47,7 @@ async fn point_2_a_network_shows_its_containers_while_they_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_2_filters_have_dockers_meaning() {
+async fn filters_have_dockers_meaning() {
     let world = World::new().await;
     let web = make_with(&world, "web", |request| {
         request.labels = Some([("tier".into(), "front".into()), ("team".into(), "a".into())].into());

@@ -12,7 +12,7 @@ fn resolve(view: &MeshView, name: &str) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_5_each_agent_is_told_who_is_on_its_networks() {
+async fn each_agent_is_told_who_is_on_its_networks() {
     let world = World::new().await;
     make(&world, "a").await;
     make(&world, "b").await;
@@ -40,7 +40,7 @@ async fn point_5_each_agent_is_told_who_is_on_its_networks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_5_a_forged_request_leads_nowhere() {
+async fn a_forged_request_leads_nowhere() {
     let world = World::new().await;
     make(&world, "a").await;
     make(&world, "b").await;

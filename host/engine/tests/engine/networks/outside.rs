@@ -29,7 +29,7 @@ async fn refused(world: &World, change: impl FnOnce(&mut CreateRequest)) -> (Err
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_5_a_mounted_docker_socket_is_the_daemons_own_for_that_container_alone() {
+async fn a_mounted_docker_socket_is_the_daemons_own_for_that_container_alone() {
     let world = World::new().await;
     world.create_with("ci", &["sleep"], bind("/var/run/docker.sock:/run/other.sock:ro")).await;
     let own = "/run/sockerless.sock:/var/run/docker.sock";
@@ -118,7 +118,7 @@ async fn nothing_of_the_daemons_machine_is_reached_unless_the_operator_says_so()
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_5_the_daemons_machine_is_behind_the_gateway_where_the_operator_says_so() {
+async fn the_daemons_machine_is_behind_the_gateway_where_the_operator_says_so() {
     let mut world = World::new().await;
     world.options.host_gateway = Some([127, 0, 0, 1].into());
     reopen(&mut world).await;

@@ -6,7 +6,7 @@ use sockerless_ports::backend::ErrorCode;
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn point_3_records_stand_for_name_and_aliases_while_a_container_is_on_the_network() {
+async fn records_stand_for_name_and_aliases_while_a_container_is_on_the_network() {
     let mut world = World::new().await;
     let zone = zone(&make(&world, "mine").await);
     let zones = std::sync::Arc::clone(&world.cloud);

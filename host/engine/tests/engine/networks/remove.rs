@@ -5,7 +5,7 @@ use sockerless_ports::store::Kind;
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn point_4_a_network_goes_with_its_zone_and_not_while_containers_are_on_it() {
+async fn a_network_goes_with_its_zone_and_not_while_containers_are_on_it() {
     let world = World::new().await;
     let id = make(&world, "mine").await;
     run_on(&world, "web", &["mine"]).await;
@@ -24,7 +24,7 @@ async fn point_4_a_network_goes_with_its_zone_and_not_while_containers_are_on_it
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_4_prune_takes_what_nobody_is_on_and_what_matches() {
+async fn prune_takes_what_nobody_is_on_and_what_matches() {
     let world = World::new().await;
     for (name, label) in [("a", "x=1"), ("b", "x=2"), ("c", "y=1"), ("used", "x=1")] {
         let (key, value) = label.split_once('=').unwrap();

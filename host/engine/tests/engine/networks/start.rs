@@ -15,7 +15,7 @@ async fn start_fails(
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_3_a_container_has_addresses_while_it_runs() {
+async fn a_container_has_addresses_while_it_runs() {
     let world = World::new().await;
     let mine = make(&world, "mine").await;
     let wish = EndpointSettings { mac_address: Some("02:42:AA:BB:CC:DD".into()), ..aliases(&["api"]) };
@@ -45,7 +45,7 @@ async fn point_3_a_container_has_addresses_while_it_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn point_3_a_container_may_be_on_several_networks_from_the_start() {
+async fn a_container_may_be_on_several_networks_from_the_start() {
     let world = World::new().await;
     let (a, _) = (make(&world, "a").await, make(&world, "b").await);
     run_on(&world, "web", &["a", "b", "bridge"]).await;
