@@ -64,7 +64,8 @@ pub trait Jobs {
         unsupported("listing jobs")
     }
 
-    /// What the main container wrote, as far as the cloud's log has it.
+    /// What the main container wrote, as far as the cloud's log has it, and how late that may be: a container without an agent
+    /// ends for its user when its last lines must be there.
     ///
     /// # Errors
     /// The provider's.

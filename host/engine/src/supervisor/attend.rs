@@ -100,7 +100,7 @@ impl Engine {
                 () = at(overdue) => {
                     overdue = None;
                     if starting(entry) && !*run.line.borrow() {
-                        cloud.forget(&entry.spec).await;
+                        cloud.forget(self.registry.as_ref(), &entry.spec).await;
                         let message = self.no_agent().message;
                         self.report(entry, Event::StartFailed { generation: run.generation(), message }).await;
                     }
