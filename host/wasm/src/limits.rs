@@ -5,7 +5,7 @@ use std::time::Duration;
 /// What a plugin may use. The default is what a daemon runs with; tests tighten it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a component. Those of Google's and Azure's clouds have about 700 KB; other languages bring a
+    /// Bytes of a component. Those that come with the host have about 700 KB; other languages bring a
     /// runtime of some megabytes. Bounds the time of compiling, too.
     pub component_bytes: usize,
     /// Bytes of linear memory of one instance.
