@@ -25,12 +25,16 @@ pub fn all(release: bool) -> Result<PathBuf> {
     step("plugins");
     run(cargo(&root.join("plugins")).args(["build", "--release", "--target", PLUGIN_TARGET]))?;
     let components = root.join("plugins/target").join(PLUGIN_TARGET).join("release");
+    let mut shipped = String::new();
     for entry in fs::read_dir(&components)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "wasm") {
             place(&path, &dist.join("plugins"))?;
+            shipped += &format!("{}\n", path.file_stem().unwrap_or_default().to_string_lossy());
         }
     }
+    // Who installs these agrees to what they ask for; whatever is put beside them later needs a grant.
+    fs::write(dist.join("plugins/shipped"), shipped)?;
 
     for entry in fs::read_dir(root.join("plugins"))? {
         let folder = entry?.path();

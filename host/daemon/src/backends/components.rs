@@ -8,9 +8,9 @@ use std::{
 
 use crate::{Result, config::Config};
 
-/// The components that come with the daemon, by their files in the folder of plugins. Who installs the daemon accepts what
-/// they ask; any other reaches what the operator grants, and nothing without.
-const SHIPPED: [&str; 2] = ["aca", "cloudrun"];
+/// The file in the folder of plugins that names the components which came with the daemon, one a line. Who installs the daemon
+/// accepts what they ask; any other reaches what the operator grants, and nothing without.
+const SHIPPED: &str = "shipped";
 
 /// A component that could be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,12 @@ pub struct Component {
 /// The components by name: those of the folder, and those that the configuration names.
 pub fn components(config: &Config) -> Result<BTreeMap<String, Component>> {
     let folder = config.installed(config.file.plugins.as_deref(), "plugins");
+    let came_along = match fs::read_to_string(folder.join(SHIPPED)) {
+        Ok(names) => names,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(format!("{SHIPPED} in {}: {error}", folder.display()).into()),
+    };
+    let is_shipped = |name: &str| came_along.lines().any(|line| line == name);
     let mut components = BTreeMap::new();
     match fs::read_dir(&folder) {
         Ok(entries) => {
@@ -31,7 +37,7 @@ pub fn components(config: &Config) -> Result<BTreeMap<String, Component>> {
                 let path = entry?.path();
                 let stem = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
                 if let (Some(name), Some("wasm")) = (stem, path.extension().and_then(|e| e.to_str())) {
-                    let shipped = SHIPPED.contains(&name.as_str());
+                    let shipped = is_shipped(&name);
                     components.insert(name, Component { path, shipped });
                 }
             }
@@ -48,7 +54,7 @@ pub fn components(config: &Config) -> Result<BTreeMap<String, Component>> {
                 folder.join(format!("{component}.wasm"))
             };
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            let shipped = path.parent() == Some(folder.as_path()) && SHIPPED.contains(&stem);
+            let shipped = path.parent() == Some(folder.as_path()) && is_shipped(stem);
             components.insert(name.clone(), Component { path, shipped });
         }
     }
