@@ -105,7 +105,8 @@ fn blobs_are_listed_below_a_folder() {
 #[test]
 fn a_mount_of_blobs_costs_no_call() {
     let (plugin, host) = plugin(|_| response(500, ""));
-    let request = |source| MountRequest { source, owner: "d0".into(), read_only: true, executable: true, renew: false };
+    let request =
+        |source| MountRequest { source, owner: "d0".into(), read_only: true, executable: true, renew: false };
     let mount = plugin.mount(request(MountSource::Blobs("agent/12/".into()))).unwrap();
     assert_eq!(mount.state, r#"{"b":"sockerless-proj-us-central1","d":"agent/12","x":true,"r":true}"#);
     assert!(host.requests().is_empty());
