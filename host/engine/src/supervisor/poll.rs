@@ -70,10 +70,14 @@ impl Poller {
         self.state().watched.values().map(|watched| watched.due).min()
     }
 
+    /// What is due, the longest first: so those of a call that failed come after all others.
     fn due(&self, now: Instant) -> Vec<(JobHandle, Vec<Arc<Run>>)> {
         let state = self.state();
+        let mut due: Vec<_> =
+            state.watched.values().filter(|watched| watched.due <= now + tuning::POLL_SLACK).collect();
+        due.sort_by_key(|watched| watched.due);
         let (mut batch, mut most) = (Vec::new(), tuning::POLL_BATCH);
-        for watched in state.watched.values().filter(|watched| watched.due <= now + tuning::POLL_SLACK) {
+        for watched in due {
             if batch.len() < most.min(watched.most) {
                 most = most.min(watched.most);
                 batch.push((watched.handle.clone(), watched.runs.clone()));
@@ -82,33 +86,27 @@ impl Poller {
         batch
     }
 
-    /// Asks for each of a batch that failed with half as many at most: so the one for which it failed is soon alone.
-    fn part(&self, batch: &[(JobHandle, Vec<Arc<Run>>)]) {
+    /// Puts off those of a call that failed; one that was asked for alone by pauses of its own. If the call may have failed for
+    /// one of them, half as many at most are asked for together from now on: so that one is soon alone.
+    fn failed(&self, batch: &[(JobHandle, Vec<Arc<Run>>)], pause: Duration, error: &backend::Error) {
         let mut state = self.state();
         for (handle, _) in batch {
-            if let Some(watched) = state.watched.get_mut(&handle.name) {
+            let Some(watched) = state.watched.get_mut(&handle.name) else { continue };
+            let own = if batch.len() == 1 { watched.backoff.pause(error.retry_after_ms) } else { pause };
+            watched.due = Instant::now() + own;
+            if may_be_ones(error) {
                 watched.most = batch.len().div_ceil(2);
             }
         }
     }
 
-    /// One that failed alone does not hurry the others' pauses.
-    fn failed(&self, job: &str, asked: Option<u64>) -> Duration {
-        let mut state = self.state();
-        let Some(watched) = state.watched.get_mut(job) else { return Duration::ZERO };
-        let pause = watched.backoff.pause(asked);
-        watched.due = Instant::now() + pause;
-        pause
-    }
-
-    fn put_off(&self, job: &str, pause: Duration, handle: Option<JobHandle>) {
+    /// Of a job whose status came.
+    fn put_off(&self, job: &str, pause: Duration, handle: JobHandle) {
         if let Some(watched) = self.state().watched.get_mut(job) {
             watched.due = Instant::now() + pause;
-            if let Some(handle) = handle {
-                watched.handle = handle;
-                watched.most = tuning::POLL_BATCH;
-                watched.backoff = Backoff::new(tuning::BACKOFF.1);
-            }
+            watched.handle = handle;
+            watched.most = tuning::POLL_BATCH;
+            watched.backoff = Backoff::new(tuning::BACKOFF.1);
         }
     }
 }
@@ -138,7 +136,8 @@ impl Engine {
 
 async fn poll(cloud: &Cloud) {
     let poller = &cloud.poller;
-    let mut backoff = Backoff::new(tuning::BACKOFF.1);
+    // While no call succeeds, the pauses between calls grow, whatever jobs they are for: what fails for all is not asked for each.
+    let (mut backoff, mut held) = (Backoff::new(tuning::BACKOFF.1), Instant::now());
     loop {
         let changed = poller.changed.notified();
         match poller.next_due() {
@@ -147,7 +146,7 @@ async fn poll(cloud: &Cloud) {
                 continue;
             }
             Some(due) => tokio::select! {
-                () = tokio::time::sleep_until(due) => {}
+                () = tokio::time::sleep_until(due.max(held)) => {}
                 () = changed => continue,
             },
         }
@@ -163,35 +162,27 @@ async fn poll(cloud: &Cloud) {
                     let pause = if connected { pause.max(tuning::POLL_CONNECTED) } else { pause };
                     // One that has ended is asked for again only if its run still cares by then.
                     let pause = if status.phase.is_final() { tuning::POLL_CONNECTED } else { pause };
-                    poller.put_off(&handle.name, pause, Some(status.handle.clone()));
+                    poller.put_off(&handle.name, pause, status.handle.clone());
                     for run in runs {
                         run.command(Command::Status(Box::new(status.clone())));
                     }
                 }
             }
-            Err(error) if batch.len() > 1 && may_be_ones(&error) => {
-                tracing::debug!(backend = cloud.name, %error, jobs = batch.len(), "a status call fails: in halves");
-                poller.part(&batch);
-            }
             Err(error) => {
-                let pause = match batch.as_slice() {
-                    [(handle, _)] => poller.failed(&handle.name, error.retry_after_ms),
-                    _ => backoff.pause(error.retry_after_ms),
-                };
-                tracing::warn!(backend = cloud.name, %error, code = %error.code, ?pause, "the cloud does not tell how its jobs are");
-                if batch.len() > 1 {
-                    for (handle, _) in &batch {
-                        poller.put_off(&handle.name, pause, None);
-                    }
-                }
+                let (pause, jobs) = (backoff.pause(error.retry_after_ms), batch.len());
+                held = Instant::now() + pause;
+                poller.failed(&batch, pause, &error);
+                tracing::warn!(backend = cloud.name, %error, code = %error.code, jobs, ?pause, "the cloud does not tell how its jobs are");
             }
         }
     }
 }
 
 /// Whether a call may have failed for one of its jobs: an error concerns the call as a whole (`wit/jobs.wit`), and the others'
-/// statuses must not be lost by it. What is throttled, or has no answer at all, is so for all.
+/// statuses must not be lost by it. A cloud that is down, throttles, or does not know us is so for all.
 fn may_be_ones(error: &backend::Error) -> bool {
-    let answered = error.provider_status.is_some() || !error.code.is_transient();
-    answered && error.retry_after_ms.is_none() && error.code != ErrorCode::QuotaExceeded
+    let of_all = error.code.is_transient()
+        || matches!(error.code, ErrorCode::Unauthenticated | ErrorCode::PermissionDenied)
+        || error.provider_status.is_some_and(|status| status >= 500);
+    !of_all && error.retry_after_ms.is_none()
 }

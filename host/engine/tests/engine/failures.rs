@@ -1,7 +1,7 @@
 use bollard_stubs::models::ContainerStateStatusEnum as Status;
 use sockerless_engine::{ErrorKind, WaitCondition};
 use sockerless_ports::{
-    backend::{ErrorCode, Phase},
+    backend::{Error, ErrorCode, Phase},
     registry::ImageError,
     store::Kind,
 };
@@ -157,6 +157,41 @@ async fn a_job_whose_status_cannot_be_told_does_not_hide_that_of_others() {
     let error = starts.join_next().await.unwrap().unwrap().unwrap_err();
     assert!(error.message.ends_with("Image 'x' not found"), "{error}");
     world.settled().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_call_that_fails_for_all_is_not_made_for_each() {
+    let of_provider = |code, status| Error { provider_status: Some(status), ..Error::new(code, "down") };
+    for error in [
+        of_provider(ErrorCode::Unavailable, 503),
+        of_provider(ErrorCode::PermissionDenied, 403),
+        of_provider(ErrorCode::Conflict, 409),
+        Error::new(ErrorCode::Internal, "the plugin has ended by itself"),
+    ] {
+        let world = World::new().await;
+        world.cloud.stick(Some(Phase::Starting));
+        for _ in 0..1000 {
+            world.cloud.fail_with("status", error.clone());
+        }
+        let mut starts = tokio::task::JoinSet::new();
+        for job in 0..40 {
+            let name = format!("job-{job}");
+            world.create(&name, &["sleep"]).await;
+            let engine = world.engine.clone();
+            starts.spawn(async move { engine.start(&name).await });
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        let calls = 1000 - world.cloud.heal("status");
+        assert!((3..=20).contains(&calls), "{calls} calls: {error:?}");
+        world.cloud.set(Phase::Failed, None, "Image 'x' not found");
+        let patience = std::time::Duration::from_secs(60);
+        while let Some(end) =
+            tokio::time::timeout(patience, starts.join_next()).await.expect("a status in time")
+        {
+            assert!(end.unwrap().unwrap_err().message.ends_with("Image 'x' not found"));
+        }
+        world.settled().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -127,8 +127,16 @@ impl FakeCloud {
     }
 
     pub fn fail(&self, operation: &'static str, code: ErrorCode, message: &str) {
-        let mut state = self.state.lock().unwrap();
-        state.errors.entry(operation).or_default().push(Error::new(code, message));
+        self.fail_with(operation, Error::new(code, message));
+    }
+
+    pub fn fail_with(&self, operation: &'static str, error: Error) {
+        self.state.lock().unwrap().errors.entry(operation).or_default().push(error);
+    }
+
+    /// Gives no more errors for an operation, and says how many were not given.
+    pub fn heal(&self, operation: &'static str) -> usize {
+        self.state.lock().unwrap().errors.remove(operation).map_or(0, |errors| errors.len())
     }
 
     /// From the second call on.
