@@ -108,7 +108,8 @@ async fn a_gateway_that_leads_somewhere_is_an_address_as_any_other() {
     let source = format!(
         "import socket
 s = socket.create_connection(('host.docker.internal', {port}))
-s.sendall(b'hello'); s.shutdown(socket.SHUT_WR); print(s.getpeername()[0], s.recv(9))"
+peer = s.getpeername()[0]
+s.sendall(b'hello'); s.shutdown(socket.SHUT_WR); print(peer, s.recv(9))"
     );
     let pair = Pair::told(python(&source), etc.path(), |view| {
         view.hosts.insert("host.docker.internal".to_owned(), vec![IpAddr::V4(at(1))]);

@@ -132,6 +132,9 @@ pub const LOG_PAGE: u32 = 1000;
 /// After the end of a job its log in the cloud is read until nothing has come for so long, whatever the backend says of its lag.
 pub const LOG_QUIET: Duration = Duration::from_secs(5);
 
+/// After the end of a job whose log could not be read once yet, it is tried for so long: a minute's throttling is waited for.
+pub const LOG_UNREAD: Duration = Duration::from_secs(60);
+
 /// So much of the output that an agent has delivered has to be in the cloud's log, too, for what comes after it there to be taken:
 /// bytes, and lines.
 pub const LOG_PROOF: usize = 64 * 1024;

@@ -346,7 +346,8 @@ async fn an_agent_that_falls_silent_is_dead_after_fifteen_seconds() {
     tokio::time::pause();
     let begin = tokio::time::Instant::now();
     assert_eq!(world.told.recv().await.unwrap(), "line false");
-    assert_eq!(begin.elapsed().as_secs(), 15);
+    // Counted from its last word, which came before the clock was stopped.
+    assert!((11..=15).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
     assert!(!world.link.is_connected(&run()));
 }
 

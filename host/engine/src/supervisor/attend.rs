@@ -80,7 +80,14 @@ impl Engine {
                                 continue;
                             }
                             let rest = match log.take() {
-                                Some(log) => Some(Box::pin(log.drain(ended(&status))) as BoxFuture<_>),
+                                // Nothing has run that could have written.
+                                Some(_) if starting(entry) && !has_run(&status) => None,
+                                Some(log) => {
+                                    // Who waits for the start does not wait for the last lines.
+                                    let ran = JobStatus { phase: Phase::Running, ..(*status).clone() };
+                                    self.heed(entry, run, &ran).await;
+                                    Some(Box::pin(log.drain(ended(&status))) as BoxFuture<_>)
+                                }
                                 None if with_agent => self.left_behind(entry, run, cloud, &status),
                                 None => None,
                             };
@@ -127,9 +134,6 @@ impl Engine {
                 }
             }
         }
-        if let Some(log) = log {
-            log.abort();
-        }
         cloud.poller.unwatch_for(&handle.name, run);
     }
 
@@ -162,7 +166,8 @@ impl Engine {
     }
 
     /// Keeps what the agent of a job that has ended did not deliver, as far as the cloud's log has it; none when that is
-    /// nobody's. In a pod's job the cloud does not say whose output is whose.
+    /// nobody's. In a pod's job the cloud does not say whose output is whose. Whoever wants the container to stop, and a
+    /// restart policy, do not wait for it.
     fn left_behind(
         self: &Arc<Self>,
         entry: &Arc<Entry>,
@@ -173,9 +178,11 @@ impl Engine {
         let generation = run.generation();
         let runs = move |view: &Arc<View>| {
             let state = &view.state;
-            state.phase == life::Phase::Running && state.generation == generation
+            let is_stopped = state.stop.as_ref().is_some_and(|stop| stop.requested || stop.killed);
+            state.phase == life::Phase::Running && state.generation == generation && !is_stopped
         };
-        if run.seat().is_some() || !runs(&entry.view()) {
+        let restarts = entry.view().spec.restart_policy() != life::Policy::No;
+        if run.seat().is_some() || restarts || !runs(&entry.view()) {
             return None;
         }
         let mut log = CloudLog::of_agent(run.id(generation), run.host.generation, status.handle.clone());
@@ -257,6 +264,11 @@ impl Engine {
             ),
         )
     }
+}
+
+/// Whether the cloud says of an ended job that its process ran.
+fn has_run(status: &JobStatus) -> bool {
+    status.exit_code.is_some() || status.term_signal.is_some() || status.phase == Phase::Succeeded
 }
 
 async fn over_with(ending: &mut Option<(BoxFuture<'static, ()>, Box<JobStatus>)>) {

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use sockerless_ports::{
-    backend::{self, JobHandle, JobStatus, Phase},
+    backend::{self, ErrorCode, JobHandle, JobStatus, Phase},
     link::{Output, RunId},
     logs::LogError,
 };
@@ -18,22 +18,23 @@ use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 use super::{Cloud, kept::Kept, retry::Backoff};
 use crate::{Engine, tuning};
 
-/// The task that reads a log.
+/// The task that reads a log; it ends when nobody waits for it any more.
 pub(super) struct Pump {
-    ended: oneshot::Sender<Option<Instant>>,
+    ended: Option<oneshot::Sender<Option<Instant>>>,
     task: JoinHandle<Option<()>>,
 }
 
 impl Pump {
     /// The job has ended: returns when its last lines are kept. See [`CloudLog::drain`].
-    pub async fn drain(self, ended: Option<Instant>) {
+    pub async fn drain(mut self, ended: Option<Instant>) {
         // An error here and there means that the task is gone, which is as good.
-        let _ = self.ended.send(ended);
-        let _ = self.task.await;
+        let _ = self.ended.take().map(|end| end.send(ended));
+        let _ = (&mut self.task).await;
     }
+}
 
-    /// Nobody cares any more.
-    pub fn abort(&self) {
+impl Drop for Pump {
+    fn drop(&mut self) {
         self.task.abort();
     }
 }
@@ -47,8 +48,10 @@ pub(super) struct CloudLog {
     handle: JobHandle,
     cursor: Option<String>,
     next: Instant,
-    /// How late lines may be, as the backend says.
-    lag: Duration,
+    /// How late lines may be, as the backend says; none before the first page.
+    lag: Option<Duration>,
+    /// The backend has no log, or none for us.
+    refused: bool,
     /// What is kept already, by output; not there until it is looked up.
     kept: HashMap<Output, Kept>,
     backoff: Backoff,
@@ -58,8 +61,8 @@ impl CloudLog {
     /// Of a run without an agent.
     pub fn new(run: RunId, handle: JobHandle) -> Self {
         let (next, backoff) = (Instant::now(), Backoff::new(tuning::BACKOFF.1));
-        let (lag, kept) = (Duration::ZERO, HashMap::new());
-        Self { run, first: None, handle, cursor: None, next, lag, kept, backoff }
+        let kept = HashMap::new();
+        Self { run, first: None, handle, cursor: None, next, lag: None, refused: false, kept, backoff }
     }
 
     /// Of a run whose agent is gone, which has done all from `first` on.
@@ -81,7 +84,7 @@ impl CloudLog {
             };
             self.drain(&engine, &cloud, ended).await;
         });
-        Pump { ended, task }
+        Pump { ended: Some(ended), task }
     }
 
     /// After the job's end: keeps what still comes until all of it must be there by the backend's word and nothing has come for a
@@ -95,8 +98,9 @@ impl CloudLog {
             if some {
                 heard = now;
             }
-            let end = ended.map_or(now, |ended| (ended + self.lag).max(heard + tuning::LOG_QUIET));
-            if !some && now >= end {
+            let lag = self.lag.unwrap_or(tuning::LOG_UNREAD);
+            let end = ended.map_or(now, |ended| (ended + lag).max(heard + tuning::LOG_QUIET));
+            if !some && (now >= end || self.refused) {
                 return;
             }
             tokio::time::sleep_until(if some && ended.is_none() { self.next } else { self.next.min(end) })
@@ -109,7 +113,8 @@ impl CloudLog {
         match cloud.backend.logs(&self.handle, self.cursor.as_deref(), tuning::LOG_PAGE).await {
             Ok(page) => {
                 self.backoff = Backoff::new(tuning::BACKOFF.1);
-                self.lag = Duration::from_millis(page.lag_ms.into());
+                self.lag = Some(Duration::from_millis(page.lag_ms.into()));
+                self.refused = false;
                 let more = page.entries.len() >= tuning::LOG_PAGE as usize;
                 let some = !page.entries.is_empty();
                 if let Err(error) = self.keep(engine, page.entries).await {
@@ -129,6 +134,7 @@ impl CloudLog {
             Err(error) => {
                 tracing::warn!(run = %self.run, %error, "the cloud's log cannot be read");
                 self.next = Instant::now() + self.backoff.pause(error.retry_after_ms);
+                self.refused = !error.code.is_transient() && error.code != ErrorCode::Internal;
                 false
             }
         }

@@ -58,3 +58,21 @@ async fn an_agent_that_reports_the_end_leaves_nothing() {
     world.settled().await;
     assert_eq!(world.cloud.log_reads(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_wants_an_end_does_not_wait_for_what_was_left() {
+    let world = World::new().await;
+    world.cloud.lag(Duration::from_secs(180));
+    world.run("one", &["silent"]).await;
+    let begun = tokio::time::Instant::now();
+    world.engine.kill("one", Some("HUP")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(world.status("one"), bollard_stubs::models::ContainerStateStatusEnum::RUNNING);
+    world
+        .engine
+        .remove("one", sockerless_engine::RemoveRequest { force: true, ..Default::default() })
+        .await
+        .unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(25));
+    world.settled().await;
+}

@@ -73,7 +73,42 @@ async fn a_container_whose_last_lines_are_awaited_can_be_removed_by_force() {
     let begun = tokio::time::Instant::now();
     world.engine.remove("one", RemoveRequest { force: true, ..RemoveRequest::default() }).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(60));
+    // Nobody reads any more: what comes late would make the log anew.
+    let reads = world.cloud.log_reads();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(world.cloud.log_reads(), reads);
     world.settled().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_does_not_wait_for_the_last_lines_of_a_short_process() {
+    let world = world().await;
+    world.cloud.lag(Duration::from_secs(180));
+    world.cloud.stick(Some(Phase::Starting));
+    world.create("one", &["serve"]).await;
+    let engine = world.engine.clone();
+    let start = tokio::spawn(async move { engine.start("one").await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.cloud.log_late("late", false, Duration::from_secs(100));
+    world.cloud.set(Phase::Failed, Some(3), "");
+    let begun = tokio::time::Instant::now();
+    start.await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert_eq!(world.wait("one").await, 3);
+    assert_eq!(world.output("one").await, "late\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_the_backend_refuses_is_not_waited_for() {
+    let world = world().await;
+    for _ in 0..100 {
+        world.cloud.fail("logs", ErrorCode::Unsupported, "no workspace");
+    }
+    world.run("one", &["serve"]).await;
+    let begun = tokio::time::Instant::now();
+    world.cloud.set(Phase::Succeeded, None, "");
+    assert_eq!(world.wait("one").await, 0);
+    assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,10 +154,13 @@ async fn the_cloud_stops_it() {
 async fn a_job_that_could_not_start_fails_the_start() {
     let world = world().await;
     world.cloud.stick(Some(Phase::Starting));
+    world.cloud.lag(Duration::from_secs(180));
     world.create("one", &["serve"]).await;
     let engine = world.engine.clone();
     let start = tokio::spawn(async move { engine.start("one").await });
     tokio::time::sleep(Duration::from_secs(1)).await;
+    let begun = tokio::time::Instant::now();
     world.cloud.set(Phase::Failed, None, "container image is unauthorised");
     assert_eq!(start.await.unwrap().unwrap_err().message, "container image is unauthorised");
+    assert!(begun.elapsed() < Duration::from_secs(60), "nothing has run that could have written");
 }
