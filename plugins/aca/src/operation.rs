@@ -32,13 +32,16 @@ impl Outcome {
     /// Reads the answer of an operation's address. 429 says nothing of it: that is the caller's.
     ///
     /// A failed operation answers at its `Location` with its own error (ARM's asynchronous operations). What may as well be
-    /// said of the question (no right to ask, a server's fault) is not taken for the operation's end.
+    /// said of the question (no right to ask, an address that is out of date, a server's fault) is not taken for the
+    /// operation's end.
     pub fn of(answer: &Response) -> Self {
         match answer.status {
             202 => Self::Pending,
             _ if answer.is_success() => Self::of_document(answer),
             404 => Self::Unknown(None),
-            400..500 if !matches!(answer.status, 401 | 403 | 408 | 429) => Self::Failed(fault(answer)),
+            400..500 if !matches!(answer.status, 400 | 401 | 403 | 405 | 408 | 410 | 429) => {
+                Self::Failed(fault(answer))
+            }
             _ => Self::Unknown(Some(fault(answer))),
         }
     }
@@ -86,14 +89,14 @@ mod tests {
 
     #[test]
     fn a_result_that_is_an_error_is_the_operations_unless_it_may_be_the_questions() {
-        for status in [400, 409, 412] {
+        for status in [409, 412, 422] {
             let outcome = Outcome::of(&refused(status, "NoRoom"));
             assert!(
                 matches!(&outcome, Outcome::Failed(why) if why.code == "NoRoom"),
                 "{status}: {outcome:?}"
             );
         }
-        for status in [302, 401, 403, 408, 500, 503] {
+        for status in [302, 400, 401, 403, 405, 408, 410, 500, 503] {
             let outcome = Outcome::of(&refused(status, "Whatever"));
             assert!(matches!(outcome, Outcome::Unknown(Some(_))), "{status}");
         }

@@ -144,7 +144,7 @@ fn started(answer: Response, now: u64) -> JobStatus {
 
 #[test]
 fn a_start_whose_operation_fails_has_failed_with_azures_words() {
-    for status in [400, 409] {
+    for status in [409, 412] {
         let told = started(refused(status, "ManagedEnvironmentCoreQuotaExceeded"), 2000);
         assert_eq!(
             (told.phase, told.reason.as_str(), told.message.as_str()),
@@ -166,8 +166,8 @@ fn a_start_of_which_no_execution_comes_has_failed_after_a_while_unless_its_opera
     let told = started(forgotten(), late);
     assert_eq!((told.phase, told.reason.as_str()), (Phase::Failed, "NoExecution"));
     assert_eq!(started(response(202, ""), late).phase, Phase::Starting);
-    // Who may not ask for operations, or asks while a server is down, learns nothing of the start.
-    for status in [403, 503] {
+    // Who may not ask for operations, or no longer so, or asks while a server is down, learns nothing of the start.
+    for status in [400, 403, 405, 410, 503] {
         assert_eq!(started(refused(status, "Whatever"), 2000).phase, Phase::Starting, "{status}");
         let told = started(refused(status, "Whatever"), late);
         assert!(told.message.ends_with("no execution of it: said Whatever"), "{}", told.message);
@@ -184,7 +184,7 @@ fn an_execution_that_was_named_and_never_comes_has_failed_after_a_while_and_its_
         plugin.status(vec![handle(state, true)]).unwrap().remove(0)
     };
     let state = format!(r#"{{"c":1000,"o":"{OPERATION}","x":"x1","m":"main"}}"#);
-    let failed = named(&state, 2000, refused(400, "NoRoom"));
+    let failed = named(&state, 2000, refused(409, "NoRoom"));
     assert_eq!((failed.phase, failed.message.as_str()), (Phase::Failed, "said NoRoom"));
     // However old it is: from the first time on that it was not found.
     let done = || response(204, "");
