@@ -52,6 +52,8 @@ pub const UNSEEN_MS: u64 = 60_000;
 pub const RANGE_BYTES: usize = 4 << 20;
 /// Attempts at one file: the first may find neither share nor folder.
 pub const PUT_ATTEMPTS: usize = 3;
+/// Seconds after which a file that is not yet whole is nobody's any more: a call lasts minutes, and hosts' clocks may differ.
+pub const PART_SECONDS: u64 = 86_400;
 /// Bytes by which an answer may exceed the bytes of a file that were asked for.
 pub const BLOB_SLACK_BYTES: usize = 64 << 10;
 /// Entries of a folder on a page (Azure Files' own limit).

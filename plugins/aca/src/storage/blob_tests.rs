@@ -146,15 +146,38 @@ fn the_first_blob_makes_share_and_folders_and_is_seen_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_second_blob_needs_three_calls() {
+fn a_second_blob_needs_four_calls() {
     let (plugin, host, _) = world();
     plugin.put("a/b".into(), vec![1]).unwrap();
     let before = host.requests().len();
     plugin.put("a/b".into(), vec![1, 2]).unwrap();
     let calls = &asked(&host)[before..];
-    assert_eq!((calls.len(), calls[2].as_str()), (3, "PUT sockerless/a/b"));
+    assert_eq!((calls.len(), calls[3].as_str()), (4, "PUT sockerless/a/b"));
     assert!(calls[0].starts_with("PUT sockerless/a/.b.") && calls[0].ends_with(".part"), "{calls:?}");
-    assert_eq!(calls[0], calls[1]);
+    assert_eq!((&calls[0], calls[1].as_str()), (&calls[2], "GET sockerless/a"));
+}
+
+#[test]
+fn what_was_left_of_a_writing_long_ago_is_removed_by_the_next() {
+    let tree = Tree::default();
+    let now = 2 * limits::PART_SECONDS;
+    let (plugin, _) = on(account(Rc::clone(&tree)).at(now * 1000));
+    plugin.put("a/b".into(), vec![1]).unwrap();
+    let of = |began: u64| format!("sockerless/a/.b.{began:x}-00000000deadbeef.part");
+    let others = [
+        of(now - limits::PART_SECONDS),
+        "sockerless/a/.c.1-00000000deadbeef.part".to_owned(),
+        "sockerless/a/.b.x-1.part".to_owned(),
+        "sockerless/a/.b.1-1".to_owned(),
+    ];
+    let stale = of(now - limits::PART_SECONDS - 1);
+    for part in others.iter().chain([&stale]) {
+        tree.borrow_mut().insert(part.clone(), Some(vec![7]));
+    }
+    plugin.put("a/b".into(), vec![2]).unwrap();
+    assert!(!tree.borrow().contains_key(&stale));
+    assert!(others.iter().all(|other| tree.borrow().contains_key(other)), "{tree:?}");
+    assert_eq!(tree.borrow()["sockerless/a/b"], Some(vec![2]));
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! The Files data plane of the storage account (<https://learn.microsoft.com/rest/api/storageservices/file-service-rest-api>).
 
-use std::hash::{BuildHasher, RandomState};
-
-use sockerless_plugin_sdk::{Error, ErrorCode, Level, Method, Request, Response, Result, url};
+use sockerless_plugin_sdk::{Error, ErrorCode, Method, Request, Response, Result, url};
 
 use super::xml;
 use crate::{ContainerApps, limits};
@@ -21,7 +19,7 @@ pub struct Folder {
 
 /// A share, and the way to it.
 pub struct Files<'a> {
-    plugin: &'a ContainerApps,
+    pub(super) plugin: &'a ContainerApps,
     share: &'a str,
 }
 
@@ -85,71 +83,6 @@ impl Files<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Writes a file under another name and gives it its own when it is whole: its size is there before its content. That
-    /// name is of this writing alone, since another daemon may write the same file now.
-    pub fn write(&self, path: &str, content: &[u8]) -> Result<Response> {
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let part = [folder, &format!(".{name}.{:016x}.part", random())]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join("/");
-        let create = self
-            .request(Method::Put, self.url(&part))
-            .header("x-ms-type", "file")
-            .header("x-ms-content-length", content.len().to_string());
-        let answer = self.send(&create)?;
-        if !answer.is_success() {
-            return Ok(answer);
-        }
-        let ranges: Vec<Request> = content
-            .chunks(limits::RANGE_BYTES)
-            .enumerate()
-            .map(|(index, range)| {
-                let from = index * limits::RANGE_BYTES;
-                self.request(Method::Put, self.url(&part))
-                    .query("comp", "range")
-                    .header("x-ms-write", "update")
-                    .header("x-ms-range", format!("bytes={from}-{}", from + range.len() - 1))
-                    .body("application/octet-stream", range.to_vec())
-            })
-            .collect();
-        let written = self.send_all(&ranges)?;
-        if let Some(refused) = written.into_iter().find(|answer| !answer.is_success()) {
-            self.discard(&part);
-            return Ok(refused);
-        }
-        let rename = self
-            .request(Method::Put, self.url(path))
-            .query("comp", "rename")
-            .header("x-ms-file-rename-source", self.url(&part))
-            .header("x-ms-file-rename-replace-if-exists", "true");
-        let answer = self.send(&rename)?;
-        // A renaming whose answer was lost on the way is sent again below us, and finds its source gone.
-        if answer.status == 404 {
-            let there = self.send(&self.request(Method::Head, self.url(path)))?;
-            let size = there.header("content-length").and_then(|size| size.parse().ok());
-            if there.is_success() && size == Some(content.len()) {
-                return Ok(there);
-            }
-        }
-        if !answer.is_success() {
-            self.discard(&part);
-        }
-        Ok(answer)
-    }
-
-    /// Removes what was left of a writing that failed; that this fails too is no error of the writing's.
-    fn discard(&self, part: &str) {
-        let gone = self
-            .send(&self.request(Method::Delete, self.url(part)))
-            .is_ok_and(|answer| answer.is_success() || answer.status == 404);
-        if !gone {
-            let left = format!("{part}, the rest of a file that could not be written, stays in the share");
-            self.plugin.host.log(Level::Warn, &left);
-        }
     }
 
     /// What is in a folder. None when it, or the share, is not there.
@@ -257,12 +190,6 @@ impl Files<'_> {
         }
         Ok(true)
     }
-}
-
-/// A number that no other writer has: the standard library's hashers are seeded by the system, of which a component has no
-/// other way to ask.
-fn random() -> u64 {
-    RandomState::new().hash_one(())
 }
 
 /// The name of what went wrong.

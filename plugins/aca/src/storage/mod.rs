@@ -4,6 +4,7 @@ mod files;
 mod mount;
 mod options;
 mod volumes;
+mod write;
 mod xml;
 
 use serde_json::json;
