@@ -13,6 +13,7 @@ use sockerless_wasm::{HostConfig, Limits, Plugin, PluginHost, PluginOptions, Pro
 
 use crate::{Result, config::Config, simulator::Simulator};
 
+use components::SHIPPED;
 pub use components::{Component, components};
 pub use reload::Fleet;
 pub use stand_in::start_simulator;
@@ -155,19 +156,31 @@ async fn open(
     let plugin = host.load(name, component.path.clone(), options).await?;
     let standing = plugin.standing();
     if !granted && !component.shipped && !standing.withheld.is_empty() {
-        return Err(format!(
-            "the backend {name} has no grant, and its component {} is none of Sockerless' own. It asks for what follows; what \
-             it may have of that, write in [backends.{name}] of the configuration:\ngrant = {}",
-            component.path.display(),
-            in_toml(&plugin.manifest().http)
-        )
-        .into());
+        return Err(ungranted(name, component, &plugin.manifest().http).into());
     }
     tracing::info!(
         backend = name, version = %standing.version, digest = %standing.digest,
         granted = %listed(&standing.granted), withheld = %listed(&standing.withheld), "loaded"
     );
     Ok(plugin)
+}
+
+/// What is said of a component that is none of our own and has no grant.
+fn ungranted(name: &str, Component { path, unlisted, .. }: &Component, asks: &[HttpGrant]) -> String {
+    let why = if *unlisted {
+        format!(
+            " as far as its folder says, which has no file {SHIPPED:?}: `cargo xtask build` or the package puts it there, with the \
+             names of the components that came with Sockerless"
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "the backend {name} has no grant, and its component {} is none of Sockerless' own{why}. It asks for what follows; what \
+         it may have of that, write in [backends.{name}] of the configuration:\ngrant = {}",
+        path.display(),
+        in_toml(asks)
+    )
 }
 
 /// As the configuration takes it.
@@ -204,10 +217,30 @@ mod tests {
     fn without_a_word_of_the_operators_only_our_own_components_get_what_they_ask() {
         let file: File = toml::from_str("[backends.cloudrun]\ngrant = []\n").unwrap();
         let config = Config { file, ..Config::common(named_file()).unwrap() };
-        let component = |shipped| Component { path: "x.wasm".into(), shipped };
+        let component = |shipped| Component { path: "x.wasm".into(), shipped, unlisted: false };
         assert_eq!(grant(&config, "aca", &component(true)), None);
         assert_eq!(grant(&config, "acme", &component(false)), Some(vec![]));
         assert_eq!(grant(&config, "cloudrun", &component(true)), Some(vec![]));
+    }
+
+    #[test]
+    fn a_component_without_a_grant_is_told_so_and_that_nothing_says_what_came_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = || {
+            let section = format!("plugins = {:?}\nbackend = 'acme'\n", folder.path());
+            let file: File = toml::from_str(&section).unwrap();
+            let config = Config { file, backend: "acme".into(), ..Config::common(named_file()).unwrap() };
+            let component = components(&config).unwrap().remove("acme").unwrap();
+            (component.shipped, ungranted("acme", &component, &[]))
+        };
+        fs::write(folder.path().join("acme.wasm"), "").unwrap();
+        let (shipped, words) = told();
+        assert!(!shipped && words.contains("has no file \"shipped\""), "{words}");
+        fs::write(folder.path().join(SHIPPED), "other\n").unwrap();
+        let (shipped, words) = told();
+        assert!(!shipped && !words.contains("no file"), "{words}");
+        fs::write(folder.path().join(SHIPPED), "other\nacme\n").unwrap();
+        assert!(told().0);
     }
 
     fn named_file() -> crate::cli::CommonArgs {
