@@ -77,14 +77,25 @@ async fn inspect(name: &str, config: &Config) -> Result {
     let host = backends::host(config, Arc::new(CredentialSet::new()))?;
     let manifest = host.describe(name, component.path.clone()).await?;
     let mut shown = shown(&manifest, &component.path);
-    // What a daemon that runs has of it: another file may have been put there since.
+    // What a daemon that runs has of it: another file may have been put there since. A daemon of another version may not say.
     let running = match Api::find(config).await {
-        Some(daemon) => daemon.plugins().await?.into_iter().find(|plugin| plugin.name == name),
+        Some(daemon) => told_by(daemon.plugins().await, name),
         None => None,
     };
     shown["running"] = running.as_ref().map(standing).unwrap_or_default();
     println!("{}", serde_json::to_string_pretty(&shown)?);
     Ok(())
+}
+
+/// What a daemon says of one; nothing, and a note, where it does not say.
+fn told_by(answer: Result<Vec<PluginStanding>>, name: &str) -> Option<PluginStanding> {
+    match answer {
+        Ok(plugins) => plugins.into_iter().find(|plugin| plugin.name == name),
+        Err(error) => {
+            eprintln!("the daemon that runs does not say what it has of {name}: {error}");
+            None
+        }
+    }
 }
 
 fn standing(running: &PluginStanding) -> Value {
@@ -137,6 +148,20 @@ fn shown(manifest: &Manifest, component: &Path) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_daemon_that_does_not_say_what_it_runs_is_no_error() {
+        let running = PluginStanding {
+            name: "acme".into(),
+            build: PluginBuild { version: "1.0.0".into(), digest: "sha256:a".into() },
+            component: "acme.wasm".into(),
+            granted: vec![],
+            withheld: vec![],
+        };
+        assert_eq!(told_by(Ok(vec![running.clone()]), "acme"), Some(running.clone()));
+        assert_eq!(told_by(Ok(vec![running]), "other"), None);
+        assert_eq!(told_by(Err("page not found".into()), "acme"), None);
+    }
 
     #[test]
     fn what_came_of_a_reload_is_told_in_a_line() {
